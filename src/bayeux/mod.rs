@@ -1,0 +1,52 @@
+//! The Bayeux protocol as a pure state machine: no I/O, no clock, no log, no randomness of its own.
+//!
+//! Time and the seed come in as arguments, what is to be done comes out as values.
+
+pub mod border;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::{Channel, ReplayId};
+use crate::retry;
+
+/// What a session wants and how long it waits.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The connection's name, for its events.
+    pub connection: Arc<str>,
+    /// The channels to be subscribed, each once.
+    pub channels: Vec<Wanted>,
+    /// How long the server may hold a `/meta/connect` until its advice says otherwise; 110 s by the guide.
+    pub poll_timeout: Duration,
+    /// What a poll may take longer than the advised timeout before it is given up.
+    pub poll_margin: Duration,
+    /// The deadline of every other exchange.
+    pub request_timeout: Duration,
+    /// The waits after failures.
+    pub retry: retry::Config,
+    /// Handshakes a minute after the first two; at least 1.
+    pub handshakes_per_minute: u32,
+    /// What follows a position that the server no longer retains.
+    pub replay_lost: ReplayLost,
+}
+
+/// A channel to be subscribed, and where in its events to begin without a stored position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The channel.
+    pub channel: Channel,
+    /// [`ReplayId::NEW`], [`ReplayId::ALL`] or a position to begin after.
+    pub replay: ReplayId,
+}
+
+/// What follows a position that the server no longer retains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplayLost {
+    /// Everything that the server still has: nothing more is lost, some events may come again.
+    All,
+    /// New events only.
+    New,
+    /// The channel stays unsubscribed until a person decides.
+    Stop,
+}

@@ -1,0 +1,391 @@
+//! Channels, replay ids and events: the server's bytes, kept as they came.
+//!
+//! A [`Batch`] owns the body of one response and knows where in it each event stands; sinks that want
+//! what the server sent write slices of that body. An event's message holds no line break: line breaks
+//! of pretty-printed JSON are removed when the batch is made.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+
+/// A Bayeux channel name, such as `/topic/InvoiceStatementUpdates`; cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Channel(Arc<str>);
+
+/// Why a text is no channel name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelError {
+    /// It does not start with `/`.
+    NoLeadingSlash,
+    /// It has an empty segment: `/`, a doubled or a trailing slash.
+    EmptySegment,
+    /// It has white space at an end, or a control character.
+    BadCharacter,
+    /// It is longer than [`Channel::MAX_LEN`] bytes.
+    TooLong,
+}
+
+impl fmt::Display for ChannelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoLeadingSlash => "a channel starts with '/', such as /topic/Name",
+            Self::EmptySegment => "a channel has no empty segment and no trailing '/'",
+            Self::BadCharacter => "a channel has no control character and no space at its ends",
+            Self::TooLong => "a channel has at most 2,048 bytes",
+        })
+    }
+}
+
+impl std::error::Error for ChannelError {}
+
+impl Channel {
+    /// The longest name accepted, in bytes; a filtered subscription carries its filter in the name.
+    pub const MAX_LEN: usize = 2048;
+
+    /// Checks a name as a person or a server gave it. A filter (`?Field='value'`, Streaming API 37 and
+    /// later) may hold anything but control characters.
+    pub fn parse(text: &str) -> Result<Self, ChannelError> {
+        if text.len() > Self::MAX_LEN {
+            return Err(ChannelError::TooLong);
+        }
+        let Some(rest) = text.strip_prefix('/') else {
+            return Err(ChannelError::NoLeadingSlash);
+        };
+        if text.chars().any(char::is_control) || text.trim() != text {
+            return Err(ChannelError::BadCharacter);
+        }
+        let path = rest.split_once('?').map_or(rest, |(path, _)| path);
+        if path.split('/').any(str::is_empty) {
+            return Err(ChannelError::EmptySegment);
+        }
+        Ok(Self(Arc::from(text)))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is one of the protocol's own channels, `/meta/...`.
+    pub fn is_meta(&self) -> bool {
+        self.0.starts_with("/meta/")
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
+/// A server's number of an event within its channel: increasing, not contiguous, opaque
+/// (Streaming API 37 and later).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReplayId(pub i64);
+
+impl ReplayId {
+    /// Asks for events published after the subscription only.
+    pub const NEW: Self = Self(-1);
+    /// Asks for every event that the server still retains.
+    pub const ALL: Self = Self(-2);
+}
+
+impl fmt::Display for ReplayId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The place of one event in the body of its batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Where the event's channel stands in the batch's table.
+    channel: u32,
+    start: u32,
+    end: u32,
+    replay: Option<ReplayId>,
+}
+
+/// The events of one response, in the order of their arrival.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    connection: Arc<str>,
+    received: SystemTime,
+    body: Bytes,
+    channels: Vec<Channel>,
+    entries: Vec<Entry>,
+}
+
+impl Batch {
+    /// The batch of the one response whose events `builder` collected.
+    pub fn new(connection: Arc<str>, received: SystemTime, body: Bytes, builder: BatchBuilder) -> Self {
+        Self { connection, received, body, channels: builder.channels, entries: builder.entries }
+    }
+
+    /// The name of the connection that the events came over.
+    pub const fn connection(&self) -> &Arc<str> {
+        &self.connection
+    }
+
+    /// When the response was read, by the wall clock.
+    pub const fn received(&self) -> SystemTime {
+        self.received
+    }
+
+    /// How many events there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What the batch keeps in memory, in bytes.
+    pub fn size(&self) -> usize {
+        self.body.len() + self.entries.len() * size_of::<Entry>()
+    }
+
+    /// The channels that the events name, in the order of their first event.
+    pub fn channels(&self) -> &[Channel] {
+        &self.channels
+    }
+
+    /// The events in the order of their arrival.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Event<'_>> {
+        self.entries.iter().map(|entry| self.event(*entry))
+    }
+
+    /// One event by its place in the order of arrival.
+    pub fn get(&self, index: usize) -> Option<Event<'_>> {
+        self.entries.get(index).map(|entry| self.event(*entry))
+    }
+
+    /// Each channel's position after this batch: the replay id of its last event that has one.
+    pub fn positions(&self) -> impl Iterator<Item = (&Channel, ReplayId)> {
+        self.channels.iter().enumerate().filter_map(|(index, channel)| {
+            let of_channel = |entry: &&Entry| usize::try_from(entry.channel) == Ok(index);
+            let last = self.entries.iter().rev().filter(of_channel).find_map(|entry| entry.replay)?;
+            Some((channel, last))
+        })
+    }
+
+    fn event(&self, entry: Entry) -> Event<'_> {
+        let range = index(entry.start)..index(entry.end);
+        Event {
+            connection: &self.connection,
+            channel: self.channels.get(index(entry.channel)).expect("an entry names a channel of its batch"),
+            channel_index: index(entry.channel),
+            message: self.body.get(range).expect("an entry lies within the body of its batch"),
+            replay: entry.replay,
+            received: self.received,
+        }
+    }
+}
+
+/// A `u32` as an index: every platform this builds for has at least 32-bit addresses.
+fn index(value: u32) -> usize {
+    usize::try_from(value).expect("usize has at least 32 bits")
+}
+
+/// Collects the places of a batch's events while its body is decoded.
+#[derive(Debug, Default)]
+pub struct BatchBuilder {
+    channels: Vec<Channel>,
+    entries: Vec<Entry>,
+}
+
+impl BatchBuilder {
+    /// Notes an event of `channel` at the bytes `start..end` of the body. `channel` has been checked by the
+    /// caller or comes from the server as it is; it is looked up, not allocated, when the batch knows it.
+    ///
+    /// # Errors
+    /// The bounds given back when they do not fit 32 bits.
+    pub fn push(
+        &mut self,
+        channel: &str,
+        start: usize,
+        end: usize,
+        replay: Option<ReplayId>,
+    ) -> Result<(), std::num::TryFromIntError> {
+        let known = match self.entries.last().map(|entry| index(entry.channel)) {
+            Some(last) if self.channels.get(last).is_some_and(|known| known.as_str() == channel) => {
+                Some(last)
+            }
+            _ => self.channels.iter().position(|known| known.as_str() == channel),
+        };
+        let at = known.unwrap_or(self.channels.len());
+        let entry = Entry { channel: at.try_into()?, start: start.try_into()?, end: end.try_into()?, replay };
+        if known.is_none() {
+            self.channels.push(Channel(Arc::from(channel)));
+        }
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    /// How many events have been noted.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none has been noted.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// One event as it stands in its batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// The connection it came over.
+    pub connection: &'a Arc<str>,
+    /// Its channel.
+    pub channel: &'a Channel,
+    /// Where its channel stands in [`Batch::channels`].
+    pub channel_index: usize,
+    /// The Bayeux message, valid JSON on one line.
+    pub message: &'a [u8],
+    /// Its replay id, on servers that number events.
+    pub replay: Option<ReplayId>,
+    /// When its response was read.
+    pub received: SystemTime,
+}
+
+/// The parts of a message that sinks may ask for, without copying the data.
+#[derive(Debug, Deserialize)]
+struct Parts<'a> {
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Numbered<'a> {
+    #[serde(borrow, default)]
+    event: Option<Numbers<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Numbers<'a> {
+    #[serde(borrow, default, rename = "EventUuid")]
+    uuid: Option<std::borrow::Cow<'a, str>>,
+}
+
+impl<'a> Event<'a> {
+    /// The bytes of the message's `data`, or `null` where it has none.
+    pub fn data(&self) -> &'a [u8] {
+        serde_json::from_slice::<Parts<'a>>(self.message)
+            .ok()
+            .and_then(|parts| parts.data)
+            .map_or(b"null", |data| data.get().as_bytes())
+    }
+
+    /// The event's stable id: the same on every sink, every attempt and after every restart.
+    ///
+    /// The server's `EventUuid` where there is one, else 128 bits of a SHA-256 over the connection, the
+    /// channel, the replay id and the data, in hexadecimal. The message around the data does not count:
+    /// some servers put the session's client id there.
+    pub fn id(&self) -> String {
+        let data = self.data();
+        let numbers = serde_json::from_slice::<Numbered<'_>>(data).ok().and_then(|numbered| numbered.event);
+        if let Some(uuid) = numbers.and_then(|numbers| numbers.uuid).filter(|uuid| is_uuid(uuid)) {
+            return uuid.into_owned();
+        }
+        let mut hash = Sha256::new();
+        for part in [self.connection.as_bytes(), self.channel.as_str().as_bytes()] {
+            hash.update(part);
+            hash.update([0]);
+        }
+        hash.update(self.replay.map_or(i64::MIN, |replay| replay.0).to_be_bytes());
+        hash.update(data);
+        let digest = hash.finalize();
+        digest.iter().take(16).flat_map(|byte| [byte >> 4, byte & 15]).map(hex_digit).collect()
+    }
+}
+
+fn hex_digit(nibble: u8) -> char {
+    char::from_digit(u32::from(nibble), 16).expect("a nibble is below 16")
+}
+
+/// A server's id is used as it is only when it can be nothing but an id (it goes into headers and names).
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(messages: &[(&str, &str, Option<i64>)]) -> Batch {
+        let mut body = Vec::new();
+        let mut builder = BatchBuilder::default();
+        for (channel, message, replay) in messages {
+            let start = body.len();
+            body.extend_from_slice(message.as_bytes());
+            builder.push(channel, start, body.len(), replay.map(ReplayId)).unwrap();
+        }
+        Batch::new(Arc::from("acme"), SystemTime::UNIX_EPOCH, Bytes::from(body), builder)
+    }
+
+    #[test]
+    fn channel_names_are_checked() {
+        for good in
+            ["/topic/A", "/u/notifications/ExampleUserChannel", "/topic/A?Name='a / b'", "/data/ChangeEvents"]
+        {
+            assert_eq!(Channel::parse(good).unwrap().as_str(), good);
+        }
+        assert_eq!(Channel::parse("topic/A"), Err(ChannelError::NoLeadingSlash));
+        assert_eq!(Channel::parse(""), Err(ChannelError::NoLeadingSlash));
+        assert_eq!(Channel::parse("/"), Err(ChannelError::EmptySegment));
+        assert_eq!(Channel::parse("/topic//A"), Err(ChannelError::EmptySegment));
+        assert_eq!(Channel::parse("/topic/"), Err(ChannelError::EmptySegment));
+        assert_eq!(Channel::parse("/topic/A "), Err(ChannelError::BadCharacter));
+        assert_eq!(Channel::parse("/topic/\u{7}"), Err(ChannelError::BadCharacter));
+        assert_eq!(Channel::parse(&format!("/{}", "a".repeat(2048))), Err(ChannelError::TooLong));
+    }
+
+    #[test]
+    fn a_batch_gives_back_what_went_in() {
+        let batch = batch(&[
+            ("/topic/A", r#"{"data":{"n":1}}"#, Some(5)),
+            ("/topic/B", r#"{"data":{"n":2}}"#, None),
+            ("/topic/A", r#"{"data":{"n":3}}"#, Some(9)),
+        ]);
+        let seen: Vec<_> =
+            batch.iter().map(|event| (event.channel.as_str(), event.data().to_vec())).collect();
+        assert_eq!(seen[0], ("/topic/A", br#"{"n":1}"#.to_vec()));
+        assert_eq!(seen[2], ("/topic/A", br#"{"n":3}"#.to_vec()));
+        assert_eq!(batch.channels().len(), 2);
+        let positions: Vec<_> = batch.positions().map(|(channel, id)| (channel.as_str(), id)).collect();
+        assert_eq!(positions, [("/topic/A", ReplayId(9))]);
+    }
+
+    #[test]
+    fn the_id_depends_on_connection_channel_replay_id_and_data_alone() {
+        let id = |message: &str, replay| batch(&[("/topic/A", message, replay)]).get(0).unwrap().id();
+        let first = id(r#"{"channel":"/topic/A","clientId":"x","data":{"n":1}}"#, Some(1));
+        assert_eq!(first.len(), 32);
+        assert_eq!(first, id(r#"{"data":{"n":1},"channel":"/topic/A","clientId":"y"}"#, Some(1)));
+        assert_ne!(first, id(r#"{"channel":"/topic/A","data":{"n":1}}"#, Some(2)));
+        assert_ne!(first, id(r#"{"channel":"/topic/A","data":{"n":2}}"#, Some(1)));
+    }
+
+    #[test]
+    fn the_servers_uuid_is_the_id_where_it_is_one() {
+        let id = |message: &str| batch(&[("/event/A__e", message, Some(1))]).get(0).unwrap().id();
+        let uuid = "9c5b3b0e-2f0f-4b4e-9d3f-0a6f3c2b1a00";
+        assert_eq!(id(&format!(r#"{{"data":{{"event":{{"EventUuid":"{uuid}"}}}}}}"#)), uuid);
+        assert_eq!(id(r#"{"data":{"event":{"EventUuid":"../../etc\r\nX: y"}}}"#).len(), 32);
+    }
+}

@@ -1,0 +1,32 @@
+//! `cometail`: a Bayeux/CometD streaming subscriber.
+//!
+//! The rooms of the house and the arrows between them; an arrow points at what a room may import, and
+//! `tests/architecture.rs` fails on any other.
+//!
+//! | room | what it holds | may import |
+//! |---|---|---|
+//! | [`event`] | channels, replay ids, events as the server's bytes | nothing of ours |
+//! | [`retry`] | capped exponential waits with seeded full jitter | nothing of ours |
+//! | [`secret`] | values that are never printed and are wiped on drop | nothing of ours |
+//! | [`status`] | what the daemon knows of itself | `event` |
+//! | [`telemetry`] | logs on stderr | nothing of ours |
+//! | [`bayeux`] | the protocol as a pure state machine | `event`, `retry`, `secret` |
+//! | [`http`] | one exchange in, one reply or fault out | `bayeux::border`, `secret` |
+//! | [`sinks`] | delivery to stdout, files and webhooks | `event`, `http`, `retry`, `secret` |
+//! | [`emulator`] | a stand-in for the Streaming API | nothing of ours |
+//! | [`config`] | the configuration file, all its problems at once | the `Config` of each room, `secret` |
+//! | [`daemon`] | one task per connection, one thread per sink | all above but `emulator` |
+//! | [`cli`] | one file per command | `daemon`, `config`, `emulator`, `telemetry` |
+
+pub mod bayeux;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod emulator;
+pub mod event;
+pub mod http;
+pub mod retry;
+pub mod secret;
+pub mod sinks;
+pub mod status;
+pub mod telemetry;

@@ -2,7 +2,11 @@
 //!
 //! Time and the seed come in as arguments, what is to be done comes out as values.
 
+pub mod advice;
 pub mod border;
+pub mod decode;
+mod message;
+pub mod refusal;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,0 +1,268 @@
+//! From the body of a response to meta replies and events.
+//!
+//! Constraints: each byte of a well-formed body is parsed once; one bad message costs itself alone; no
+//! depth, number, spelling or order of fields is an error by itself; nothing panics.
+//!
+//! Format: a JSON array of messages, or one message bare (Bayeux 1.0, "Message container").
+//!
+//! Operations: [`decode`]. A message of a channel under `/meta/` becomes a [`Meta`]; any other that has
+//! `data` is an event and is only located, not copied.
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::advice::{Advice, excerpt};
+use super::message::{Loose, Message, text_of};
+use crate::event::{BatchBuilder, ReplayId};
+
+/// The most messages that are set aside with their reason from one body; more are only counted.
+const BAD_MAX: usize = 8;
+
+/// What stood in one body.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// What the events' places refer to: the body, or a copy without the line breaks it had.
+    pub body: Bytes,
+    /// The places of the events.
+    pub events: BatchBuilder,
+    /// The protocol's own replies.
+    pub metas: Vec<Meta>,
+    /// Whether every byte was understood.
+    pub whole: bool,
+    /// What was not, with the reason; at most eight.
+    pub bad: Vec<Bad>,
+}
+
+/// A message that could not be understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bad {
+    /// Why, for a person.
+    pub reason: String,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
+/// The protocol's channels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `/meta/handshake`
+    Handshake,
+    /// `/meta/connect`
+    Connect,
+    /// `/meta/subscribe`
+    Subscribe,
+    /// `/meta/unsubscribe`
+    Unsubscribe,
+    /// `/meta/disconnect`
+    Disconnect,
+    /// Any other, of an extension or a later protocol.
+    Unknown,
+}
+
+/// A reply on one of the protocol's channels; absent and unusable fields are `None`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// What it replies to.
+    pub kind: Kind,
+    /// The id of the request, a string or a number on the wire.
+    pub id: Option<String>,
+    /// Whether the request succeeded.
+    pub successful: Option<bool>,
+    /// The session.
+    pub client_id: Option<String>,
+    /// The channels that a subscribe reply speaks of.
+    pub subscriptions: Vec<String>,
+    /// `CODE:ARGS:TEXT`.
+    pub error: Option<String>,
+    /// `ext.sfdc.failureReason`.
+    pub failure_reason: Option<String>,
+    /// Whether `ext.replay` was confirmed.
+    pub replay: bool,
+    /// What to do next.
+    pub advice: Option<Advice>,
+}
+
+/// Reads a whole body.
+pub fn decode(body: &Bytes) -> Decoded {
+    let mut decoder = Decoder {
+        body,
+        flat: memchr::memchr2(b'\n', b'\r', body).map(|_| Vec::with_capacity(body.len())),
+        out: Decoded { whole: true, ..Decoded::default() },
+    };
+    match std::str::from_utf8(body) {
+        Ok(text) => decoder.container(body, |at| text.get(at..)),
+        // A slice that ends before the first bad byte of its own message is text; the rest is set aside.
+        Err(_) => decoder.container(body, |at| {
+            let rest = body.get(at..)?;
+            let end = extent(rest).unwrap_or(rest.len());
+            std::str::from_utf8(rest.get(..end)?).ok()
+        }),
+    }
+    decoder.finish()
+}
+
+struct Decoder<'b> {
+    body: &'b Bytes,
+    /// The events without their line breaks, where the body has any.
+    flat: Option<Vec<u8>>,
+    out: Decoded,
+}
+
+impl<'b> Decoder<'b> {
+    fn container(&mut self, body: &'b [u8], text_at: impl Fn(usize) -> Option<&'b str>) {
+        let Some((mut at, first)) = next_byte(body, 0) else {
+            return;
+        };
+        let array = first == b'[';
+        at += usize::from(array);
+        while let Some((start, byte)) = next_byte(body, at) {
+            match byte {
+                b',' if array => at = start + 1,
+                b']' if array => return self.trailing(start + 1),
+                _ => match self.element(start, text_at(start)) {
+                    Some(end) => at = end,
+                    None => return,
+                },
+            }
+            if !array {
+                return self.trailing(at);
+            }
+        }
+        self.set_aside("the array is cut short", at, self.body.len());
+    }
+
+    /// Takes the element that starts at `start` and returns its end; `None` where there is no telling.
+    fn element(&mut self, start: usize, text: Option<&'b str>) -> Option<usize> {
+        let parsed = text.map(parse_one);
+        if let Some(Ok((message, len))) = parsed {
+            self.message(&message, start, start + len);
+            return Some(start + len);
+        }
+        let rest = self.body.get(start..).unwrap_or_default();
+        let end = start + extent(rest).unwrap_or(rest.len());
+        match (parsed, text) {
+            (Some(Err(reason)), Some(text)) => self.odd_element(text, &reason, start, end),
+            _ => self.set_aside("not UTF-8", start, end),
+        }
+        (end > start && end < self.body.len()).then_some(end)
+    }
+
+    /// A message that is valid JSON but not of the expected shape may still be an event.
+    fn odd_element(&mut self, text: &'b str, reason: &str, start: usize, end: usize) {
+        let loose = text.get(..end - start).and_then(|text| serde_json::from_str::<Loose<'_>>(text).ok());
+        match loose.and_then(|loose| text_of(loose.channel)) {
+            Some(channel) if !channel.starts_with("/meta/") => self.event(&channel, start, end, None),
+            _ => self.set_aside(reason, start, end),
+        }
+    }
+
+    fn message(&mut self, message: &Message<'b>, start: usize, end: usize) {
+        let Some(channel) = message.channel.and_then(text_of) else {
+            return self.set_aside("no channel", start, end);
+        };
+        match channel.strip_prefix("/meta/") {
+            Some(name) => self.out.metas.push(meta(name, message)),
+            None if message.data || message.successful.is_none() => {
+                self.event(&channel, start, end, message.replay);
+            }
+            // The acknowledgement of a publish.
+            None => {}
+        }
+    }
+
+    fn event(&mut self, channel: &str, start: usize, end: usize, replay: Option<ReplayId>) {
+        let (mut from, mut to) = (start, end);
+        if let (Some(flat), Some(bytes)) = (&mut self.flat, self.body.get(start..end)) {
+            from = flat.len();
+            flat.extend(bytes.iter().filter(|byte| !matches!(byte, b'\n' | b'\r')));
+            to = flat.len();
+        }
+        if self.out.events.push(channel, from, to, replay).is_err() {
+            self.set_aside("beyond the 4 GiB that a body can have", start, end);
+        }
+    }
+
+    fn trailing(&mut self, at: usize) {
+        if let Some((start, _)) = next_byte(self.body, at) {
+            self.set_aside("bytes after the end of the messages", start, self.body.len());
+        }
+    }
+
+    fn set_aside(&mut self, reason: &str, start: usize, end: usize) {
+        self.out.whole = false;
+        if self.out.bad.len() < BAD_MAX {
+            let bytes = self.body.slice(start.min(end)..end);
+            self.out.bad.push(Bad { reason: reason.to_owned(), bytes });
+        }
+    }
+
+    fn finish(mut self) -> Decoded {
+        self.out.body = self.flat.map_or_else(|| self.body.clone(), Bytes::from);
+        self.out
+    }
+}
+
+/// Parses the one message that `text` begins with and tells its length.
+fn parse_one(text: &str) -> Result<(Message<'_>, usize), String> {
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Message<'_>>();
+    match stream.next() {
+        Some(Ok(message)) => Ok((message, stream.byte_offset())),
+        Some(Err(error)) => Err(error.to_string()),
+        None => Err(String::from("nothing there")),
+    }
+}
+
+fn meta(name: &str, message: &Message<'_>) -> Meta {
+    let kind = match name {
+        "handshake" => Kind::Handshake,
+        "connect" => Kind::Connect,
+        "subscribe" => Kind::Subscribe,
+        "unsubscribe" => Kind::Unsubscribe,
+        "disconnect" => Kind::Disconnect,
+        _ => Kind::Unknown,
+    };
+    let text = |raw: Option<&RawValue>| raw.and_then(text_of).map(std::borrow::Cow::into_owned);
+    let ext = message.ext.map(|raw| super::message::Ext::parse(raw.get())).unwrap_or_default();
+    Meta {
+        kind,
+        id: message.id.map(|raw| text(Some(raw)).unwrap_or_else(|| excerpt(raw.get()))),
+        successful: message.successful.and_then(|raw| raw.get().trim_matches('"').parse().ok()),
+        client_id: text(message.client_id).filter(|id| !id.is_empty()),
+        subscriptions: message.subscription.map(super::message::texts_of).unwrap_or_default(),
+        error: text(message.error),
+        failure_reason: ext.failure_reason,
+        replay: ext.replay,
+        advice: message.advice.map(|raw| Advice::parse(raw.get())),
+    }
+}
+
+/// The next byte that is not white space, with its place.
+fn next_byte(body: &[u8], from: usize) -> Option<(usize, u8)> {
+    let rest = body.get(from..)?;
+    let skipped = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))?;
+    Some((from + skipped, *rest.get(skipped)?))
+}
+
+/// Where the value that `rest` begins with ends, by strings and brackets alone; `None` where it does not.
+fn extent(rest: &[u8]) -> Option<usize> {
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    for (at, byte) in rest.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth == 0 => return Some(at),
+            b'}' | b']' if depth == 1 => return Some(at + 1),
+            b'}' | b']' => depth -= 1,
+            b',' if depth == 0 => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;

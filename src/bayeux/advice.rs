@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 /// The longest poll that advice can ask for. A server that holds a poll for longer cannot be told from a
 /// dead one within any useful time.
-const TIMEOUT_MAX: Duration = Duration::from_mins(10);
+pub(super) const TIMEOUT_MAX: Duration = Duration::from_mins(10);
 
 /// The longest wait that advice can ask for.
 const INTERVAL_MAX: Duration = Duration::from_mins(15);

@@ -253,10 +253,9 @@ fn extent(rest: &[u8]) -> Option<usize> {
             b'"' => in_string = !in_string,
             _ if in_string => {}
             b'{' | b'[' => depth += 1,
-            b'}' | b']' if depth == 0 => return Some(at),
+            b'}' | b']' | b',' if depth == 0 => return Some(at),
             b'}' | b']' if depth == 1 => return Some(at + 1),
             b'}' | b']' => depth -= 1,
-            b',' if depth == 0 => return Some(at),
             _ => {}
         }
     }

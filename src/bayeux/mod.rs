@@ -4,9 +4,18 @@
 
 pub mod advice;
 pub mod border;
+pub mod contract;
 pub mod decode;
+mod encode;
 mod message;
+pub mod notice;
+mod pace;
 pub mod refusal;
+mod reply;
+pub mod session;
+mod state;
+mod subscribing;
+pub mod subscription;
 
 use std::sync::Arc;
 use std::time::Duration;

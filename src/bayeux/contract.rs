@@ -1,0 +1,97 @@
+//! What goes into a session and what comes out of it.
+
+use std::time::{Instant, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::Wanted;
+use super::border::{Exchange, ExchangeId, Outcome};
+use super::notice::Notice;
+use crate::event::{Batch, Channel, ReplayId};
+
+/// The present, by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// For deadlines.
+    pub mono: Instant,
+    /// For people and records.
+    pub wall: SystemTime,
+}
+
+/// What happens to a session.
+#[derive(Debug)]
+pub enum Input {
+    /// Begin.
+    Start,
+    /// An exchange ended.
+    Outcome(ExchangeId, Outcome),
+    /// The answer to [`Output::Authenticate`].
+    Credentials(Credentials),
+    /// The time of the last [`Output::Wait`] has come.
+    Time,
+    /// Every event of the channel up to this one is in safe hands.
+    Committed(Channel, ReplayId),
+    /// Wants one more channel.
+    Subscribe(Wanted),
+    /// No longer wants a channel.
+    Unsubscribe(Channel),
+    /// End, telling the server or leaving it the session.
+    Close {
+        /// Whether the server is told.
+        disconnect: bool,
+    },
+}
+
+/// What became of a request for a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// There is one to try, or none is needed.
+    Ready,
+    /// There is none but the refused one, or none at all: why, and whether waiting can change that.
+    Failed {
+        /// For a person.
+        reason: String,
+        /// Whether there will never be another.
+        permanent: bool,
+    },
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Output {
+    /// Start this exchange.
+    Send(Exchange),
+    /// Give this exchange up; its outcome is not awaited.
+    Cancel(ExchangeId),
+    /// Get a token; `refused` when the one in use was refused.
+    Authenticate {
+        /// Whether the server refused the present one.
+        refused: bool,
+    },
+    /// Hand these events on.
+    Deliver(Batch),
+    /// Keep this for the next start, or forget what was kept.
+    Save(Option<Snapshot>),
+    /// Say this.
+    Notice(Notice),
+    /// Nothing until the next input, or until this time.
+    Wait {
+        /// When to give [`Input::Time`]; `None` while only an exchange is awaited.
+        until: Option<Instant>,
+        /// Why, for a person.
+        reason: &'static str,
+    },
+}
+
+/// What a restarted process needs to go on with a session that the server still knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The server's name for the session.
+    pub client_id: String,
+    /// Whether the server confirmed the replay extension.
+    pub replay: bool,
+    /// How long the server holds a poll, in milliseconds.
+    pub timeout_ms: u64,
+    /// The subscriptions that it confirmed.
+    pub channels: Vec<String>,
+}

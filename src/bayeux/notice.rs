@@ -1,0 +1,92 @@
+//! What a session has to say: values for the daemon to turn into log lines, counters and status.
+
+use std::time::Duration;
+
+use super::border::Fault;
+use super::decode::Bad;
+use super::refusal::Meaning;
+use crate::event::{Channel, ReplayId};
+
+/// Something that happened, and what follows.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// A handshake succeeded; whether the server numbers its events for replay.
+    Handshaken {
+        /// `ext.replay` was confirmed.
+        replay: bool,
+    },
+    /// A saved session is tried without a handshake.
+    Resuming,
+    /// A connect succeeded for the first time in this session or since a failure.
+    Live,
+    /// The session is gone and starts over; subscriptions follow.
+    SessionLost {
+        /// Why.
+        reason: String,
+    },
+    /// A channel is subscribed, with what was asked for where the server knows replay.
+    Subscribed {
+        /// The channel.
+        channel: Channel,
+        /// The position after which its events begin.
+        replay: Option<ReplayId>,
+    },
+    /// A channel is no longer subscribed.
+    Unsubscribed {
+        /// The channel.
+        channel: Channel,
+    },
+    /// The server refused something.
+    Refused {
+        /// The channel that it is about, where it is about one.
+        channel: Option<Channel>,
+        /// The server's words.
+        text: String,
+        /// What they mean.
+        meaning: Meaning,
+        /// When it is tried again; `None` where it is not.
+        retry_in: Option<Duration>,
+    },
+    /// A stored position is no longer retained; events may be missing.
+    ReplayLost {
+        /// The channel.
+        channel: Channel,
+        /// The position that was asked for.
+        asked: ReplayId,
+        /// Where it begins instead; `None` where the channel stays unsubscribed.
+        then: Option<ReplayId>,
+    },
+    /// An exchange failed.
+    Failed {
+        /// How.
+        fault: Fault,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+    /// The server answered something that the protocol does not know.
+    Misbehaved {
+        /// What.
+        what: String,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+    /// A message could not be read and was set aside.
+    Malformed(Bad),
+    /// A value in an advice made no sense.
+    OddAdvice(String),
+    /// Events were asked for from a position, but the server does not know replay.
+    NoReplay,
+    /// The session ended.
+    Closed(Closed),
+}
+
+/// Why a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// It was asked to.
+    Requested,
+    /// The URL is no CometD endpoint; the server's words.
+    Endpoint(String),
+    /// The token was refused and no other can be had; the server's words.
+    Unauthenticated(String),
+}

@@ -1,0 +1,356 @@
+//! The session: one input at a time, then outputs until there is nothing to do but wait.
+//!
+//! Constraints
+//! - Events come out before the request that follows their response: a position can only move for events that
+//!   were handed on.
+//! - `/meta/connect` is alone in its request. Subscribe and unsubscribe use the side lane while a poll is open,
+//!   and never touch it.
+//! - After every outcome, whatever was in it, the next step is decided at once: something is always open, or a
+//!   time is set.
+//!
+//! Operations: [`Session::handle`], then [`Session::poll_output`] until [`Output::Wait`](super::contract::Output).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::advice::TIMEOUT_MAX;
+use super::border::{Exchange, ExchangeId, Lane};
+use super::contract::{Credentials, Input, Now, Output, Snapshot};
+use super::notice::{Closed, Notice};
+use super::pace::Pace;
+use super::state::{Client, Next, State};
+use super::subscription::{Standing, Subscriptions};
+use super::{Config, encode};
+use crate::event::Channel;
+use bytes::Bytes;
+
+/// What the side lane carries.
+#[derive(Debug)]
+pub(super) enum Side {
+    Subscribe,
+    Unsubscribe(Channel),
+}
+
+/// The protocol with one server.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) config: Config,
+    pub(super) state: State,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) pace: Pace,
+    pub(super) now: Now,
+    pub(super) poll_timeout: Duration,
+    /// The pause between a connect's reply and the next connect that the server advised last.
+    pub(super) interval: Duration,
+    /// The exchange on the side lane.
+    pub(super) side: Option<(ExchangeId, Side)>,
+    /// Channels whose subscriptions the server still holds and nobody wants.
+    pub(super) unwanted: VecDeque<Channel>,
+    /// The most subscriptions in one request; halved when the server finds one too large.
+    pub(super) batch_most: usize,
+    /// Whether a connect has ever succeeded.
+    pub(super) ever_live: bool,
+    /// Replies in a row that were no Bayeux.
+    pub(super) foreign: u32,
+    /// Whether the server has been reported live since the last trouble.
+    pub(super) reported_live: bool,
+    pub(super) odd_advice_told: bool,
+    last_message: u64,
+    last_exchange: u64,
+    outputs: VecDeque<Output>,
+}
+
+impl Session {
+    /// A session that has done nothing yet; `resume` is what an earlier process saved.
+    pub fn new(config: Config, seed: u64, now: Now, resume: Option<Snapshot>) -> Self {
+        let mut subscriptions = Subscriptions::new(&config.channels);
+        let mut unwanted = VecDeque::new();
+        let mut poll_timeout = config.poll_timeout;
+        let resume = resume.map(|snapshot| {
+            subscriptions.resume(&snapshot.channels);
+            let held = snapshot.channels.iter().filter_map(|name| Channel::parse(name).ok());
+            unwanted.extend(held.filter(|channel| config.channels.iter().all(|one| one.channel != *channel)));
+            poll_timeout = Duration::from_millis(snapshot.timeout_ms).min(TIMEOUT_MAX);
+            Client { id: Arc::from(snapshot.client_id), replay: snapshot.replay, proven: false }
+        });
+        let pace = Pace::new(config.retry, config.handshakes_per_minute, seed, now.mono);
+        Self {
+            state: State::New { resume },
+            subscriptions,
+            pace,
+            now,
+            poll_timeout,
+            interval: Duration::ZERO,
+            side: None,
+            unwanted,
+            batch_most: usize::MAX,
+            ever_live: false,
+            foreign: 0,
+            reported_live: false,
+            odd_advice_told: false,
+            last_message: 0,
+            last_exchange: 0,
+            outputs: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// Takes one input. Whatever it is, the outputs say what follows.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.now = now;
+        match input {
+            Input::Start => self.on_start(),
+            Input::Outcome(exchange, outcome) => self.on_outcome(exchange, outcome),
+            Input::Credentials(credentials) => self.on_credentials(credentials),
+            Input::Time => self.on_time(),
+            Input::Committed(channel, replay) => self.subscriptions.commit(&channel, replay),
+            Input::Subscribe(wanted) => {
+                self.unwanted.retain(|channel| *channel != wanted.channel);
+                self.subscriptions.add(wanted);
+            }
+            Input::Unsubscribe(channel) => {
+                if self.subscriptions.remove(&channel) {
+                    self.unwanted.push_back(channel);
+                }
+            }
+            Input::Close { disconnect } => self.on_close(disconnect),
+        }
+        self.use_side_lane();
+    }
+
+    /// The next thing to do. [`Output::Wait`] comes last, and again at every call until the next input.
+    pub fn poll_output(&mut self) -> Output {
+        self.outputs.pop_front().unwrap_or_else(|| {
+            let (until, reason) = self.present_wait();
+            Output::Wait { until, reason }
+        })
+    }
+
+    /// The name of the present state, for logs, metrics and status.
+    pub fn state(&self) -> &'static str {
+        self.state.name()
+    }
+
+    /// Whether the session has ended.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// Each wanted channel and what the server said of it.
+    pub fn standings(&self) -> impl Iterator<Item = (&Channel, Standing)> {
+        self.subscriptions.iter().map(|one| (&one.channel, one.standing))
+    }
+
+    fn present_wait(&self) -> (Option<Instant>, &'static str) {
+        match &self.state {
+            State::New { .. } => (None, "not started"),
+            State::Authenticating { .. } => (None, "for a token"),
+            State::Handshaking { .. } => (None, "for the reply to a handshake"),
+            State::Subscribing { .. } => (None, "for the reply to a subscription"),
+            State::Polling { .. } if self.side.is_none() => (self.subscriptions.next_due(), "for events"),
+            State::Polling { .. } => (None, "for events"),
+            State::Resting { until, reason, .. } => (Some(*until), reason),
+            State::Closing { until, .. } => (Some(*until), "for the server's goodbye"),
+            State::Closed => (None, "closed"),
+        }
+    }
+
+    fn on_start(&mut self) {
+        if let State::New { resume } = &mut self.state {
+            let then = resume.take().map_or(Next::Handshake, Next::Connect);
+            if matches!(then, Next::Connect(_)) {
+                self.say(Notice::Resuming);
+            }
+            self.authenticate(then, false);
+        }
+    }
+
+    pub(super) fn authenticate(&mut self, then: Next, refused: bool) {
+        self.state = State::Authenticating { then, refused };
+        self.put(Output::Authenticate { refused });
+    }
+
+    fn on_credentials(&mut self, credentials: Credentials) {
+        let State::Authenticating { then, refused } = &self.state else {
+            return;
+        };
+        let (then, refused) = (then.clone(), *refused);
+        match credentials {
+            Credentials::Ready if refused => {
+                let wait = self.pace.after_failure(None);
+                let wait = if self.pace.failures() > 1 { wait } else { Duration::ZERO };
+                self.rest(wait, then, "before a handshake with another token");
+            }
+            Credentials::Ready => self.enter(then),
+            Credentials::Failed { reason, permanent: true } => self.end(Closed::Unauthenticated(reason)),
+            Credentials::Failed { reason, permanent: false } => {
+                let wait = self.config.retry.max;
+                let meaning = super::refusal::Meaning::Unauthenticated;
+                self.say(Notice::Refused { channel: None, text: reason, meaning, retry_in: Some(wait) });
+                self.rest(wait, Next::Authenticate, "for another token");
+            }
+        }
+    }
+
+    fn on_time(&mut self) {
+        match &self.state {
+            State::Resting { until, then, .. } if *until <= self.now.mono => {
+                let then = then.clone();
+                self.enter(then);
+            }
+            State::Closing { until, open, .. } if *until <= self.now.mono => {
+                let open = open.clone();
+                self.outputs.extend(open.into_iter().map(Output::Cancel));
+                self.end(Closed::Requested);
+            }
+            _ => {}
+        }
+    }
+
+    /// Does what a wait was for.
+    pub(super) fn enter(&mut self, next: Next) {
+        match next {
+            Next::Authenticate => self.authenticate(Next::Handshake, true),
+            Next::Handshake => self.handshake(),
+            Next::Subscribe(client) => self.subscribe_or_connect(client),
+            Next::Connect(client) => self.connect(client),
+        }
+    }
+
+    /// Does it after a time, or at once where the time is none.
+    pub(super) fn rest(&mut self, wait: Duration, then: Next, reason: &'static str) {
+        if wait.is_zero() {
+            return self.enter(then);
+        }
+        self.state = State::Resting { until: self.now.mono + wait, then, reason };
+    }
+
+    fn handshake(&mut self) {
+        let wait = self.pace.until_handshake(self.now.mono);
+        if !wait.is_zero() {
+            return self.rest(wait, Next::Handshake, "for the handshake budget");
+        }
+        self.pace.handshake(self.now.mono);
+        let body = encode::handshake(self.message_id());
+        let exchange = self.send(Lane::Poll, body, self.config.request_timeout);
+        self.state = State::Handshaking { exchange };
+    }
+
+    /// The first subscriptions of a session, in as many requests as they need, then the first connect.
+    pub(super) fn subscribe_or_connect(&mut self, client: Client) {
+        match self.subscribe_body(&client) {
+            Some(body) => {
+                let exchange = self.send(Lane::Poll, body, self.config.request_timeout);
+                self.state = State::Subscribing { client, exchange };
+            }
+            None => self.connect(client),
+        }
+    }
+
+    pub(super) fn connect(&mut self, client: Client) {
+        let probe = !client.proven;
+        let body = encode::connect(self.message_id(), &client.id, probe);
+        let exchange = self.send(Lane::Poll, body, self.poll_timeout + self.config.poll_margin);
+        self.state = State::Polling { client, exchange };
+    }
+
+    fn subscribe_body(&mut self, client: &Client) -> Option<Bytes> {
+        let now = self.now.mono;
+        let most = self.batch_most;
+        let body = self.subscriptions.request(now, &client.id, client.replay, most, &mut self.last_message);
+        body.map(Bytes::from)
+    }
+
+    /// While a poll is open, what is wanted besides goes over the other connection.
+    fn use_side_lane(&mut self) {
+        let State::Polling { client, .. } = &self.state else {
+            return;
+        };
+        if self.side.is_some() || !client.proven {
+            return;
+        }
+        let client = client.clone();
+        if let Some(channel) = self.unwanted.pop_front() {
+            let body = encode::unsubscribe(self.message_id(), &client.id, &channel);
+            let exchange = self.send(Lane::Side, body, self.config.request_timeout);
+            self.side = Some((exchange, Side::Unsubscribe(channel)));
+        } else if self.subscriptions.any_due(self.now.mono)
+            && let Some(body) = self.subscribe_body(&client)
+        {
+            let exchange = self.send(Lane::Side, body, self.config.request_timeout);
+            self.side = Some((exchange, Side::Subscribe));
+        }
+    }
+
+    fn on_close(&mut self, disconnect: bool) {
+        let client = self.state.client().cloned();
+        let mut open: Vec<_> = self.side.take().map(|(exchange, _)| exchange).into_iter().collect();
+        if let State::Handshaking { exchange }
+        | State::Subscribing { exchange, .. }
+        | State::Polling { exchange, .. } = &self.state
+        {
+            open.push(*exchange);
+        }
+        match client.filter(|_| disconnect) {
+            Some(client) => {
+                let lane = if open.is_empty() { Lane::Poll } else { Lane::Side };
+                let body = encode::disconnect(self.message_id(), &client.id);
+                let goodbye = self.send(lane, body, self.config.request_timeout);
+                open.push(goodbye);
+                self.put(Output::Save(None));
+                let until = self.now.mono + self.config.request_timeout;
+                self.state = State::Closing { open, goodbye, until };
+            }
+            None if matches!(self.state, State::Closing { .. } | State::Closed) => {}
+            None => {
+                self.outputs.extend(open.into_iter().map(Output::Cancel));
+                self.end(Closed::Requested);
+            }
+        }
+    }
+
+    /// The end, from which nothing follows.
+    pub(super) fn end(&mut self, why: Closed) {
+        if why != Closed::Requested {
+            self.put(Output::Save(None));
+        }
+        self.state = State::Closed;
+        self.say(Notice::Closed(why));
+    }
+
+    /// What the next process would need.
+    pub(super) fn snapshot(&mut self, client: &Client) {
+        let timeout_ms = u64::try_from(self.poll_timeout.as_millis()).unwrap_or(u64::MAX);
+        self.put(Output::Save(Some(Snapshot {
+            client_id: client.id.to_string(),
+            replay: client.replay,
+            timeout_ms,
+            channels: self.subscriptions.live(),
+        })));
+    }
+
+    pub(super) fn send(&mut self, lane: Lane, body: Bytes, deadline: Duration) -> ExchangeId {
+        self.last_exchange += 1;
+        let id = ExchangeId(self.last_exchange);
+        self.put(Output::Send(Exchange { id, lane, body, deadline }));
+        id
+    }
+
+    pub(super) fn say(&mut self, notice: Notice) {
+        self.put(Output::Notice(notice));
+    }
+
+    pub(super) fn put(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    const fn message_id(&mut self) -> u64 {
+        self.last_message += 1;
+        self.last_message
+    }
+}
+
+#[cfg(test)]
+#[path = "session_tests/mod.rs"]
+mod tests;

@@ -1,0 +1,218 @@
+//! The channels that are wanted, what the server said of each, and where in its events each stands.
+
+use std::time::Instant;
+
+use super::refusal::Meaning;
+use super::{Wanted, encode};
+use crate::event::{Channel, ReplayId};
+
+/// What the server said of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Not asked for yet in this session.
+    Pending,
+    /// Asked for, in the message of this id.
+    Asked(u64),
+    /// Subscribed.
+    Live,
+    /// Refused; asked for again at this time, or by a person only.
+    Refused(Meaning, Option<Instant>),
+}
+
+/// One wanted channel.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    pub(super) channel: Channel,
+    pub(super) standing: Standing,
+    /// Where to begin without a position.
+    start: ReplayId,
+    /// The last event that was committed.
+    position: Option<ReplayId>,
+}
+
+impl Subscription {
+    /// What the next subscription asks for.
+    pub(super) fn asks_for(&self) -> ReplayId {
+        self.position.unwrap_or(self.start)
+    }
+
+    /// Forgets the position and begins from `start`.
+    pub(super) fn begin_from(&mut self, start: ReplayId) {
+        self.position = None;
+        self.start = start;
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        match self.standing {
+            Standing::Pending => true,
+            Standing::Refused(_, Some(at)) => at <= now,
+            _ => false,
+        }
+    }
+}
+
+/// Every wanted channel, each once.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions {
+    list: Vec<Subscription>,
+}
+
+impl Subscriptions {
+    pub(super) fn new(wanted: &[Wanted]) -> Self {
+        let mut all = Self::default();
+        for one in wanted {
+            all.add(one.clone());
+        }
+        all
+    }
+
+    /// Wants one more channel; a known one is asked for again at once when it was refused.
+    pub(super) fn add(&mut self, wanted: Wanted) {
+        match self.find(wanted.channel.as_str()) {
+            Some(known) => {
+                if let Standing::Refused(..) = known.standing {
+                    known.standing = Standing::Pending;
+                }
+            }
+            None => self.list.push(Subscription {
+                channel: wanted.channel,
+                standing: Standing::Pending,
+                start: wanted.replay,
+                position: None,
+            }),
+        }
+    }
+
+    /// No longer wants a channel; tells whether the server may hold a subscription for it.
+    pub(super) fn remove(&mut self, channel: &Channel) -> bool {
+        let Some(at) = self.list.iter().position(|known| known.channel == *channel) else {
+            return false;
+        };
+        matches!(self.list.remove(at).standing, Standing::Live | Standing::Asked(_))
+    }
+
+    /// The session is gone, and every subscription with it.
+    pub(super) fn all_pending(&mut self) {
+        for one in &mut self.list {
+            if !matches!(one.standing, Standing::Refused(_, None)) {
+                one.standing = Standing::Pending;
+            }
+        }
+    }
+
+    /// A server that still knows the session still holds these subscriptions.
+    pub(super) fn resume(&mut self, live: &[String]) {
+        for one in self.list.iter_mut().filter(|one| live.iter().any(|name| name == one.channel.as_str())) {
+            one.standing = Standing::Live;
+        }
+    }
+
+    /// The names of the live ones.
+    pub(super) fn live(&self) -> Vec<String> {
+        let live = self.list.iter().filter(|one| one.standing == Standing::Live);
+        live.map(|one| one.channel.to_string()).collect()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Subscription> {
+        self.list.iter()
+    }
+
+    pub(super) fn find(&mut self, channel: &str) -> Option<&mut Subscription> {
+        self.list.iter_mut().find(|one| one.channel.as_str() == channel)
+    }
+
+    pub(super) fn find_asked(&mut self, id: u64) -> Option<&mut Subscription> {
+        self.list.iter_mut().find(|one| one.standing == Standing::Asked(id))
+    }
+
+    /// Those that were asked for and have no answer; a reply that leaves them out is taken for lost.
+    pub(super) fn unanswered(&mut self) -> impl Iterator<Item = &mut Subscription> {
+        self.list.iter_mut().filter(|one| matches!(one.standing, Standing::Asked(_)))
+    }
+
+    /// Moves the position of the subscription that an event of `channel` came through. An event of a filtered
+    /// subscription (`/topic/X?A='b'`) may name the channel without its filter.
+    pub(super) fn commit(&mut self, channel: &Channel, replay: ReplayId) {
+        let path = |name: &str| name.split_once('?').map_or(name.len(), |(path, _)| path.len());
+        let wanted = channel.as_str();
+        for one in &mut self.list {
+            let name = one.channel.as_str();
+            if name == wanted || name.get(..path(name)) == Some(wanted) {
+                one.position = Some(replay);
+            }
+        }
+    }
+
+    /// Whether a channel has to be asked for now.
+    pub(super) fn any_due(&self, now: Instant) -> bool {
+        self.list.iter().any(|one| one.is_due(now))
+    }
+
+    /// When the next refused channel is asked for again.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let times = self.list.iter().filter_map(|one| match one.standing {
+            Standing::Refused(_, at) => at,
+            _ => None,
+        });
+        times.min()
+    }
+
+    /// The body of one request for the channels that are due: as many as fit the server's limit, and at most
+    /// `most`. `None` where no channel is due. Ids are counted on from `last_id`.
+    pub(super) fn request(
+        &mut self,
+        now: Instant,
+        client_id: &str,
+        with_replay: bool,
+        most: usize,
+        last_id: &mut u64,
+    ) -> Option<String> {
+        let mut body = String::new();
+        for one in self.list.iter_mut().filter(|one| one.is_due(now)).take(most) {
+            let id = *last_id + 1;
+            let message = encode::subscribe(id, client_id, &one.channel, with_replay.then(|| one.asks_for()));
+            // One separator or bracket before it, one bracket after it.
+            if !body.is_empty() && body.len() + message.len() + 2 > encode::REQUEST_MAX {
+                break;
+            }
+            body.push(if body.is_empty() { '[' } else { ',' });
+            body.push_str(&message);
+            one.standing = Standing::Asked(id);
+            *last_id = id;
+        }
+        (!body.is_empty()).then(|| body + "]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(name: &str) -> Wanted {
+        Wanted { channel: Channel::parse(name).unwrap(), replay: ReplayId::NEW }
+    }
+
+    #[test]
+    fn a_thousand_channels_fit_few_requests_and_each_fits_the_limit() {
+        let names: Vec<_> = (0..1000).map(|n| wanted(&format!("/topic/Channel{n:04}"))).collect();
+        let mut all = Subscriptions::new(&names);
+        let (mut id, mut requests, now) = (0, 0, Instant::now());
+        while let Some(body) = all.request(now, "client", true, usize::MAX, &mut id) {
+            assert!(body.len() <= encode::REQUEST_MAX);
+            assert!(serde_json::from_str::<Vec<serde_json::Value>>(&body).is_ok());
+            requests += 1;
+        }
+        assert_eq!((id, requests), (1000, 5));
+    }
+
+    #[test]
+    fn a_position_replaces_the_start_and_survives_a_lost_session() {
+        let mut all = Subscriptions::new(&[wanted("/topic/A"), wanted("/topic/B?x='1'")]);
+        all.commit(&Channel::parse("/topic/A").unwrap(), ReplayId(7));
+        all.commit(&Channel::parse("/topic/B").unwrap(), ReplayId(9));
+        all.all_pending();
+        let body = all.request(Instant::now(), "c", true, 10, &mut 0).unwrap();
+        assert!(body.contains(r#""replay":{"/topic/A":7}"#), "{body}");
+        assert!(body.contains(r#""replay":{"/topic/B?x='1'":9}"#), "{body}");
+    }
+}

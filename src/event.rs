@@ -175,11 +175,13 @@ impl Batch {
 
     /// Each channel's position after this batch: the replay id of its last event that has one.
     pub fn positions(&self) -> impl Iterator<Item = (&Channel, ReplayId)> {
-        self.channels.iter().enumerate().filter_map(|(index, channel)| {
-            let of_channel = |entry: &&Entry| usize::try_from(entry.channel) == Ok(index);
-            let last = self.entries.iter().rev().filter(of_channel).find_map(|entry| entry.replay)?;
-            Some((channel, last))
-        })
+        let mut last = vec![None; self.channels.len()];
+        for entry in &self.entries {
+            if let (Some(position), Some(replay)) = (last.get_mut(index(entry.channel)), entry.replay) {
+                *position = Some(replay);
+            }
+        }
+        self.channels.iter().zip(last).filter_map(|(channel, position)| Some((channel, position?)))
     }
 
     fn event(&self, entry: Entry) -> Event<'_> {

@@ -1,1 +1,138 @@
-//! What the daemon knows of itself.
+//! What the daemon knows of itself, as one snapshot that anyone can read as JSON.
+//!
+//! Times are milliseconds since 1970-01-01 UTC; counters start at zero with the process.
+
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use crate::event::Channel;
+
+/// Milliseconds since 1970-01-01 UTC; zero for a clock before that.
+pub fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The whole daemon; `S` is what the sinks tell of themselves.
+#[derive(Clone, Debug, Serialize)]
+pub struct Snapshot<S> {
+    /// The program's version.
+    pub version: &'static str,
+    /// The process.
+    pub pid: u32,
+    /// When it started.
+    pub started_at: u64,
+    /// When this snapshot was taken.
+    pub updated_at: u64,
+    /// Every connection, in the order of the configuration.
+    pub connections: Vec<Connection>,
+    /// Every sink, in the order of the configuration.
+    pub sinks: Vec<S>,
+}
+
+/// One connection.
+#[derive(Clone, Debug, Serialize)]
+pub struct Connection {
+    /// Its name.
+    pub name: String,
+    /// Its endpoint.
+    pub url: String,
+    /// The session's state.
+    pub state: &'static str,
+    /// Since when it is in that state.
+    pub since: u64,
+    /// What it waits for.
+    pub waiting: &'static str,
+    /// How long from `updated_at` at most, in milliseconds, where that is known.
+    pub waiting_ms: Option<u64>,
+    /// Its channels.
+    pub channels: Vec<ChannelStatus>,
+    /// Handshakes that succeeded.
+    pub handshakes: u64,
+    /// Responses of every kind.
+    pub responses: u64,
+    /// Events received.
+    pub events: u64,
+    /// Bytes of the responses' bodies, after inflation.
+    pub bytes: u64,
+    /// Failures, refusals and odd replies.
+    pub failures: u64,
+    /// Times that a position was no longer retained, or a session was lost.
+    pub sessions_lost: u64,
+    /// When the last response came.
+    pub last_response: Option<u64>,
+    /// When the last event came.
+    pub last_event: Option<u64>,
+    /// The last failure, refusal or odd reply.
+    pub last_error: Option<Error>,
+}
+
+/// One channel of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChannelStatus {
+    /// Its name.
+    pub name: String,
+    /// `pending`, `asked`, `live`, or the meaning of a refusal.
+    pub standing: &'static str,
+}
+
+/// Something that went wrong.
+#[derive(Clone, Debug, Serialize)]
+pub struct Error {
+    /// When.
+    pub at: u64,
+    /// What, without any secret.
+    pub text: String,
+}
+
+impl Connection {
+    /// A connection that has done nothing yet.
+    pub fn new(name: &str, url: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            url: url.to_owned(),
+            state: "new",
+            since: millis(SystemTime::now()),
+            waiting: "not started",
+            waiting_ms: None,
+            channels: Vec::new(),
+            handshakes: 0,
+            responses: 0,
+            events: 0,
+            bytes: 0,
+            failures: 0,
+            sessions_lost: 0,
+            last_response: None,
+            last_event: None,
+            last_error: None,
+        }
+    }
+
+    /// Whether events are on their way.
+    pub fn is_live(&self) -> bool {
+        self.state == "live"
+    }
+
+    /// Notes the state and the wait that the session is in now.
+    pub fn enter(&mut self, now: SystemTime, state: &'static str, waiting: &'static str, wait: Option<Duration>) {
+        if self.state != state {
+            self.state = state;
+            self.since = millis(now);
+        }
+        self.waiting = waiting;
+        self.waiting_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// Notes something that went wrong.
+    pub fn failed(&mut self, now: SystemTime, text: String) {
+        self.failures += 1;
+        self.last_error = Some(Error { at: millis(now), text });
+    }
+
+    /// Takes over what the server said of each channel.
+    pub fn set_channels(&mut self, standings: impl Iterator<Item = (Channel, &'static str)>) {
+        self.channels =
+            standings.map(|(channel, standing)| ChannelStatus { name: channel.to_string(), standing }).collect();
+    }
+}

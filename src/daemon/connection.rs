@@ -1,0 +1,185 @@
+//! One connection: the session's inputs and outputs tied to sockets, sinks and the clock.
+//!
+//! Nothing here waits for anything but the session's own exchanges and timers: events are offered to queues,
+//! state is written elsewhere.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime};
+
+use tokio::sync::mpsc;
+
+use super::flight::Flights;
+use super::outlet::Outlet;
+use super::store::Keeper;
+use super::tell::{standing_name, tell};
+use super::token::Token;
+use crate::bayeux::border::Outcome;
+use crate::bayeux::contract::{Input, Now, Output};
+use crate::bayeux::notice::{Closed, Notice};
+use crate::bayeux::refusal::Meaning;
+use crate::bayeux::session::Session;
+use crate::bayeux::Wanted;
+use crate::event::{Batch, Channel};
+use crate::status;
+
+/// What a person can ask of a connection while it runs.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Wants one more channel.
+    Subscribe(Wanted),
+    /// No longer wants a channel.
+    Unsubscribe(Channel),
+    /// End; whether the server is told.
+    Close {
+        /// `/meta/disconnect`, or the session is left to the next process.
+        disconnect: bool,
+    },
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    Closed(Closed),
+    /// Every channel is refused, and the command has nothing else to do.
+    NothingLeft(Meaning),
+}
+
+/// The parts of a running connection.
+pub(super) struct Connection {
+    pub(super) name: Arc<str>,
+    pub(super) session: Session,
+    pub(super) flights: Flights,
+    pub(super) token: Token,
+    pub(super) outlet: Arc<Outlet>,
+    pub(super) keeper: Option<Keeper>,
+    pub(super) status: Arc<Mutex<status::Connection>>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    /// Whether it ends when nothing is left to wait for.
+    pub(super) one_shot: bool,
+}
+
+impl Connection {
+    /// Runs until the session ends.
+    pub(super) async fn run(mut self) -> Ended {
+        self.give(Input::Start);
+        let mut why = Closed::Requested;
+        loop {
+            let until = self.settle(&mut why).await;
+            if self.session.is_closed() {
+                break;
+            }
+            if let Some(meaning) = self.session.nothing_left().filter(|_| self.one_shot) {
+                self.finish().await;
+                return Ended::NothingLeft(meaning);
+            }
+            let input = self.next_input(until).await;
+            self.give(input);
+        }
+        self.finish().await;
+        Ended::Closed(why)
+    }
+
+    async fn finish(self) {
+        if let Some(keeper) = self.keeper {
+            keeper.finish().await;
+        }
+    }
+
+    fn give(&mut self, input: Input) {
+        self.session.handle(now(), input);
+    }
+
+    /// Does what the session wants until it wants to wait, and tells until when.
+    async fn settle(&mut self, why: &mut Closed) -> Option<Instant> {
+        loop {
+            match self.session.poll_output() {
+                Output::Send(exchange) => self.flights.send(exchange, self.token.header()),
+                Output::Deliver(batch) => self.deliver(batch),
+                Output::Cancel(id) => self.flights.cancel(id),
+                Output::Authenticate { refused } => {
+                    let credentials = self.token.renew(refused).await;
+                    self.give(Input::Credentials(credentials));
+                }
+                Output::Save(session) => {
+                    if let Some(keeper) = &mut self.keeper {
+                        keeper.session(session);
+                    }
+                }
+                Output::Notice(notice) => {
+                    if let Notice::Closed(closed) = &notice {
+                        *why = closed.clone();
+                    }
+                    self.tell(&notice);
+                }
+                Output::Wait { until, reason } => {
+                    self.note_wait(until, reason);
+                    return until;
+                }
+            }
+        }
+    }
+
+    async fn next_input(&mut self, until: Option<Instant>) -> Input {
+        let time = async {
+            match until {
+                Some(until) => tokio::time::sleep_until(until.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            (id, outcome) = self.flights.next() => {
+                self.note_outcome(&outcome);
+                Input::Outcome(id, outcome)
+            }
+            () = time => Input::Time,
+            command = self.commands.recv() => match command {
+                Some(Command::Subscribe(wanted)) => Input::Subscribe(wanted),
+                Some(Command::Unsubscribe(channel)) => Input::Unsubscribe(channel),
+                Some(Command::Close { disconnect }) => Input::Close { disconnect },
+                // Nobody is left to ask for anything.
+                None => Input::Close { disconnect: true },
+            },
+        }
+    }
+
+    fn deliver(&mut self, batch: Batch) {
+        let batch = Arc::new(batch);
+        self.outlet.offer(&batch);
+        for (channel, replay) in batch.positions() {
+            self.session.handle(now(), Input::Committed(channel.clone(), replay));
+        }
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.events += u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        status.last_event = Some(status::millis(batch.received()));
+    }
+
+    fn note_outcome(&mut self, outcome: &Outcome) {
+        if let Ok(reply) = outcome {
+            let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+            status.responses += 1;
+            status.bytes += u64::try_from(reply.body.len()).unwrap_or(u64::MAX);
+            status.last_response = Some(status::millis(SystemTime::now()));
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.cookies();
+        }
+    }
+
+    fn tell(&self, notice: &Notice) {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        tell(&self.name, notice, &mut status);
+        let standings = self.session.standings();
+        status.set_channels(standings.map(|(channel, standing)| (channel.clone(), standing_name(standing))));
+    }
+
+    fn note_wait(&self, until: Option<Instant>, reason: &'static str) {
+        let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.enter(SystemTime::now(), self.session.state(), reason, wait);
+    }
+}
+
+fn now() -> Now {
+    Now { mono: Instant::now(), wall: SystemTime::now() }
+}

@@ -1,0 +1,75 @@
+//! From connections to sinks: every batch is offered to every sink, and none is waited for.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::event::Batch;
+use crate::sinks::{Handle, Offer};
+
+/// How many events a sink loses before they are told of again.
+const TELL_EVERY: u64 = 10_000;
+
+/// Every sink.
+pub(super) struct Outlet {
+    sinks: Vec<Tap>,
+}
+
+struct Tap {
+    handle: Handle,
+    /// Events that found its queue full since it last had room.
+    missed: AtomicU64,
+    first_missed: Mutex<Option<String>>,
+}
+
+impl Outlet {
+    pub(super) fn new(handles: Vec<Handle>) -> Self {
+        let tap = |handle| Tap { handle, missed: AtomicU64::new(0), first_missed: Mutex::new(None) };
+        Self { sinks: handles.into_iter().map(tap).collect() }
+    }
+
+    pub(super) fn handles(&self) -> impl Iterator<Item = &Handle> {
+        self.sinks.iter().map(|tap| &tap.handle)
+    }
+
+    /// Hands a batch on; a full queue loses it for that sink, which is told and counted.
+    pub(super) fn offer(&self, batch: &Arc<Batch>) {
+        for tap in &self.sinks {
+            match tap.handle.offer(batch) {
+                Offer::Accepted => tap.has_room(),
+                Offer::Filtered => {}
+                Offer::Full { events } => tap.missed(batch, u64::try_from(events).unwrap_or(u64::MAX)),
+            }
+        }
+    }
+}
+
+impl Tap {
+    fn has_room(&self) {
+        // The common case is a plain load.
+        if self.missed.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let events = self.missed.swap(0, Ordering::Relaxed);
+        let first = self.first_missed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        tracing::warn!(sink = %self.handle.name(), events, first, "the queue has room again; these events are lost for this sink");
+    }
+
+    fn missed(&self, batch: &Batch, events: u64) {
+        let before = self.missed.fetch_add(events, Ordering::Relaxed);
+        if before == 0 {
+            let place = place_of(batch);
+            tracing::error!(sink = %self.handle.name(), first = place, "the queue is full: events are lost for this sink until it has room");
+            *self.first_missed.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+        } else if before / TELL_EVERY != (before + events) / TELL_EVERY {
+            tracing::error!(sink = %self.handle.name(), events = before + events, "the queue is still full");
+        }
+    }
+}
+
+/// The first event of a batch, for a person who will ask the server for it again.
+fn place_of(batch: &Batch) -> String {
+    batch.get(0).map_or_else(String::new, |event| match event.replay {
+        Some(replay) => format!("{} {} replay {replay}", event.connection, event.channel),
+        None => format!("{} {}", event.connection, event.channel),
+    })
+}

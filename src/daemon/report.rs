@@ -1,0 +1,114 @@
+//! What the daemon tells of itself while it runs: the status file and the service manager.
+//!
+//! The file `status.json` in the state directory is replaced when something changed and at least every ten
+//! seconds, so that its age tells whether the daemon is alive.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::outlet::Outlet;
+use super::store::replace;
+use crate::sinks::SinkStatus;
+use crate::status::{self, Snapshot};
+
+/// How often the status is looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The oldest that a status file of a running daemon gets.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// How long the service manager waits for every connection to be live before the daemon counts as started
+/// all the same: a server that is down is no reason to restart the daemon.
+const READY_AFTER: Duration = Duration::from_secs(30);
+
+/// Where the status comes from.
+#[derive(Clone)]
+pub(super) struct Sources {
+    pub(super) started: SystemTime,
+    pub(super) connections: Vec<Arc<Mutex<status::Connection>>>,
+    pub(super) outlet: Arc<Outlet>,
+}
+
+impl Sources {
+    /// The present status.
+    pub(super) fn snapshot(&self) -> Snapshot<SinkStatus> {
+        let connections = self.connections.iter();
+        Snapshot {
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            started_at: status::millis(self.started),
+            updated_at: status::millis(SystemTime::now()),
+            connections: connections.map(|one| one.lock().unwrap_or_else(PoisonError::into_inner).clone()).collect(),
+            sinks: self.outlet.handles().map(crate::sinks::Handle::status).collect(),
+        }
+    }
+}
+
+/// Reports until it is dropped.
+pub(super) async fn report(sources: Sources, file: Option<PathBuf>) {
+    let started = Instant::now();
+    let mut ready = false;
+    let mut line = String::new();
+    let mut writer = file.map(Writer::new);
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let snapshot = sources.snapshot();
+        let live = snapshot.connections.iter().filter(|one| one.is_live()).count();
+        let all = live == snapshot.connections.len();
+        if !ready && (all || started.elapsed() >= READY_AFTER) {
+            ready = true;
+            notify(&[sd_notify::NotifyState::Ready]);
+        }
+        let present = format!("{live} of {} connections live", snapshot.connections.len());
+        if present != line {
+            notify(&[sd_notify::NotifyState::Status(&present)]);
+            line = present;
+        }
+        if let Some(writer) = &mut writer {
+            writer.write(&snapshot).await;
+        }
+    }
+}
+
+/// Tells the service manager, where there is one.
+pub(super) fn notify(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "the service manager cannot be told");
+    }
+}
+
+struct Writer {
+    path: PathBuf,
+    written: Option<(Instant, String)>,
+    failing: bool,
+}
+
+impl Writer {
+    const fn new(path: PathBuf) -> Self {
+        Self { path, written: None, failing: false }
+    }
+
+    async fn write(&mut self, snapshot: &Snapshot<SinkStatus>) {
+        let Ok(text) = serde_json::to_string(snapshot) else {
+            return;
+        };
+        // The time of the snapshot alone is no news.
+        let news = serde_json::to_string(&(&snapshot.connections, &snapshot.sinks)).unwrap_or_default();
+        if self.written.as_ref().is_some_and(|(at, last)| at.elapsed() < HEARTBEAT && *last == news) {
+            return;
+        }
+        let path = self.path.clone();
+        let written = tokio::task::spawn_blocking(move || replace(&path, text.as_bytes())).await;
+        let result = written.map_err(std::io::Error::other).and_then(|result| result);
+        if let Err(error) = &result
+            && !self.failing
+        {
+            tracing::error!(path = %self.path.display(), %error, "the status file is not written");
+        }
+        self.failing = result.is_err();
+        self.written = Some((Instant::now(), news));
+    }
+}

@@ -1,0 +1,140 @@
+//! The start: the state directory, then the sinks, then the connections, so that nothing is received before
+//! it can be handed on.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::connection::Connection;
+use super::flight::Flights;
+use super::outlet::Outlet;
+use super::report::{Sources, report};
+use super::stop::{Daemon, Running};
+use super::store::{Kept, Store, StoreError};
+use super::token::Token;
+use super::{Ending, Options};
+use crate::bayeux::contract::Now;
+use crate::bayeux::session::Session;
+use crate::config::{self, Config, OnStop};
+use crate::{http, sinks, status};
+
+/// Commands that may wait for a connection.
+const COMMANDS: usize = 64;
+
+/// Why a daemon did not start.
+#[derive(Debug)]
+pub struct StartError {
+    /// The exit code.
+    pub ending: Ending,
+    /// One line for each thing that is wrong.
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problems.join("\n"))
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        let ending = if matches!(error, StoreError::InUse(_)) { Ending::InUse } else { Ending::Io };
+        Self { ending, problems: vec![error.to_string()] }
+    }
+}
+
+/// Starts every sink and every connection. Must be called on a tokio runtime.
+pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
+    let store = config.state_dir.as_deref().map(Store::open).transpose()?;
+    let outlet = Arc::new(Outlet::new(start_sinks(config.sinks)?));
+    let mut running = Vec::new();
+    let mut tasks = JoinSet::new();
+    let mut problems = Vec::new();
+    for one in config.connections {
+        match prepare(one, &options, &outlet, store.as_ref()) {
+            Ok((handle, connection)) => {
+                running.push(handle);
+                tasks.spawn(connection.run());
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(StartError { ending: Ending::Io, problems });
+    }
+    let sources = Sources {
+        started: SystemTime::now(),
+        connections: running.iter().map(|one| one.status.clone()).collect(),
+        outlet: outlet.clone(),
+    };
+    let reporter = tokio::spawn(report(sources, store.as_ref().map(Store::status_path)));
+    Ok(Daemon {
+        running,
+        tasks,
+        outlet,
+        reporter,
+        grace: config.grace,
+        one_shot: options.one_shot,
+        commands: options.commands,
+        _store: store,
+    })
+}
+
+fn start_sinks(configs: Vec<sinks::Config>) -> Result<Vec<sinks::Handle>, StartError> {
+    let (mut handles, mut problems) = (Vec::new(), Vec::new());
+    for config in configs {
+        match sinks::start(config) {
+            Ok(handle) => handles.push(handle),
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    if problems.is_empty() { Ok(handles) } else { Err(StartError { ending: Ending::Io, problems }) }
+}
+
+fn prepare(
+    config: config::Connection,
+    options: &Options,
+    outlet: &Arc<Outlet>,
+    store: Option<&Store>,
+) -> Result<(Running, Connection), String> {
+    let config::Connection { name, url, session, http, token, on_stop } = config;
+    let Kept { session: kept, jar } = store.map(|store| store.load(&name, &url)).unwrap_or_default();
+    let jar = Arc::new(jar);
+    let client = http::Client::new(&http).map_err(|error| format!("connection {name}: {error}"))?;
+    let mut client = client.with_jar(jar.clone());
+    if let Some(wire) = &options.wire {
+        client = client.with_wire(wire.clone());
+    }
+    let keeper = store.map(|store| store.keeper(&name, &url, kept.clone(), jar));
+    let status = Arc::new(Mutex::new(status::Connection::new(&name, url.as_str())));
+    let (sender, commands) = mpsc::channel(COMMANDS);
+    let now = Now { mono: Instant::now(), wall: SystemTime::now() };
+    let connection = Connection {
+        name: name.clone(),
+        session: Session::new(session, seed(), now, kept),
+        flights: Flights::new(url, client),
+        token: Token::new(token, options.one_shot),
+        outlet: outlet.clone(),
+        keeper,
+        status: status.clone(),
+        commands,
+        one_shot: options.one_shot,
+    };
+    let disconnect = on_stop == OnStop::Disconnect;
+    Ok((Running { name, status, commands: sender, disconnect }, connection))
+}
+
+/// Different in every process and for every connection.
+fn seed() -> u64 {
+    fastrand::u64(..)
+}
+
+/// How long a person waits at most for a thing that ends in order.
+pub(super) fn remaining(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}

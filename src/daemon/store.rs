@@ -1,0 +1,238 @@
+//! The state directory: one process at a time, one file per connection.
+//!
+//! Constraints: files are 0600 and replaced whole, so that a crash leaves the old or the new one. A file that
+//! cannot be read costs a handshake, never the start. Writing never delays a poll: it happens on a thread for
+//! blocking work, the latest state wins, and a failure is told once.
+//!
+//! Format of `NAME.session.json`: `{"version":1,"url":...,"session":{...}|null,"cookies":[...]}`.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use url::Url;
+
+use crate::bayeux::contract::Snapshot;
+use crate::http::Jar;
+use crate::secret::Secret;
+
+/// The version of a session file that this program writes and reads.
+const VERSION: u32 = 1;
+
+/// The largest session file that is read, in bytes.
+const FILE_MAX: u64 = 4 << 20;
+
+/// The state directory, locked for this process.
+pub(super) struct Store {
+    dir: PathBuf,
+    _lock: File,
+}
+
+/// Why the state directory cannot be used.
+#[derive(Debug)]
+pub(super) enum StoreError {
+    /// Another process has it.
+    InUse(PathBuf),
+    /// It cannot be made or written.
+    Io(PathBuf, io::Error),
+}
+
+impl std::fmt::Display for StoreError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::InUse(dir) => write!(
+                f,
+                "state directory {} is in use by another cometail; stop that one or set another [state] dir",
+                dir.display()
+            ),
+            Self::Io(path, error) => {
+                write!(f, "state directory: {}: {error}; make it writable or set another [state] dir", path.display())
+            }
+        }
+    }
+}
+
+/// What was kept for a connection.
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) session: Option<Snapshot>,
+    pub(super) jar: Jar,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    version: u32,
+    url: &'a Url,
+    session: Option<&'a Snapshot>,
+    cookies: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct Read<'a> {
+    version: u32,
+    url: Url,
+    session: Option<Snapshot>,
+    #[serde(borrow)]
+    cookies: &'a RawValue,
+}
+
+impl Store {
+    /// Makes the directory where there is none, and locks it.
+    pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
+        let failed = |path: &Path, error| StoreError::Io(path.to_owned(), error);
+        make_private_dir(dir).map_err(|error| failed(dir, error))?;
+        let path = dir.join("lock");
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let lock = lock.map_err(|error| failed(&path, error))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::InUse(dir.to_owned())),
+            Err(TryLockError::Error(error)) => Err(failed(&path, error)),
+        }
+    }
+
+    /// What an earlier process kept for this connection and this server.
+    pub(super) fn load(&self, connection: &str, url: &Url) -> Kept {
+        let path = self.session_path(connection);
+        match read_file(&path) {
+            Ok(None) => Kept::default(),
+            Ok(Some(text)) => parse(text.expose(), url).unwrap_or_else(|reason| {
+                tracing::warn!(%connection, path = %path.display(), reason, "saved session not used; a handshake follows");
+                Kept::default()
+            }),
+            Err(error) => {
+                tracing::warn!(%connection, path = %path.display(), %error, "saved session not readable; a handshake follows");
+                Kept::default()
+            }
+        }
+    }
+
+    /// Keeps the state of one connection from now on.
+    pub(super) fn keeper(&self, connection: &Arc<str>, url: &Url, session: Option<Snapshot>, jar: Arc<Jar>) -> Keeper {
+        let (latest, receiver) = watch::channel(None);
+        let path = self.session_path(connection);
+        let task = tokio::spawn(keep(connection.clone(), path, receiver));
+        Keeper { url: url.clone(), session, jar, latest, task }
+    }
+
+    /// Replaces a file of the directory as a whole.
+    pub(super) fn status_path(&self) -> PathBuf {
+        self.dir.join("status.json")
+    }
+
+    fn session_path(&self, connection: &str) -> PathBuf {
+        self.dir.join(format!("{connection}.session.json"))
+    }
+}
+
+/// Keeps the session and the cookies of one connection.
+pub(super) struct Keeper {
+    url: Url,
+    session: Option<Snapshot>,
+    jar: Arc<Jar>,
+    latest: watch::Sender<Option<Arc<Secret<String>>>>,
+    task: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// The session changed.
+    pub(super) fn session(&mut self, session: Option<Snapshot>) {
+        self.session = session;
+        self.write();
+    }
+
+    /// A response came; its cookies may have changed.
+    pub(super) fn cookies(&mut self) {
+        if self.jar.changed() {
+            self.write();
+        }
+    }
+
+    fn write(&self) {
+        let cookies = self.jar.to_json();
+        let Ok(cookies) = serde_json::from_str::<&RawValue>(cookies.expose()) else {
+            tracing::error!("cookies are not kept: the jar's JSON is not valid");
+            return;
+        };
+        let written = Written { version: VERSION, url: &self.url, session: self.session.as_ref(), cookies };
+        match serde_json::to_string(&written) {
+            Ok(text) => drop(self.latest.send_replace(Some(Arc::new(Secret::new(text))))),
+            Err(error) => tracing::error!(%error, "session is not kept"),
+        }
+    }
+
+    /// Waits until the latest state is on disk.
+    pub(super) async fn finish(self) {
+        drop(self.latest);
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "session may not be kept");
+        }
+    }
+}
+
+async fn keep(connection: Arc<str>, path: PathBuf, mut latest: watch::Receiver<Option<Arc<Secret<String>>>>) {
+    let mut failing = false;
+    while latest.changed().await.is_ok() {
+        let Some(text) = latest.borrow_and_update().clone() else {
+            continue;
+        };
+        let target = path.clone();
+        let written = tokio::task::spawn_blocking(move || replace(&target, text.expose().as_bytes())).await;
+        let result = written.map_err(io::Error::other).and_then(|result| result);
+        match &result {
+            Ok(()) if failing => tracing::info!(%connection, "the session is kept again"),
+            Err(error) if !failing => {
+                tracing::error!(%connection, path = %path.display(), %error, "the session is not kept; a restart will need a handshake");
+            }
+            _ => {}
+        }
+        failing = result.is_err();
+    }
+}
+
+/// Replaces a file as a whole; it is 0600 from its first byte.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = path.parent().unwrap_or_else(|| Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_data()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn make_private_dir(dir: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+fn read_file(path: &Path) -> io::Result<Option<Secret<String>>> {
+    use io::Read as _;
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut text = String::new();
+    file.take(FILE_MAX).read_to_string(&mut text)?;
+    Ok(Some(Secret::new(text)))
+}
+
+fn parse(text: &str, url: &Url) -> Result<Kept, String> {
+    let read: Read<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if read.version != VERSION {
+        return Err(format!("it has version {}, this program knows {VERSION}", read.version));
+    }
+    if read.url != *url {
+        return Err(String::from("it is of another server"));
+    }
+    let jar = Jar::load(read.cookies.get()).map_err(|error| error.to_string())?;
+    Ok(Kept { session: read.session, jar })
+}

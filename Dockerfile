@@ -1,0 +1,32 @@
+# A static binary in an image of its own: no shell, no libc, no package manager, no root.
+#
+#   docker build -t cometail .
+#   docker run --read-only -v ./cometail.toml:/etc/cometail/cometail.toml:ro -v cometail:/var/lib/cometail cometail
+#
+# Tokens belong into files mounted under /run/secrets and named in the configuration: an environment variable
+# can be read by everybody who may inspect the container.
+
+FROM rust:1.95-slim-bookworm AS build
+# musl-tools: `ring` compiles C and assembly against the C library it is linked with.
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates musl-tools
+RUN rustup target add "$(uname -m)-unknown-linux-musl"
+WORKDIR /build
+COPY Cargo.toml Cargo.lock ./
+COPY src ./src
+COPY config ./config
+COPY benches ./benches
+RUN cargo build --release --locked --bin cometail --target "$(uname -m)-unknown-linux-musl"
+# The image's file system. /tmp is for nothing but a daemon that is told to use it.
+RUN install -D -m 0755 "target/$(uname -m)-unknown-linux-musl/release/cometail" /image/cometail \
+ && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt \
+ && install -d -m 0750 -o 65532 -g 65532 /image/var/lib/cometail
+
+FROM scratch
+COPY --from=build /image/ /
+ENV STATE_DIRECTORY=/var/lib/cometail
+VOLUME /var/lib/cometail
+USER 65532:65532
+# The daemon disconnects and drains its sinks on SIGTERM, which is what `docker stop` sends.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["/cometail", "status", "--health"]
+ENTRYPOINT ["/cometail"]
+CMD ["run", "-c", "/etc/cometail/cometail.toml"]

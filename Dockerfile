@@ -13,16 +13,19 @@ RUN rustup target add "$(uname -m)-unknown-linux-musl"
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY src ./src
-COPY config ./config
+# Not built here, but Cargo.toml names some of them, and cargo wants what it names to exist.
+COPY tests ./tests
 COPY benches ./benches
+COPY config ./config
 RUN cargo build --release --locked --bin cometail --target "$(uname -m)-unknown-linux-musl"
-# The image's file system. /tmp is for nothing but a daemon that is told to use it.
+# What goes into the image; the state directory apart from the rest, for it has another owner.
 RUN install -D -m 0755 "target/$(uname -m)-unknown-linux-musl/release/cometail" /image/cometail \
  && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt \
- && install -d -m 0750 -o 65532 -g 65532 /image/var/lib/cometail
+ && install -d -m 0750 /state/cometail
 
 FROM scratch
 COPY --from=build /image/ /
+COPY --from=build --chown=65532:65532 /state/ /var/lib/
 ENV STATE_DIRECTORY=/var/lib/cometail
 VOLUME /var/lib/cometail
 USER 65532:65532

@@ -64,6 +64,22 @@ fn every_room_has_its_door_text() {
     assert!(bare.is_empty(), "module docs are missing or too short: {bare:?}");
 }
 
+#[test]
+fn every_test_that_a_promise_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let code: String = ["src", "tests"]
+        .iter()
+        .flat_map(|folder| rust_files(&root.join(folder)))
+        .map(|path| read(&path))
+        .collect();
+    let promises = read(&root.join("docs/promises.md"));
+    let rows = promises.lines().filter(|line| line.starts_with('|'));
+    let named: Vec<_> = rows.flat_map(|row| quoted(row.rsplit('|').nth(1).unwrap_or_default())).collect();
+    assert!(!named.is_empty(), "docs/promises.md names no test");
+    let missing: Vec<_> = named.iter().filter(|name| !code.contains(&format!("fn {name}("))).collect();
+    assert!(missing.is_empty(), "docs/promises.md names tests that do not exist: {missing:?}");
+}
+
 /// The checker against texts that break the rules.
 mod checker {
     use super::{Rules, door_lines, door_lines_wanted};

@@ -5,6 +5,7 @@
 //! Neither server retains events, so whatever a test publishes is published while the session lives.
 
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+#![allow(clippy::print_stderr, reason = "a failed test shows what the processes logged")]
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -99,7 +100,7 @@ impl Lines {
     }
 }
 
-/// A process that does not outlive its test, with its stderr in a file to be shown when it is needed.
+/// A process that does not outlive its test, with its stderr in a file, which is shown when the test fails.
 struct Process {
     name: String,
     child: Child,
@@ -119,22 +120,13 @@ impl Process {
         Self { name: name.to_owned(), child, stderr }
     }
 
-    /// For the message of a failure: the process shares the place in the file, so call it last.
-    fn log(&self) -> String {
-        let mut text = Vec::new();
-        let mut file = &self.stderr;
-        file.rewind().expect("a file can be rewound");
-        file.read_to_end(&mut text).expect("a temporary file can be read");
-        format!("stderr of {}:\n{}", self.name, String::from_utf8_lossy(&text))
-    }
-
     fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + DEADLINE;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
                 return status;
             }
-            assert!(Instant::now() < deadline, "{} does not end; {}", self.name, self.log());
+            assert!(Instant::now() < deadline, "{} does not end", self.name);
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -145,6 +137,11 @@ impl Drop for Process {
         // Both fail only where the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if thread::panicking() {
+            let mut text = Vec::new();
+            let read = self.stderr.rewind().and_then(|()| self.stderr.read_to_end(&mut text));
+            eprintln!("stderr of {} ({read:?}):\n{}", self.name, String::from_utf8_lossy(&text));
+        }
     }
 }
 
@@ -177,8 +174,7 @@ impl Server {
 
     fn line(&mut self, wanted: &str) -> String {
         self.lines.next(Instant::now() + DEADLINE).unwrap_or_else(|error| {
-            let log = self.process.log();
-            panic!("no `{wanted}`: {error}; before it: {:?}; {log}", self.lines.recent)
+            panic!("no `{wanted}` from {}: {error}; before it: {:?}", self.process.name, self.lines.recent)
         })
     }
 
@@ -215,8 +211,7 @@ impl Tail {
         let deadline = Instant::now() + DEADLINE;
         for number in numbers {
             let line = self.lines.next(deadline).unwrap_or_else(|error| {
-                let log = self.process.log();
-                panic!("event {number} does not come: {error}; before it: {:?}; {log}", self.lines.recent)
+                panic!("event {number} does not come: {error}; before it: {:?}", self.lines.recent)
             });
             let event: serde_json::Value = serde_json::from_str(&line)
                 .unwrap_or_else(|error| panic!("a line is one JSON message: {error}: {line}"));
@@ -228,7 +223,7 @@ impl Tail {
     /// Nothing more comes, and the exit code is 0.
     fn expect_end(&mut self) {
         let status = self.process.wait();
-        assert_eq!(status.code(), Some(0), "{}", self.process.log());
+        assert_eq!(status.code(), Some(0), "{status}");
         let more = self.lines.next(Instant::now() + DEADLINE);
         assert_eq!(more, Err(RecvTimeoutError::Disconnected), "nothing follows the last event");
     }

@@ -1,4 +1,33 @@
 //! Logs on stderr.
+//!
+//! Constraints: a log never fails or panics what it reports on (a closed stderr is ignored), and what a
+//! server or a file put into a field stays within its line: on human lines every control character is
+//! escaped, on JSON lines JSON does it.
+//!
+//! Format: on a terminal `TIME LEVEL message key=value ...`, coloured unless `NO_COLOR` is set; elsewhere one
+//! flat JSON object a line with `timestamp` (RFC 3339, UTC), `level`, `target`, `message` and the fields.
+//!
+//! Operations: [`start`] once in a process; [`check_filter`] before that.
+
+use std::fmt::{self, Write as _};
+use std::io::IsTerminal as _;
+
+use tracing::Subscriber;
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::{self as lines, FormatFields, MakeWriter};
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// The environment variable that wins over the configured filter.
+const VARIABLE: &str = "COMETAIL_LOG";
+
+/// Libraries that tell at `info` and below what only their own developers need; a filter may name them.
+const QUIET: &str = "hyper=warn,hyper_util=warn,hyper_rustls=warn,rustls=warn,cookie_store=warn,mio=warn";
 
 /// What is logged and in which form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,3 +49,173 @@ pub enum Form {
     /// One JSON object a line.
     Json,
 }
+
+/// Why logs could not be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TelemetryError {
+    /// A filter that cannot be understood.
+    Filter {
+        /// The filter.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// `COMETAIL_LOG` is not UTF-8.
+    NotUnicode,
+    /// Logs are started once in a process.
+    AlreadyStarted,
+}
+
+impl fmt::Display for TelemetryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Filter { text, reason } => write!(
+                f,
+                "the log filter {text:?} cannot be understood: {reason}; valid are \"info\" or \"warn,cometail=debug\""
+            ),
+            Self::NotUnicode => write!(f, "the environment variable {VARIABLE} is not UTF-8"),
+            Self::AlreadyStarted => f.write_str("logs have been started already"),
+        }
+    }
+}
+
+impl std::error::Error for TelemetryError {}
+
+/// Starts the logs of this process, on stderr.
+pub fn start(config: &Config) -> Result<(), TelemetryError> {
+    let variable = match std::env::var(VARIABLE) {
+        Ok(text) => Some(text),
+        Err(std::env::VarError::NotPresent) => None,
+        Err(std::env::VarError::NotUnicode(_)) => return Err(TelemetryError::NotUnicode),
+    };
+    let filter = choose_filter(variable.as_deref(), config.filter.as_deref())?;
+    let terminal = std::io::stderr().is_terminal();
+    let registry = tracing_subscriber::registry().with(filter);
+    let started = if is_human(config.form, terminal) {
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        registry.with(human(std::io::stderr, terminal && !plain)).try_init()
+    } else {
+        registry.with(json(std::io::stderr)).try_init()
+    };
+    started.map_err(|_| TelemetryError::AlreadyStarted)
+}
+
+/// Checks a filter: levels and `TARGET=LEVEL`, separated by commas.
+pub fn check_filter(text: &str) -> Result<(), TelemetryError> {
+    parse_filter(text).map(drop)
+}
+
+/// `COMETAIL_LOG` unless it is empty, else the configured filter, else `info`.
+fn choose_filter(variable: Option<&str>, configured: Option<&str>) -> Result<EnvFilter, TelemetryError> {
+    let variable = variable.filter(|text| !text.trim().is_empty());
+    parse_filter(variable.or(configured).unwrap_or("info"))
+}
+
+fn parse_filter(text: &str) -> Result<EnvFilter, TelemetryError> {
+    let error = |reason: String| TelemetryError::Filter { text: text.to_owned(), reason };
+    if text.trim().is_empty() {
+        return Err(error("it is empty".to_owned()));
+    }
+    // The library takes a misspelt level for a target, and then nothing at all is logged.
+    let is_word = |part: &&str| !part.is_empty() && !part.contains(['=', '[', ']', '{', '}']);
+    let misspelt = |part: &&str| is_word(part) && part.parse::<LevelFilter>().is_err();
+    if let Some(word) = text.split(',').map(str::trim).find(misspelt) {
+        let levels = "off, error, warn, info, debug or trace";
+        return Err(error(format!("{word:?} is neither a level ({levels}) nor TARGET=LEVEL")));
+    }
+    let quiet_first = format!("{QUIET},{text}");
+    EnvFilter::builder().with_regex(false).parse(quiet_first).map_err(|invalid| error(invalid.to_string()))
+}
+
+const fn is_human(form: Form, terminal: bool) -> bool {
+    match form {
+        Form::Auto => terminal,
+        Form::Human => true,
+        Form::Json => false,
+    }
+}
+
+fn human<S, W>(writer: W, color: bool) -> impl Layer<S>
+where
+    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    W: for<'w> MakeWriter<'w> + 'static,
+{
+    lines::layer()
+        .event_format(lines::format().compact().with_target(false))
+        .fmt_fields(Fields)
+        .with_ansi(color)
+        // The library would panic where stderr is closed: it reports a failed write on stderr.
+        .log_internal_errors(false)
+        .with_writer(writer)
+}
+
+fn json<S, W>(writer: W) -> impl Layer<S>
+where
+    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    W: for<'w> MakeWriter<'w> + 'static,
+{
+    lines::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .log_internal_errors(false)
+        .with_writer(writer)
+}
+
+/// Fields as `key=value` with every control character escaped. The library's own form leaves line breaks
+/// alone, and everything else outside the message.
+struct Fields;
+
+impl<'w> FormatFields<'w> for Fields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut line = Line { writer, first: true, result: Ok(()) };
+        fields.record(&mut line);
+        line.result
+    }
+}
+
+struct Line<'w> {
+    writer: Writer<'w>,
+    first: bool,
+    result: fmt::Result,
+}
+
+impl Visit for Line<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // Events of the `log` crate carry their metadata as fields.
+        if field.name().starts_with("log.") {
+            return;
+        }
+        let gap = if self.first { "" } else { " " };
+        self.first = false;
+        self.result = self.result.and_then(|()| match field.name() {
+            "message" => write!(self.writer, "{gap}").and_then(|()| self.escaped(value)),
+            name => write!(self.writer, "{gap}{}=", name.trim_start_matches("r#"))
+                .and_then(|()| self.escaped(value)),
+        });
+    }
+}
+
+impl Line<'_> {
+    fn escaped(&mut self, value: &dyn fmt::Debug) -> fmt::Result {
+        write!(Escape(&mut self.writer), "{value:?}")
+    }
+}
+
+/// Writes text on, control characters and those that turn the direction of writing escaped.
+struct Escape<'e, 'w>(&'e mut Writer<'w>);
+
+impl fmt::Write for Escape<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|character| match character {
+            '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                write!(self.0, "{}", character.escape_unicode())
+            }
+            control if control.is_control() => write!(self.0, "{}", control.escape_default()),
+            printable => self.0.write_char(printable),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,35 @@
 //! The configuration file, all its problems at once.
+//!
+//! Constraints: a problem never shows a secret (tokens, header values, user names and passwords in URLs),
+//! nothing is read past 1 MiB, and whoever repairs every line of one report meets no second report. Where
+//! the file is no TOML, the rest of it is still checked, except for what the break may have swallowed.
+//!
+//! Format: TOML, as `config/cometail.toml` documents it key by key; durations are written `"10s"`, sizes
+//! `"64MiB"`, and secrets are files or environment variables.
+//!
+//! Operations: [`load`] a file, [`parse`] a text; [`load_with`] and [`parse_with`] also give the warnings
+//! and read environment variables through a function.
+
+mod connection;
+mod load;
+mod problem;
+mod reader;
+mod root;
+mod secrets;
+mod sink;
+#[cfg(test)]
+mod tests;
+mod units;
+mod urls;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
+
+pub use load::{Environment, load, load_with, parse, parse_with};
+pub use problem::{Problem, Problems, Warnings};
 
 use crate::{bayeux, http, sinks, telemetry};
 

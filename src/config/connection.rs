@@ -1,0 +1,239 @@
+//! `[connection.NAME]`: one session with one server.
+
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use super::load::Environment;
+use super::reader::{Node, Table, shown};
+use super::{Connection, OnStop, TokenSource, secrets, urls};
+use crate::bayeux::{self, ReplayLost, Wanted};
+use crate::event::{Channel, ReplayId};
+use crate::sinks::{Order, filter::Pattern};
+use crate::{http, retry};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// What a timeout may be.
+pub(super) const TIMEOUT: RangeInclusive<Duration> = MILLISECOND..=HOUR;
+const MARGIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(600);
+
+/// What body caps may be; the ends of an event within a body are 32-bit numbers.
+const BODY: RangeInclusive<u64> = 1 << 10..=2 << 30;
+
+const CHANNELS_MAX: usize = 10_000;
+
+/// Reads one connection and the orderings of its channels; `None` where a problem is noted.
+pub(super) fn read(
+    name: &str,
+    node: &Node<'_>,
+    environment: Environment<'_>,
+) -> Option<(Connection, Vec<Order>)> {
+    let mut table = node.table("a table [connection.NAME]")?;
+    let name: Arc<str> = Arc::from(name);
+    let url_node = table.need("url", "the URL of a CometD endpoint");
+    let url = url_node.as_ref().and_then(urls::endpoint);
+    let channels = channels(&mut table);
+    let token = table.table("login").and_then(|login| token(login, environment));
+    if let (Some(node), Some(url)) = (&url_node, &url) {
+        warn_about(node, url, token.is_some());
+    }
+    let session = session(&mut table, Arc::clone(&name));
+    let http = transport(&mut table);
+    let stops = [("disconnect", OnStop::Disconnect), ("keep", OnStop::Keep)];
+    let on_stop = table.get("on_stop").and_then(|node| node.choice(&stops)).unwrap_or_default();
+    table.end();
+    let channels = channels?;
+    let order = orders(&name, &channels);
+    let channels = channels.into_iter().map(|(wanted, _)| wanted).collect();
+    let session = bayeux::Config { channels, ..session };
+    Some((Connection { name, url: url?, session, http, token, on_stop }, order))
+}
+
+/// The protocol's part, without its channels.
+fn session(table: &mut Table<'_>, connection: Arc<str>) -> bayeux::Config {
+    let mut wait = |name, default, range| {
+        table.get(name).and_then(|node| node.duration(&range)).unwrap_or(Duration::from_secs(default))
+    };
+    let poll_timeout = wait("poll_timeout", 110, TIMEOUT);
+    let poll_margin = wait("poll_margin", 10, MARGIN);
+    let request_timeout = wait("request_timeout", 30, TIMEOUT);
+    let handshakes = table.get("handshakes_per_minute").and_then(|node| node.number(&(1..=1000)));
+    let lost = [("all", ReplayLost::All), ("new", ReplayLost::New), ("stop", ReplayLost::Stop)];
+    let replay_lost = table.get("replay_lost").and_then(|node| node.choice(&lost));
+    bayeux::Config {
+        connection,
+        channels: Vec::new(),
+        poll_timeout,
+        poll_margin,
+        request_timeout,
+        retry: waits(table),
+        handshakes_per_minute: handshakes.unwrap_or(6),
+        replay_lost: replay_lost.unwrap_or(ReplayLost::All),
+    }
+}
+
+/// The transport's part.
+fn transport(table: &mut Table<'_>) -> http::Config {
+    let mut config = way_out(table);
+    let connect = table.get("connect_timeout").and_then(|node| node.duration(&TIMEOUT));
+    config.connect_timeout = connect.unwrap_or(config.connect_timeout);
+    let body = table.get("body_max").and_then(|node| node.size(&BODY));
+    config.body_max = body.unwrap_or(config.body_max);
+    let inflated = table.get("inflated_max").and_then(|node| node.size(&BODY));
+    config.inflated_max = inflated.unwrap_or(config.inflated_max);
+    config
+}
+
+/// `ca_file` and `proxy`, for servers and for webhooks.
+pub(super) fn way_out(table: &mut Table<'_>) -> http::Config {
+    let defaults = http::Config::default();
+    let ca_file = table.get("ca_file").and_then(|node| {
+        let path = node.path()?;
+        secrets::check_certificates(&node, &path);
+        Some(path)
+    });
+    let proxy = table.get("proxy").and_then(|node| urls::proxy(&node)).unwrap_or(defaults.proxy);
+    http::Config { ca_file, proxy, ..defaults }
+}
+
+/// `retry_initial` and `retry_max`, for sessions and for webhooks.
+pub(super) fn waits(table: &mut Table<'_>) -> retry::Config {
+    let (initial_node, max_node) = (table.get("retry_initial"), table.get("retry_max"));
+    let read = |node: &Option<Node<'_>>, range| node.as_ref().and_then(|node| node.duration(&range));
+    let initial = read(&initial_node, TIMEOUT).unwrap_or(Duration::from_millis(500));
+    let max = read(&max_node, MILLISECOND..=DAY).unwrap_or(Duration::from_secs(60));
+    if initial > max {
+        let bounds = (super::units::show_duration(initial), super::units::show_duration(max));
+        match (initial_node, max_node) {
+            (Some(node), _) => {
+                node.report(&format!("{:?}", bounds.0), &format!("at most retry_max, {:?}", bounds.1), None);
+            }
+            (None, Some(node)) => {
+                node.report(
+                    &format!("{:?}", bounds.1),
+                    &format!("at least retry_initial, {:?}", bounds.0),
+                    None,
+                );
+            }
+            (None, None) => {}
+        }
+    }
+    retry::Config { initial, max }
+}
+
+/// `[connection.NAME.login.KIND]`, exactly one kind.
+fn token(mut login: Table<'_>, environment: Environment<'_>) -> Option<TokenSource> {
+    let wanted = "a table with file or env";
+    let node = login.need("token", wanted);
+    let source = node.and_then(|node| {
+        if node.is_table() {
+            return secrets::source(node.table(wanted)?, environment);
+        }
+        node.report("a value here", wanted, Some("token = { file = \"PATH\" } or { env = \"VARIABLE\" }"));
+        None
+    });
+    login.end();
+    source.map(|(source, _)| source)
+}
+
+/// What is allowed, and on most servers not meant.
+fn warn_about(node: &Node<'_>, url: &Url, token: bool) {
+    if !url.path().contains("/cometd") {
+        let hint = "on Salesforce it is https://HOST/cometd/61.0";
+        node.warn(&format!("the path {}", shown(url.path())), "a path with /cometd", Some(hint));
+    }
+    let local = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    if url.scheme() == "http" && token && !local {
+        node.warn("http", "https", Some("everybody on the way can read the access token"));
+    }
+}
+
+type Ordered = (Wanted, Option<Duration>);
+
+/// `channels`, each a name or a table, and `replay`, the default of each.
+fn channels(table: &mut Table<'_>) -> Option<Vec<Ordered>> {
+    let starts = [("new", ReplayId::NEW), ("all", ReplayId::ALL)];
+    let replay = table.get("replay").and_then(|node| node.choice(&starts)).unwrap_or(ReplayId::NEW);
+    let wanted = "an array of channels such as [\"/topic/Name\"]";
+    let node = table.need("channels", wanted)?;
+    let items = node.list(wanted)?;
+    match items.len() {
+        0 => node.report("an empty array", wanted, None),
+        len if len > CHANNELS_MAX => node.report(&format!("{len} channels"), "at most 10000", None),
+        _ => {}
+    }
+    let mut names = HashSet::new();
+    let read = |item: &Node<'_>| {
+        let (name_node, wanted, order) = channel(item, replay)?;
+        if !names.insert(wanted.channel.clone()) {
+            let found = format!("{} once more", shown(wanted.channel.as_str()));
+            name_node.report(&found, "each channel once", None);
+        }
+        Some((wanted, order))
+    };
+    Some(items.iter().take(CHANNELS_MAX).filter_map(read).collect())
+}
+
+/// A name, or `{ name, replay, order }`.
+fn channel<'t>(item: &Node<'t>, replay: ReplayId) -> Option<(Node<'t>, Wanted, Option<Duration>)> {
+    let wanted = "a channel's name, or { name = \"/topic/Name\", replay = ..., order = ... }";
+    if item.is_text() {
+        return Some((item.clone(), Wanted { channel: name(item)?, replay }, None));
+    }
+    let mut table = item.table(wanted)?;
+    let name_node = table.need("name", "a channel such as \"/topic/Name\"");
+    let replay = table.get("replay").and_then(|node| position(&node)).unwrap_or(replay);
+    let order = table.get("order").and_then(|node| node.duration(&TIMEOUT));
+    table.end();
+    let name_node = name_node?;
+    let channel = name(&name_node)?;
+    Some((name_node, Wanted { channel, replay }, order))
+}
+
+fn name(node: &Node<'_>) -> Option<Channel> {
+    let wanted = "a channel such as \"/topic/Name\"";
+    let text = node.text(wanted)?;
+    match Channel::parse(text) {
+        Ok(channel) if !channel.is_meta() => return Some(channel),
+        Ok(_) => node.report(&shown(text), wanted, Some("/meta channels are the protocol's own")),
+        Err(error) => node.report(&shown(text), wanted, Some(&error.to_string())),
+    }
+    None
+}
+
+/// `"new"`, `"all"`, or the replay id of the last event already seen.
+fn position(node: &Node<'_>) -> Option<ReplayId> {
+    let wanted = "\"new\", \"all\" or a replay id from 0";
+    if node.is_text() {
+        return node.choice(&[("new", ReplayId::NEW), ("all", ReplayId::ALL)]);
+    }
+    match node.as_integer() {
+        Some(id) if id >= 0 => return Some(ReplayId(id)),
+        Some(-1) => node.report("-1", wanted, Some("-1 is written \"new\"")),
+        Some(-2) => node.report("-2", wanted, Some("-2 is written \"all\"")),
+        Some(id) => node.report(&id.to_string(), wanted, None),
+        None => return node.mistyped(wanted),
+    }
+    None
+}
+
+/// The orderings of a connection's channels, for its sinks.
+fn orders(connection: &Arc<str>, channels: &[Ordered]) -> Vec<Order> {
+    let order = |(wanted, window): &Ordered| {
+        let window = (*window)?;
+        let channels = Pattern::parse(wanted.channel.as_str()).ok()?;
+        Some(Order { connection: Arc::clone(connection), channels, window })
+    };
+    channels.iter().filter_map(order).collect()
+}

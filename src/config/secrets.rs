@@ -1,0 +1,152 @@
+//! Where secrets come from: `{ file = "..." }` or `{ env = "..." }`.
+//!
+//! Constraints: no problem shows a value, nor what stands in place of a file name or variable name unless
+//! it is an absolute path: it may be the secret itself, written one level too high.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+
+use super::TokenSource;
+use super::load::Environment;
+use super::reader::{Node, Table};
+use crate::secret::Secret;
+
+/// The largest secret read, in bytes.
+const SECRET_MAX: u64 = 64 << 10;
+
+/// The largest file of certificates read, in bytes.
+const CA_MAX: u64 = 16 << 20;
+
+/// Reads `file` or `env`, exactly one, and the secret there, so that a missing one is known now.
+pub(super) fn source(
+    mut table: Table<'_>,
+    environment: Environment<'_>,
+) -> Option<(TokenSource, Secret<String>)> {
+    let (file, env) = (table.get("file"), table.get("env"));
+    let source = match (&file, &env) {
+        (Some(file), None) => from_file(file),
+        (None, Some(env)) => from_environment(env, environment),
+        (None, None) => {
+            table.absent("", "file or env", None);
+            None
+        }
+        (Some(_), Some(_)) => {
+            table.report("both file and env", "one of them", None);
+            None
+        }
+    };
+    table.end();
+    source
+}
+
+fn from_environment(node: &Node<'_>, environment: Environment<'_>) -> Option<(TokenSource, Secret<String>)> {
+    let wanted = "the name of an environment variable that is set";
+    let name = node.text(wanted)?;
+    let good =
+        |(index, c): (usize, char)| c == '_' || c.is_ascii_alphabetic() || index > 0 && c.is_ascii_digit();
+    if name.is_empty() || !name.chars().enumerate().all(good) {
+        node.report(
+            "a value that is no variable's name",
+            wanted,
+            Some("the secret itself has no place here"),
+        );
+        return None;
+    }
+    let Some(value) = environment(name) else {
+        node.report("a variable that is not set", wanted, None);
+        return None;
+    };
+    let value = value.into_string().map(Secret::new).map_err(|_| "not UTF-8");
+    let value = value.and_then(|value| tidy(value.expose()));
+    let value =
+        value.map_err(|what| node.report(&format!("a variable that is {what}"), wanted, None)).ok()?;
+    Some((TokenSource::Env(name.to_owned()), value))
+}
+
+fn from_file(node: &Node<'_>) -> Option<(TokenSource, Secret<String>)> {
+    let path = node.path()?;
+    let wanted = "a file with one line of text";
+    let bytes = read(node, &path, SECRET_MAX, wanted)?;
+    let text = std::str::from_utf8(bytes.expose()).map_err(|_| "not UTF-8").and_then(tidy);
+    let text = text.map_err(|what| node.report(&named("a file that is", what, &path), wanted, None)).ok()?;
+    if is_world_readable(&path) {
+        let found = named("a secret that every user of this machine can read", "", &path);
+        node.warn(&found, "a file of mode 0600 or 0640", Some("chmod o-rwx"));
+    }
+    Some((TokenSource::File(path), text))
+}
+
+/// A secret without white space at its ends, or why it cannot be one.
+fn tidy(text: &str) -> Result<Secret<String>, &'static str> {
+    match text.trim() {
+        "" => Err("empty"),
+        trimmed if trimmed.chars().any(char::is_control) => Err("more than one line"),
+        trimmed => Ok(Secret::new(trimmed.to_owned())),
+    }
+}
+
+/// Checks that a file of certificates holds at least one and nothing broken.
+pub(super) fn check_certificates(node: &Node<'_>, path: &Path) {
+    let wanted = "a file of certificates (PEM)";
+    let Some(bytes) = read(node, path, CA_MAX, wanted) else { return };
+    let count = CertificateDer::pem_slice_iter(bytes.expose())
+        .try_fold(0_usize, |count, certificate| certificate.map(|_| count + 1));
+    match count {
+        Ok(0) => node.report(&named("no certificate in it", "", path), wanted, None),
+        Ok(_) => {}
+        Err(error) => {
+            node.report(&named("a broken certificate in it", "", path), wanted, Some(&error.to_string()))
+        }
+    }
+}
+
+/// A regular file's bytes, at most `max` of them; a pipe would be empty the second time.
+fn read(node: &Node<'_>, path: &Path, max: u64, wanted: &str) -> Option<Secret<Vec<u8>>> {
+    let problem = match bytes_of(path, max) {
+        Ok(Some(bytes)) => return Some(bytes),
+        Ok(None) => named("more than", &super::units::show_size(max), path),
+        Err(error) => named("a file that cannot be read:", &error.to_string(), path),
+    };
+    let hint = path.is_relative().then_some("relative paths start at the working directory");
+    node.report(&problem, wanted, hint);
+    None
+}
+
+fn bytes_of(path: &Path, max: u64) -> io::Result<Option<Secret<Vec<u8>>>> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    // Room for all of it at once: a buffer that grows leaves copies of the secret behind.
+    let capacity = usize::try_from(metadata.len().min(max) + 1).map_err(io::Error::other)?;
+    let mut bytes = Vec::with_capacity(capacity);
+    File::open(path)?.take(max + 1).read_to_end(&mut bytes)?;
+    let bytes = Secret::new(bytes);
+    let fits = u64::try_from(bytes.expose().len()).is_ok_and(|length| length <= max);
+    Ok(fits.then_some(bytes))
+}
+
+/// What was found, with the path where it cannot be a secret in the wrong place.
+fn named(found: &str, what: &str, path: &Path) -> String {
+    let gap = if what.is_empty() { "" } else { " " };
+    if path.is_absolute() {
+        format!("{found}{gap}{what} [{}]", path.display().to_string().escape_debug())
+    } else {
+        format!("{found}{gap}{what}")
+    }
+}
+
+#[cfg(unix)]
+fn is_world_readable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
+
+#[cfg(not(unix))]
+const fn is_world_readable(_path: &Path) -> bool {
+    false
+}

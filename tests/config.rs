@@ -1,0 +1,213 @@
+//! The configuration file: the shipped ones load, their documentation is complete, and the public way in
+//! reports what stands in the way of a file.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use cometail::bayeux::ReplayLost;
+use cometail::config::{self, Config, OnStop, Problems, TokenSource, Warnings};
+use cometail::event::ReplayId;
+use cometail::http::Proxy;
+use cometail::sinks::format::Format;
+use cometail::sinks::{Kind, webhook};
+
+const DEMO: &str = include_str!("../config/demo.toml");
+const EVERY_KEY: &str = include_str!("../config/cometail.toml");
+
+fn environment(name: &str) -> Option<OsString> {
+    let value = match name {
+        "HOME" => "/home/reader",
+        "HOOK_KEY" => "hush",
+        _ => return None,
+    };
+    Some(OsString::from(value))
+}
+
+fn read(text: &str) -> Result<(Config, Warnings), Problems> {
+    config::parse_with("x.toml", text, &environment)
+}
+
+/// The optional keys of the documented file put in force, its secrets and certificates in `dir`.
+fn with_every_key(dir: &Path) -> String {
+    for (name, text) in [("token", "00D!token\n"), ("hook", "Bearer hush\n")] {
+        std::fs::write(dir.join(name), text).unwrap();
+    }
+    let certificate = rcgen::generate_simple_self_signed(vec!["ca.example".to_owned()]).unwrap();
+    std::fs::write(dir.join("ca.pem"), certificate.cert.pem()).unwrap();
+    let starts_a_key = |rest: &str| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
+    let uncommented: Vec<_> = EVERY_KEY
+        .lines()
+        .map(|line| line.strip_prefix('#').filter(|rest| starts_a_key(rest)).unwrap_or(line))
+        .collect();
+    let dir = dir.to_str().unwrap();
+    uncommented.join("\n").replace("/run/credentials/cometail", dir).replace("/etc/cometail", dir)
+}
+
+#[test]
+fn the_demo_file_loads_from_disk() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/demo.toml");
+    let (config, warnings) = config::load_with(&path, &environment).unwrap();
+    assert_eq!(warnings.as_slice(), []);
+    assert_eq!(config.connections[0].url.as_str(), "http://127.0.0.1:8080/cometd/61.0");
+    assert_eq!(config.connections[0].session.channels[0].channel.as_str(), "/topic/InvoiceStatementUpdates");
+    assert!(matches!(config.sinks[0].kind, Kind::Stdout(_)));
+    assert!(DEMO.lines().count() < 15, "it is the smallest useful file");
+}
+
+#[test]
+fn the_documented_file_loads_as_it_is() {
+    let (config, warnings) = read(EVERY_KEY).unwrap();
+    assert_eq!(warnings.as_slice(), []);
+    assert_eq!(config.state_dir.as_deref(), Some(Path::new("/home/reader/.local/state/cometail")));
+    assert_eq!((config.connections.len(), config.sinks.len()), (1, 1));
+}
+
+#[test]
+fn every_documented_key_is_a_key_and_every_default_is_the_default() {
+    let dir = tempfile::tempdir().unwrap();
+    let (every, _) = read(&with_every_key(dir.path())).unwrap_or_else(|problems| panic!("{problems}"));
+    let (plain, _) = read(EVERY_KEY).unwrap();
+    assert_eq!(every.grace, plain.grace);
+    let (one, other) = (&every.connections[0], &plain.connections[0]);
+    assert_eq!(format!("{:?}", one.session), format!("{:?}", other.session));
+    assert_eq!(one.on_stop, other.on_stop);
+    assert_eq!(one.http.proxy, other.http.proxy);
+    assert_eq!(one.http.connect_timeout, other.http.connect_timeout);
+    assert_eq!((one.http.body_max, one.http.inflated_max), (other.http.body_max, other.http.inflated_max));
+    assert_eq!(one.token, Some(TokenSource::File(dir.path().join("token"))));
+    assert_eq!(one.http.ca_file, Some(dir.path().join("ca.pem")));
+    assert_eq!(every.sinks.len(), 3);
+    let names: Vec<_> = every.sinks.iter().map(|sink| &*sink.name).collect();
+    assert_eq!(names, ["console", "archive", "orders"], "the order of the file");
+    assert!(every.sinks.iter().all(|sink| sink.queue == 64 << 20 && sink.format == Format::Message));
+    let hook = webhook_of(&every, 2);
+    assert_eq!(hook.timeout, Duration::from_secs(10));
+    let headers: Vec<_> =
+        hook.headers.iter().map(|(name, value)| (name.as_str(), value.expose().as_str())).collect();
+    assert_eq!(headers, [("x-team", "billing"), ("authorization", "Bearer hush"), ("x-key", "hush")]);
+    assert!(!format!("{every:?}").contains("hush"), "the header is a secret in Debug");
+}
+
+fn webhook_of(config: &Config, index: usize) -> &webhook::Config {
+    match &config.sinks[index].kind {
+        Kind::Webhook(webhook) => webhook,
+        other => panic!("no webhook: {other:?}"),
+    }
+}
+
+/// Every table gets a key that does not exist; the hints then name all that do.
+#[test]
+fn every_key_is_documented() {
+    let stray = "qqqqqqqqqqqqqqqqqqqq = 1\n";
+    let tables = [
+        "[state]",
+        "[daemon]",
+        "[log]",
+        "[connection.a]",
+        "[connection.a.login]",
+        "[connection.a.login.token]",
+        "[sink.a]",
+        "[sink.a.stdout]",
+        "[sink.b.file]",
+        "[sink.c.webhook]",
+    ];
+    let mut text = stray.to_owned();
+    for table in tables {
+        text.push_str(&format!("{table}\n{stray}"));
+    }
+    text.push_str(&format!("[[connection.b.channels]]\n{stray}"));
+    let problems = read(&text).unwrap_err();
+    let hints: Vec<_> = problems
+        .as_slice()
+        .iter()
+        .filter_map(|problem| problem.hint.as_ref()?.strip_prefix("the keys here: "))
+        .collect();
+    assert_eq!(hints.len(), tables.len() + 2, "{problems}");
+    for key in hints.iter().flat_map(|hint| hint.split(", ")) {
+        let written = EVERY_KEY.lines().map(|line| line.trim_start_matches('#')).any(|line| {
+            line.starts_with(&format!("{key} = "))
+                || line.contains(&format!("{{ {key} = "))
+                || line.contains(&format!(", {key} = "))
+                || (line.starts_with('[') && line.split(['[', ']', '.']).any(|part| part == key))
+                || line.contains(&format!("(or {key} = "))
+        });
+        assert!(written, "{key} is not documented");
+    }
+}
+
+#[test]
+fn everything_that_can_be_said_is_read() {
+    let text = r#"
+        [state]
+        persist = false
+        [connection.a]
+        url = "https://example.org/cometd"
+        channels = ["/a", { name = "/b", replay = "all", order = "1.5s" }, { name = "/c", replay = 42 }]
+        replay = "all"
+        replay_lost = "stop"
+        on_stop = "keep"
+        poll_margin = "0s"
+        retry_initial = "2m"
+        retry_max = "5m"
+        handshakes_per_minute = 60
+        proxy = "http://proxy.example:3128"
+        body_max = "1MiB"
+        login.token.env = "HOOK_KEY"
+        [connection.b]
+        url = "http://localhost/cometd"
+        channels = ["/d/**"]
+        [sink.out]
+        stdout = { pretty = true, format = "data", channels = ["/a", "/d/*"], queue = "64KiB" }
+        [sink.hook.webhook]
+        url = "http://localhost:9/hook?key=1"
+    "#;
+    let (config, warnings) = read(text).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(warnings.as_slice(), []);
+    assert_eq!(config.state_dir, None);
+    let connection = &config.connections[0];
+    let replays: Vec<_> = connection.session.channels.iter().map(|wanted| wanted.replay).collect();
+    assert_eq!(replays, [ReplayId::ALL, ReplayId::ALL, ReplayId(42)]);
+    assert_eq!(connection.session.replay_lost, ReplayLost::Stop);
+    assert_eq!(connection.on_stop, OnStop::Keep);
+    assert_eq!(connection.session.poll_margin, Duration::ZERO);
+    assert_eq!(connection.session.retry.initial, Duration::from_secs(120));
+    assert_eq!(connection.session.handshakes_per_minute, 60);
+    assert_eq!(connection.http.body_max, 1 << 20);
+    assert_eq!(connection.http.proxy, Proxy::Url("http://proxy.example:3128".parse().unwrap()));
+    assert_eq!(connection.token, Some(TokenSource::Env("HOOK_KEY".to_owned())));
+    for sink in &config.sinks {
+        assert_eq!(sink.order.len(), 1);
+        assert_eq!((&*sink.order[0].connection, sink.order[0].window), ("a", Duration::from_millis(1500)));
+    }
+    assert_eq!((config.sinks[0].queue, config.sinks[0].channels.len()), (64 << 10, 2));
+    assert_eq!(webhook_of(&config, 1).parked, None, "nothing is kept, so nothing is parked");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_one_problem() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("absent.toml");
+    let problems = config::load(&path).unwrap_err();
+    let shown = path.display();
+    assert_eq!(
+        problems.to_string(),
+        format!(
+            "{shown}:1:1: found a file that cannot be read (No such file or directory (os error 2)), \
+             wanted a TOML file\n1 problem"
+        )
+    );
+    let problems = config::load(dir.path()).unwrap_err();
+    assert!(problems.to_string().contains("a file that cannot be read"), "{problems}");
+
+    std::fs::write(&path, b"[log]\nfilter = \"\xc3\xa9\xff\"\n").unwrap();
+    assert_eq!(
+        config::load(&path).unwrap_err().to_string(),
+        format!("{shown}:2:12: found the byte 0xff at offset 18, wanted UTF-8 text\n1 problem")
+    );
+    std::fs::write(&path, vec![b'#'; (1 << 20) + 1]).unwrap();
+    assert_eq!(
+        config::load(&path).unwrap_err().to_string(),
+        format!("{shown}:1:1: found more than 1 MiB, wanted a TOML file of at most 1 MiB\n1 problem")
+    );
+}

@@ -8,17 +8,23 @@ use serde_json::{Value, json};
 /// A message of a client; members that are not read are ignored.
 #[derive(Debug, Deserialize)]
 pub(super) struct Message {
+    /// Echoed in the reply, whatever its type.
     pub(super) id: Option<Value>,
     /// What the message is for.
     pub(super) channel: Option<String>,
+    /// The session.
     #[serde(rename = "clientId")]
     pub(super) client: Option<String>,
+    /// A channel or an array of them.
     #[serde(default)]
     pub(super) subscription: Value,
+    /// Extensions: `replay`.
     #[serde(default)]
     pub(super) ext: Value,
+    /// A client's advice: `timeout` in milliseconds.
     #[serde(default)]
     pub(super) advice: Value,
+    /// What the client can do, in a handshake.
     #[serde(default, rename = "supportedConnectionTypes")]
     pub(super) transports: Vec<String>,
 }
@@ -45,16 +51,21 @@ pub(super) fn names(message: &Message) -> Result<Vec<&str>, Refusal> {
 /// Why a message failed.
 #[derive(Debug)]
 pub(super) struct Refusal {
+    /// `CODE:ARGS:TEXT`.
     pub(super) error: Cow<'static, str>,
+    /// What the client is to do next.
     pub(super) advice: Option<Value>,
+    /// `ext.sfdc.failureReason`.
     pub(super) failure: Option<&'static str>,
 }
 
 impl Refusal {
+    /// An error without advice.
     pub(super) fn new(error: impl Into<Cow<'static, str>>) -> Self {
         Self { error: error.into(), advice: None, failure: None }
     }
 
+    /// An error with `advice`.
     pub(super) fn advised(error: impl Into<Cow<'static, str>>, advice: Value) -> Self {
         Self { advice: Some(advice), ..Self::new(error) }
     }

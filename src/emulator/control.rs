@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use http::{Method, StatusCode};
+use http::header::ORIGIN;
+use http::{HeaderMap, Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -21,9 +22,10 @@ pub(super) fn is_path(path: &str) -> bool {
     path.starts_with("/_emulator/")
 }
 
-/// Whether this peer may use them: they need no token, so only this machine.
-pub(super) fn allows(peer: IpAddr) -> bool {
-    peer.to_canonical().is_loopback()
+/// Whether a request from this peer may use them: they need no token, so only this machine, and no web page
+/// that a browser on it shows (such a page's requests say their origin).
+pub(super) fn allows(peer: IpAddr, headers: &HeaderMap) -> bool {
+    peer.to_canonical().is_loopback() && !headers.contains_key(ORIGIN)
 }
 
 /// Why a control request failed.
@@ -166,11 +168,13 @@ mod tests {
     #[test]
     fn only_this_machine_may_control() {
         for own in ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"] {
-            assert!(allows(own.parse().unwrap()), "{own}");
+            assert!(allows(own.parse().unwrap(), &HeaderMap::new()), "{own}");
+            let page = HeaderMap::from_iter([(ORIGIN, "http://example.com".parse().unwrap())]);
+            assert!(!allows(own.parse().unwrap(), &page), "{own}");
         }
         for other in ["10.0.0.1", "0.0.0.0", "::", "192.168.1.1", "::ffff:10.0.0.1", "fe80::1", "2001:db8::1"]
         {
-            assert!(!allows(other.parse().unwrap()), "{other}");
+            assert!(!allows(other.parse().unwrap(), &HeaderMap::new()), "{other}");
         }
     }
 }

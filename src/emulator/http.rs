@@ -68,7 +68,7 @@ async fn handle(shared: Arc<Shared>, peer: SocketAddr, request: Request<Incoming
     let (head, body) = request.into_parts();
     let path = head.uri.path();
     if control::is_path(path) {
-        if !control::allows(peer.ip()) {
+        if !control::allows(peer.ip(), &head.headers) {
             return Ok(text(StatusCode::FORBIDDEN, "for loopback peers only"));
         }
         return Ok(match read(body, CONTROL_MAX).await {

@@ -14,7 +14,7 @@
 //! # Format
 //!
 //! `POST /cometd/XX.X` and `POST /cometd` (legacy, API 22, channels without `/topic`): Bayeux messages in
-//! JSON. `/_emulator/*`: for loopback peers only, JSON in and out, an `{"error": ...}` with a 4xx status where
+//! JSON. `/_emulator/*`: for loopback peers only and for no web page, JSON in and out, an `{"error": ...}` with a 4xx status where
 //! something is wrong:
 //!
 //! | request | does |

@@ -104,7 +104,7 @@ impl Client {
         let response = self.post(&json!([message])).await;
         if let Some(cookie) = response.head.split("set-cookie: ").nth(1) {
             let cookie = cookie.split(';').next().unwrap().replace("bayeux_browser", "BAYEUX_BROWSER");
-            self.headers += &format!("Cookie: {cookie}\r\n");
+            self.headers.push_str(&["Cookie: ", &cookie, "\r\n"].concat());
         }
         let reply = response.json()[0].clone();
         self.id = reply["clientId"].clone();

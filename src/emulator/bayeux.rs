@@ -1,0 +1,268 @@
+//! Bayeux messages in, replies out.
+//!
+//! One request is an array of messages or a single one. A connect is held only when it is alone in its
+//! request; its response has the events first and the reply last.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::auth::{self, Denied};
+use super::message::{Message, Refusal, Reply, names, render};
+use super::poll::{Held, OpenConnect};
+use super::session::{Overflow, Session};
+use super::state::{SESSIONS_MAX, Shared, State};
+use super::store;
+use super::version::{self, Version};
+
+/// The cookie that ties requests to a session.
+pub(super) const COOKIE: &str = "BAYEUX_BROWSER";
+/// The most channels that one session subscribes to.
+const SUBSCRIPTIONS_MAX: usize = 1000;
+
+/// What of an HTTP request matters to the messages in it.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// The server.
+    pub(super) shared: Arc<Shared>,
+    /// The API version of the path.
+    pub(super) version: Version,
+    /// The value of the session cookie.
+    pub(super) cookie: Option<String>,
+    /// Whether the token is the one demanded.
+    pub(super) authorized: Result<(), Denied>,
+}
+
+/// What answers a request.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// The session cookie to set.
+    pub(super) set_cookie: Option<String>,
+    /// JSON texts of messages.
+    pub(super) messages: Vec<String>,
+}
+
+impl Request {
+    /// Answers the messages in their order.
+    pub(super) async fn answer(&self, messages: &[Message]) -> Answer {
+        let mut answer = Answer::default();
+        for message in messages {
+            let channel = message.channel.as_deref().unwrap_or_default();
+            self.count(channel);
+            let reply = match self.authorized {
+                Err(denied) => Err(refuse_denied(channel, denied)),
+                Ok(()) if channel == "/meta/connect" => {
+                    self.connect(message, messages.len() == 1, &mut answer).await
+                }
+                Ok(()) => self.answer_at_once(channel, message, &mut answer),
+            };
+            answer.messages.push(render(message, reply));
+        }
+        answer
+    }
+
+    fn answer_at_once(&self, channel: &str, message: &Message, answer: &mut Answer) -> Reply {
+        match channel {
+            "/meta/handshake" => self.handshake(message, answer),
+            "/meta/subscribe" => self.subscribe(message),
+            "/meta/unsubscribe" => self.unsubscribe(message),
+            "/meta/disconnect" => self.disconnect(message),
+            _ if channel.starts_with("/meta/") => Err(Refusal::new("404::Unknown channel")),
+            _ => Err(Refusal::new("403:denied_by_security_policy:publish_denied")),
+        }
+    }
+
+    fn count(&self, channel: &str) {
+        let mut state = self.shared.lock();
+        let counters = &mut state.counters;
+        match channel {
+            "/meta/handshake" => counters.handshakes += 1,
+            "/meta/connect" => counters.connects += 1,
+            "/meta/subscribe" => counters.subscribes += 1,
+            "/meta/unsubscribe" => counters.unsubscribes += 1,
+            "/meta/disconnect" => counters.disconnects += 1,
+            _ => {}
+        }
+    }
+
+    fn handshake(&self, message: &Message, answer: &mut Answer) -> Reply {
+        let transports = json!(["long-polling"]);
+        if !message.transports.iter().any(|name| name == "long-polling") {
+            let advice = json!({"reconnect": "none"});
+            return Err(Refusal::advised("400::Unsupported connection type", advice));
+        }
+        let mut state = self.shared.lock();
+        state.expire(&self.shared.config);
+        if state.sessions.len() >= SESSIONS_MAX {
+            let advice = json!({"reconnect": "none"});
+            return Err(Refusal::advised("403::Organization concurrent user limit exceeded", advice));
+        }
+        let known = self.cookie.as_ref().filter(|cookie| !cookie.is_empty() && cookie.len() <= 64).cloned();
+        let cookie = known.unwrap_or_else(|| {
+            let fresh = auth::random_name(24);
+            answer.set_cookie = Some(fresh.clone());
+            fresh
+        });
+        let replay = self.version.replays() && message.ext.get("replay") == Some(&Value::Bool(true));
+        let client = auth::random_name(27);
+        state.sessions.insert(client.clone(), Session::new(self.version, cookie, replay));
+        let mut members = json!({
+            "clientId": client, "version": "1.0", "minimumVersion": "1.0", "supportedConnectionTypes": transports,
+        });
+        if let (true, Some(members)) = (replay, members.as_object_mut()) {
+            members.insert("ext".to_owned(), json!({"replay": true, "payload.format": true}));
+        }
+        Ok(members)
+    }
+
+    async fn connect(&self, message: &Message, alone: bool, answer: &mut Answer) -> Reply {
+        let (client, version, open, first) = {
+            let mut state = self.shared.lock();
+            let (client, session) = self.session(&mut state, message)?;
+            let number = session.open_connect();
+            let notify = Arc::clone(&session.notify);
+            (client, session.version, OpenConnect::new(&self.shared, client, number, notify), number == 1)
+        };
+        let full = self.shared.config.connect_timeout();
+        let asked = message.advice.get("timeout").and_then(Value::as_u64).map(Duration::from_millis);
+        let timeout = if alone && !first { asked.unwrap_or(full).min(full) } else { Duration::ZERO };
+        let Held::Answered(events) = open.hold(timeout).await else {
+            return Err(self.unknown_client());
+        };
+        for event in events {
+            let mut text = String::new();
+            event.render(version, client, &mut text);
+            answer.messages.push(text);
+        }
+        Ok(if first {
+            let timeout = u64::try_from(full.as_millis()).unwrap_or(u64::MAX);
+            json!({"advice": {"reconnect": "retry", "interval": 0, "timeout": timeout}})
+        } else {
+            json!({})
+        })
+    }
+
+    fn subscribe(&self, message: &Message) -> Reply {
+        let mut state = self.shared.lock();
+        let (client, session) = self.session(&mut state, message)?;
+        let (version, replay, count) = (session.version, session.replay, session.channels.len());
+        let mut wanted: BTreeMap<Arc<str>, i64> = BTreeMap::new();
+        for name in names(message)? {
+            let channel = self.check_channel(version, name)?;
+            let position = message.ext.get("replay").and_then(|positions| positions.get(name));
+            let position = match position.filter(|_| replay) {
+                Some(position) => check_position(&mut state, &channel, position)?,
+                None => store::NEW,
+            };
+            wanted.insert(channel.into(), position);
+        }
+        if count + wanted.len() > SUBSCRIPTIONS_MAX {
+            return Err(Refusal::new("403::Subscription limit exceeded for this topic"));
+        }
+        // Every channel of the message is good: only now does anything change.
+        for (channel, position) in wanted {
+            if state.subscribe(client, channel, position) == Err(Overflow) {
+                state.forget(client);
+                return Err(self.unknown_client());
+            }
+        }
+        Ok(json!({"subscription": message.subscription}))
+    }
+
+    fn unsubscribe(&self, message: &Message) -> Reply {
+        let mut state = self.shared.lock();
+        let (_, session) = self.session(&mut state, message)?;
+        for name in names(message)? {
+            session.channels.remove(&*session.version.channel(name));
+        }
+        Ok(json!({"subscription": message.subscription}))
+    }
+
+    fn disconnect(&self, message: &Message) -> Reply {
+        let mut state = self.shared.lock();
+        let (client, _) = self.session(&mut state, message)?;
+        state.forget(client);
+        Ok(json!({}))
+    }
+
+    /// The session that a message names, if its cookie came along; a response to it goes out.
+    fn session<'m, 's>(
+        &self,
+        state: &'s mut State,
+        message: &'m Message,
+    ) -> Result<(&'m str, &'s mut Session), Refusal> {
+        let advice = self.rehandshake();
+        let Some(client) = message.client.as_deref() else {
+            return Err(Refusal::advised("403::Client has not completed handshake", advice));
+        };
+        let Some(session) = state.session(client, &self.shared.config) else {
+            return Err(self.unknown_client());
+        };
+        let good = !self.shared.config.cookies || self.cookie.as_ref() == Some(&session.cookie);
+        if !good && self.cookie.is_none() && self.version.replays() {
+            let error =
+                format!("400::Client {client} has established a session, but no {COOKIE} cookie present");
+            return Err(Refusal::advised(error, advice));
+        }
+        if !good {
+            return Err(self.unknown_client());
+        }
+        session.touch();
+        Ok((client, session))
+    }
+
+    fn check_channel<'a>(&self, version: Version, name: &'a str) -> Result<Cow<'a, str>, Refusal> {
+        if name.is_empty() {
+            return Err(Refusal::new("400::Channel name not specified"));
+        }
+        if !name.starts_with('/') {
+            return Err(Refusal::new("400::Channel subscriptions must start with a leading '/'"));
+        }
+        if name.contains('*') || name.starts_with("/meta/") {
+            return Err(Refusal::new("403::Restricted channel"));
+        }
+        let channel = version.channel(name);
+        let listed =
+            self.shared.config.channels.as_ref().is_none_or(|all| all.iter().any(|c| **c == *channel));
+        if listed && version::is_channel(&channel) {
+            return Ok(channel);
+        }
+        Err(if version.replays() {
+            let error = format!("400::The channel you requested to subscribe to doesn't exist {{{name}}}");
+            Refusal::new(error)
+        } else {
+            Refusal::new("404::Unknown channel")
+        })
+    }
+
+    fn unknown_client(&self) -> Refusal {
+        Refusal::advised(self.version.unknown_client(), self.rehandshake())
+    }
+
+    fn rehandshake(&self) -> Value {
+        let interval = self.shared.config.rehandshake_interval().as_millis();
+        json!({"reconnect": "handshake", "interval": u64::try_from(interval).unwrap_or(u64::MAX)})
+    }
+}
+
+fn check_position(state: &mut State, channel: &str, position: &Value) -> Result<i64, Refusal> {
+    let good = position.as_i64().filter(|number| state.store.check(channel, *number).is_ok());
+    good.ok_or_else(|| {
+        Refusal::new(format!(
+            "400::The replayId {{{position}}} you provided was invalid. Please provide a valid ID, -2 to replay \
+             all events, or -1 to replay only new events."
+        ))
+    })
+}
+
+fn refuse_denied(channel: &str, denied: Denied) -> Refusal {
+    let advice = Some(json!({"reconnect": "none", "interval": 0}));
+    if channel == "/meta/handshake" {
+        Refusal { error: "403::Handshake denied".into(), advice, failure: Some(denied.text()) }
+    } else {
+        Refusal { error: denied.text().into(), advice, failure: None }
+    }
+}

@@ -1,0 +1,180 @@
+//! The control endpoints, `/_emulator/*`, for tests and for people at the same machine.
+
+use std::net::IpAddr;
+
+use http::header::ORIGIN;
+use http::{HeaderMap, Method, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::event::{Content, Draft};
+use super::faults::Fault;
+use super::http::{Reply, json as json_reply};
+use super::state::{Counters, Shared};
+use super::version;
+
+/// The most events of one publish.
+const COUNT_MAX: u64 = 250_000;
+
+/// Whether `path` is a control endpoint, existing or not.
+pub(super) fn is_path(path: &str) -> bool {
+    path.starts_with("/_emulator/")
+}
+
+/// Whether a request from this peer may use them: they need no token, so only this machine, and no web page
+/// that a browser on it shows (such a page's requests say their origin).
+pub(super) fn allows(peer: IpAddr, headers: &HeaderMap) -> bool {
+    peer.to_canonical().is_loopback() && !headers.contains_key(ORIGIN)
+}
+
+/// Why a control request failed.
+#[derive(Debug)]
+struct Wrong {
+    status: StatusCode,
+    error: String,
+}
+
+impl Wrong {
+    fn new(error: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, error: error.into() }
+    }
+}
+
+/// Does what a control request asks.
+pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) -> Reply {
+    let done = match (method, path) {
+        (&Method::GET, "/_emulator/state") => show(shared),
+        (&Method::POST, "/_emulator/publish") => publish(shared, body),
+        (&Method::POST, "/_emulator/sessions/expire") => Ok(json!({"expired": shared.lock().forget_all()})),
+        (&Method::POST, "/_emulator/token") => change_token(shared, body),
+        (&Method::POST, "/_emulator/faults") => set_fault(shared, body),
+        _ => Err(Wrong { status: StatusCode::NOT_FOUND, error: format!("no {method} {path}") }),
+    };
+    match done {
+        Ok(value) => json_reply(StatusCode::OK, value.to_string()),
+        Err(wrong) => json_reply(wrong.status, json!({"error": wrong.error}).to_string()),
+    }
+}
+
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Wrong> {
+    serde_json::from_slice(body).map_err(|error| Wrong::new(error.to_string()))
+}
+
+#[derive(Serialize)]
+struct Shown {
+    sessions: Vec<ShownSession>,
+    #[serde(flatten)]
+    counters: Counters,
+    last_authorization: bool,
+}
+
+#[derive(Serialize)]
+struct ShownSession {
+    id: String,
+    channels: Vec<String>,
+    has_open_connect: bool,
+    queued: usize,
+}
+
+fn show(shared: &Shared) -> Result<Value, Wrong> {
+    let mut state = shared.lock();
+    state.expire(&shared.config);
+    let sessions = state.sessions.iter().map(|(id, session)| ShownSession {
+        id: id.clone(),
+        channels: session.channels.iter().map(ToString::to_string).collect(),
+        has_open_connect: session.has_open_connect(),
+        queued: session.queued(),
+    });
+    let shown = Shown {
+        sessions: sessions.collect(),
+        counters: state.counters.clone(),
+        last_authorization: state.last_authorization,
+    };
+    serde_json::to_value(shown).map_err(|error| Wrong::new(error.to_string()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Publish {
+    channel: String,
+    count: Option<u64>,
+    data: Option<Box<RawValue>>,
+    raw: Option<String>,
+}
+
+impl Publish {
+    /// The content of the event number `n` of this publish.
+    fn contents(&self) -> Result<impl Fn(u64) -> Content, Wrong> {
+        let draft = match (&self.data, &self.raw) {
+            (Some(data), None) => Some(Draft::parse(data).map_err(Wrong::new)?),
+            (None, Some(_)) => None,
+            _ => return Err(Wrong::new("one of data and raw is wanted")),
+        };
+        Ok(move |n| match &draft {
+            Some(draft) => draft.content(&self.channel, self.count.map(|_| n)),
+            None => Content::Raw(self.raw.clone().unwrap_or_default()),
+        })
+    }
+}
+
+fn publish(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
+    let publish: Publish = parse(body)?;
+    if !version::is_channel(&publish.channel) {
+        return Err(Wrong::new("channel: /topic/NAME, /u/NAME, /event/NAME or /data/NAME is wanted"));
+    }
+    let count = publish.count.unwrap_or(1);
+    if count > COUNT_MAX {
+        return Err(Wrong::new(format!("count: at most {COUNT_MAX} is wanted")));
+    }
+    let content = publish.contents()?;
+    let mut state = shared.lock();
+    state.expire(&shared.config);
+    let mut first = None;
+    let mut last = None;
+    for n in 0..count {
+        let id = state.publish(&publish.channel, content(n));
+        last = Some(id.map_err(|_| Wrong::new("there are as many channels as there may be"))?);
+        first = first.or(last);
+    }
+    Ok(json!({"published": count, "first": first, "last": last}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Token {
+    token: Option<String>,
+}
+
+fn change_token(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
+    let Token { token } = parse(body)?;
+    let demanded = token.is_some();
+    shared.lock().token = token;
+    Ok(json!({"demanded": demanded}))
+}
+
+fn set_fault(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
+    let fault: Fault = parse(body)?;
+    fault.check().map_err(Wrong::new)?;
+    let next = fault.next;
+    shared.lock().fault = (next > 0).then_some(fault);
+    Ok(json!({"next": next}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_may_control() {
+        for own in ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"] {
+            assert!(allows(own.parse().unwrap(), &HeaderMap::new()), "{own}");
+            let page = HeaderMap::from_iter([(ORIGIN, "http://example.com".parse().unwrap())]);
+            assert!(!allows(own.parse().unwrap(), &page), "{own}");
+        }
+        for other in ["10.0.0.1", "0.0.0.0", "::", "192.168.1.1", "::ffff:10.0.0.1", "fe80::1", "2001:db8::1"]
+        {
+            assert!(!allows(other.parse().unwrap(), &HeaderMap::new()), "{other}");
+        }
+    }
+}

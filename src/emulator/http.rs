@@ -1,0 +1,201 @@
+//! HTTP around the messages: paths, bodies, status codes, headers.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+
+use super::auth;
+use super::bayeux;
+use super::control;
+use super::faults::Fault;
+use super::message::{self, Message, Refusal};
+use super::state::Shared;
+use super::version::Version;
+
+/// The largest Bayeux request (guide, "How the client connects").
+const REQUEST_MAX: usize = 32_768;
+/// What is read of a request that is too large, so that its sender gets to read the 413.
+const REQUEST_READ_MAX: usize = 1 << 20;
+/// The largest request to a control endpoint.
+const CONTROL_MAX: usize = 16 << 20;
+/// The largest head of a request.
+const HEAD_MAX: usize = 32 << 10;
+/// How long the head of a request may take, an idle kept-alive connection included.
+const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long the body of a request may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An answer.
+pub(super) type Reply = Response<Full<Bytes>>;
+
+/// The connection is closed without a reply, as a fault demands.
+#[derive(Debug)]
+struct Closed;
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("closed without a reply")
+    }
+}
+
+impl std::error::Error for Closed {}
+
+/// Serves one TCP connection to its end.
+pub(super) async fn serve_connection(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
+    // Without it a reply waits for the peer's delayed acknowledgement; the connection works all the same.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| handle(Arc::clone(&shared), peer, request));
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_header_size(HEAD_MAX);
+    // An error here is the client's: it hung up, was too slow, or spoke no HTTP.
+    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn handle(shared: Arc<Shared>, peer: SocketAddr, request: Request<Incoming>) -> Result<Reply, Closed> {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path();
+    if control::is_path(path) {
+        if !control::allows(peer.ip(), &head.headers) {
+            return Ok(text(StatusCode::FORBIDDEN, "for loopback peers only"));
+        }
+        return Ok(match read(body, CONTROL_MAX).await {
+            Ok(body) => control::handle(&shared, &head.method, path, &body),
+            Err(reply) => reply,
+        });
+    }
+    let Some(version) = Version::of_path(path) else {
+        return Ok(text(StatusCode::NOT_FOUND, "no such page"));
+    };
+    if head.method != Method::POST {
+        let reply = text(StatusCode::METHOD_NOT_ALLOWED, "POST Bayeux messages here");
+        return Ok(with(reply, ALLOW, "POST"));
+    }
+    let body = match read(body, REQUEST_READ_MAX).await {
+        Ok(body) if body.len() <= REQUEST_MAX => body,
+        Ok(_) => return Ok(too_large()),
+        Err(reply) => return Ok(reply),
+    };
+    let Ok(messages) = message::parse(&body) else {
+        return Ok(text(StatusCode::BAD_REQUEST, "the body is no array of Bayeux messages"));
+    };
+    exchange(shared, version, &head.headers, &messages).await
+}
+
+/// Answers the messages, unless they meet a fault.
+async fn exchange(
+    shared: Arc<Shared>,
+    version: Result<Version, &'static str>,
+    headers: &HeaderMap,
+    messages: &[Message],
+) -> Result<Reply, Closed> {
+    let fault = {
+        let mut state = shared.lock();
+        state.counters.requests += 1;
+        state.last_authorization = headers.contains_key(AUTHORIZATION);
+        state.fault.as_mut().is_some_and(|fault| fault.meets(messages)).then(|| state.fault.clone()).flatten()
+    };
+    match fault {
+        Some(fault) => {
+            if fault.after {
+                answer(shared, version, headers, messages).await;
+            }
+            faulty(&fault)
+        }
+        None => Ok(answer(shared, version, headers, messages).await),
+    }
+}
+
+async fn answer(
+    shared: Arc<Shared>,
+    version: Result<Version, &'static str>,
+    headers: &HeaderMap,
+    messages: &[Message],
+) -> Reply {
+    let version = match version {
+        Ok(version) => version,
+        Err(error) => {
+            let refuse = |message| message::render(message, Err(Refusal::new(error)));
+            let refusals: Vec<_> = messages.iter().map(refuse).collect();
+            return json(StatusCode::BAD_REQUEST, format!("[{}]", refusals.join(",")));
+        }
+    };
+    let authorized = auth::check(headers, shared.lock().token.as_deref());
+    if authorized.is_err() && !version.replays() {
+        return with(
+            text(StatusCode::UNAUTHORIZED, "authentication is required"),
+            WWW_AUTHENTICATE,
+            "Bearer",
+        );
+    }
+    let cookie = auth::cookie(headers, bayeux::COOKIE);
+    let answer = bayeux::Request { shared, version, cookie, authorized }.answer(messages).await;
+    let reply = json(StatusCode::OK, format!("[{}]", answer.messages.join(",")));
+    match answer.set_cookie {
+        Some(value) => {
+            with(reply, SET_COOKIE, &format!("{}={value}; Path=/cometd; HttpOnly", bayeux::COOKIE))
+        }
+        None => reply,
+    }
+}
+
+fn faulty(fault: &Fault) -> Result<Reply, Closed> {
+    if fault.close {
+        return Err(Closed);
+    }
+    let mut reply =
+        with(Response::new(Full::from(fault.body.clone())), CONTENT_TYPE, "text/html;charset=UTF-8");
+    *reply.status_mut() = StatusCode::from_u16(fault.status()).unwrap_or_default();
+    Ok(match fault.retry_after {
+        Some(seconds) => with(reply, RETRY_AFTER, &seconds.to_string()),
+        None => reply,
+    })
+}
+
+/// Reads a body of at most `max` bytes; the reply where that fails.
+async fn read(body: Incoming, max: usize) -> Result<Bytes, Reply> {
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, max).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(text(StatusCode::BAD_REQUEST, "the body is incomplete")),
+        Err(_) => Err(text(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
+    }
+}
+
+fn too_large() -> Reply {
+    let body = r#"[{"successful":false,"error":"413::Maximum Request Size Exceeded"}]"#;
+    json(StatusCode::PAYLOAD_TOO_LARGE, body.to_owned())
+}
+
+/// A JSON reply.
+pub(super) fn json(status: StatusCode, body: String) -> Reply {
+    let mut reply = with(Response::new(Full::from(body)), CONTENT_TYPE, "application/json;charset=UTF-8");
+    *reply.status_mut() = status;
+    reply
+}
+
+/// A reply for a person.
+pub(super) fn text(status: StatusCode, body: &'static str) -> Reply {
+    let mut reply = with(Response::new(Full::from(body)), CONTENT_TYPE, "text/plain;charset=UTF-8");
+    *reply.status_mut() = status;
+    reply
+}
+
+fn with(mut reply: Reply, name: HeaderName, value: &str) -> Reply {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        reply.headers_mut().insert(name, value);
+    }
+    reply
+}

@@ -1,0 +1,229 @@
+//! One Bayeux session: its subscriptions, its queue, its open connect.
+//!
+//! The queue is bounded; a session that lets it overflow is forgotten, as CometD does with its `maxQueue`:
+//! the client learns of it by an unknown-client error instead of losing events in silence. Events leave the
+//! queue only when a response takes them, so a client that hangs up during a poll loses none.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::event::Event;
+use super::version::Version;
+
+/// The most events that wait for one session.
+const QUEUE_MAX: usize = 500_000;
+/// The most bytes that wait for one session.
+const QUEUE_BYTES_MAX: usize = 256 << 20;
+/// A response takes no further event once it holds this many bytes.
+const RESPONSE_BYTES: usize = 1 << 20;
+
+/// What the server keeps of one client.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// The API version of its handshake.
+    pub(super) version: Version,
+    /// The cookie that its requests must carry.
+    pub(super) cookie: String,
+    /// Whether its handshake asked for replay, and the version has it.
+    pub(super) replay: bool,
+    /// Told of every event and of the session's end.
+    pub(super) notify: Arc<Notify>,
+    /// The channels subscribed to.
+    pub(super) channels: BTreeSet<Arc<str>>,
+    queue: VecDeque<Arc<Event>>,
+    queue_bytes: usize,
+    connects: u64,
+    open: bool,
+    last_response: Instant,
+}
+
+/// Why a session cannot go on: more waits for it than may.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Overflow;
+
+impl Session {
+    /// A session as a handshake leaves it.
+    pub(super) fn new(version: Version, cookie: String, replay: bool) -> Self {
+        Self {
+            version,
+            cookie,
+            replay,
+            notify: Arc::new(Notify::new()),
+            channels: BTreeSet::new(),
+            queue: VecDeque::new(),
+            queue_bytes: 0,
+            connects: 0,
+            open: false,
+            last_response: Instant::now(),
+        }
+    }
+
+    /// Whether the client has kept away for longer than `timeout` with no connect open.
+    pub(super) fn expired(&self, timeout: Duration) -> bool {
+        !self.open && self.last_response.elapsed() > timeout
+    }
+
+    /// Notes that a response goes out now.
+    pub(super) fn touch(&mut self) {
+        self.last_response = Instant::now();
+    }
+
+    /// Whether a connect is held.
+    pub(super) fn has_open_connect(&self) -> bool {
+        self.open
+    }
+
+    /// How many events wait.
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Opens a connect and gives its number; an older one that is held returns at once.
+    pub(super) fn open_connect(&mut self) -> u64 {
+        self.connects += 1;
+        self.open = true;
+        self.notify.notify_waiters();
+        self.connects
+    }
+
+    /// Whether the connect of this number is the newest.
+    pub(super) fn is_newest(&self, connect: u64) -> bool {
+        self.connects == connect
+    }
+
+    /// Closes the connect of this number, answered or abandoned.
+    pub(super) fn close_connect(&mut self, connect: u64) {
+        if self.is_newest(connect) {
+            self.open = false;
+        }
+        self.touch();
+    }
+
+    /// Queues `event` if the session has subscribed to its channel.
+    pub(super) fn offer(&mut self, event: &Arc<Event>) -> Result<(), Overflow> {
+        if self.channels.contains(&event.channel) {
+            self.push(event)?;
+            self.notify.notify_waiters();
+        }
+        Ok(())
+    }
+
+    /// Subscribes to `channel`. `owed`, where the client named a position, are the events after it: they take
+    /// the place of those of the channel that wait.
+    pub(super) fn subscribe(
+        &mut self,
+        channel: Arc<str>,
+        owed: Option<&[Arc<Event>]>,
+    ) -> Result<(), Overflow> {
+        if let Some(owed) = owed {
+            self.queue.retain(|event| event.channel != channel);
+            self.queue_bytes = self.queue.iter().map(|event| event.size()).sum();
+            owed.iter().try_for_each(|event| self.push(event))?;
+            self.notify.notify_waiters();
+        }
+        self.channels.insert(channel);
+        Ok(())
+    }
+
+    /// Takes what one response carries.
+    pub(super) fn take(&mut self) -> Vec<Arc<Event>> {
+        let mut bytes = 0;
+        let mut taken = Vec::new();
+        while bytes < RESPONSE_BYTES
+            && let Some(event) = self.queue.pop_front()
+        {
+            bytes += event.size();
+            taken.push(event);
+        }
+        self.queue_bytes -= bytes;
+        taken
+    }
+
+    fn push(&mut self, event: &Arc<Event>) -> Result<(), Overflow> {
+        if !event.concerns(self.version) {
+            return Ok(());
+        }
+        if self.queue.len() >= QUEUE_MAX || self.queue_bytes + event.size() > QUEUE_BYTES_MAX {
+            return Err(Overflow);
+        }
+        self.queue_bytes += event.size();
+        self.queue.push_back(Arc::clone(event));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emulator::event::Content;
+
+    fn session() -> Session {
+        let mut session =
+            Session::new(Version::of_path("/cometd/40.0").unwrap().unwrap(), String::new(), true);
+        session.subscribe("/topic/A".into(), None).unwrap();
+        session
+    }
+
+    fn event(replay: i64, size: usize) -> Arc<Event> {
+        let content = Content::Raw("x".repeat(size));
+        Arc::new(Event::new("/topic/A".into(), replay, Instant::now(), content))
+    }
+
+    #[test]
+    fn the_queue_is_bounded() {
+        let mut session = session();
+        let one = event(1, 0);
+        for _ in 0..QUEUE_MAX {
+            session.offer(&one).unwrap();
+        }
+        assert_eq!(session.offer(&one), Err(Overflow));
+        let mut session = self::session();
+        let big = event(1, 100 << 20);
+        session.offer(&big).unwrap();
+        session.offer(&big).unwrap();
+        assert_eq!(session.offer(&big), Err(Overflow));
+    }
+
+    #[test]
+    fn a_response_is_bounded_and_takes_at_least_one() {
+        let mut session = session();
+        for n in 0..3 {
+            session.offer(&event(n, RESPONSE_BYTES)).unwrap();
+        }
+        for left in (0..3).rev() {
+            assert_eq!(session.take().len(), 1);
+            assert_eq!(session.queued(), left);
+        }
+        assert!(session.take().is_empty());
+    }
+
+    #[test]
+    fn a_replay_takes_the_place_of_what_waits() {
+        let mut session = session();
+        session.offer(&event(5, 0)).unwrap();
+        session.subscribe("/topic/A".into(), Some(&[event(4, 0), event(5, 0)])).unwrap();
+        let ids: Vec<_> = session.take().iter().map(|event| event.replay).collect();
+        assert_eq!(ids, [4, 5]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_expires_only_while_no_connect_is_open() {
+        let timeout = Duration::from_secs(40);
+        let mut session = session();
+        let first = session.open_connect();
+        tokio::time::advance(Duration::from_secs(110)).await;
+        assert!(!session.expired(timeout));
+        let second = session.open_connect();
+        session.close_connect(first);
+        assert!(session.has_open_connect(), "the older connect's end is not the newer one's");
+        session.close_connect(second);
+        tokio::time::advance(Duration::from_secs(40)).await;
+        assert!(!session.expired(timeout));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(session.expired(timeout));
+    }
+}

@@ -1,0 +1,149 @@
+//! Everything that the requests share, under one lock that is held briefly and never across an await.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::Config;
+use super::event::{Content, Event};
+use super::faults::Fault;
+use super::session::{Overflow, Session};
+use super::store::{Store, TooManyChannels};
+
+/// The most sessions at a time (guide, "limits": concurrent clients of an Enterprise org).
+pub(super) const SESSIONS_MAX: usize = 1000;
+
+/// What every request has in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// The settings.
+    pub(super) config: Config,
+    /// When the server started, from which its looks for new events are counted.
+    pub(super) started: Instant,
+    state: Mutex<State>,
+}
+
+impl Shared {
+    /// The start: no session, no event.
+    pub(super) fn new(config: Config) -> Self {
+        let state = State {
+            sessions: HashMap::new(),
+            store: Store::new(config.scaled(config.retention)),
+            counters: Counters::default(),
+            token: config.token.clone(),
+            last_authorization: false,
+            fault: None,
+        };
+        Self { config, started: Instant::now(), state: Mutex::new(state) }
+    }
+
+    /// The state. A panic elsewhere leaves nothing half done that would matter to an emulator.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What changes.
+pub(super) struct State {
+    /// Every session by its client id.
+    pub(super) sessions: HashMap<String, Session>,
+    /// What can be replayed.
+    pub(super) store: Store,
+    /// What happened so far.
+    pub(super) counters: Counters,
+    /// The token demanded now.
+    pub(super) token: Option<String>,
+    /// Whether the last Bayeux request had an `Authorization`.
+    pub(super) last_authorization: bool,
+    /// The fault that the next requests meet.
+    pub(super) fault: Option<Fault>,
+}
+
+/// Leaves out the token.
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("counters", &self.counters).finish_non_exhaustive()
+    }
+}
+
+/// How often each thing happened since the start.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Counters {
+    /// HTTP requests to a CometD endpoint.
+    pub(super) requests: u64,
+    /// `/meta/handshake` messages.
+    pub(super) handshakes: u64,
+    /// `/meta/connect` messages.
+    pub(super) connects: u64,
+    /// `/meta/subscribe` messages.
+    pub(super) subscribes: u64,
+    /// `/meta/unsubscribe` messages.
+    pub(super) unsubscribes: u64,
+    /// `/meta/disconnect` messages.
+    pub(super) disconnects: u64,
+    /// Events published.
+    pub(super) events_published: u64,
+    /// Events put into responses, each session's counted.
+    pub(super) events_handed_out: u64,
+}
+
+impl State {
+    /// The session `client`, unless it has expired.
+    pub(super) fn session(&mut self, client: &str, config: &Config) -> Option<&mut Session> {
+        if self.sessions.get(client)?.expired(config.reconnect_timeout()) {
+            self.sessions.remove(client);
+        }
+        self.sessions.get_mut(client)
+    }
+
+    /// Forgets the sessions that have expired.
+    pub(super) fn expire(&mut self, config: &Config) {
+        let timeout = config.reconnect_timeout();
+        self.sessions.retain(|_, session| !session.expired(timeout));
+    }
+
+    /// Forgets the session `client`; a connect that it holds returns.
+    pub(super) fn forget(&mut self, client: &str) {
+        if let Some(session) = self.sessions.remove(client) {
+            session.notify.notify_waiters();
+        }
+    }
+
+    /// Forgets every session and says how many there were.
+    pub(super) fn forget_all(&mut self) -> usize {
+        let all: Vec<_> = self.sessions.drain().collect();
+        for (_, session) in &all {
+            session.notify.notify_waiters();
+        }
+        all.len()
+    }
+
+    /// Subscribes the session `client` to `channel` from a checked position.
+    pub(super) fn subscribe(
+        &mut self,
+        client: &str,
+        channel: Arc<str>,
+        position: i64,
+    ) -> Result<(), Overflow> {
+        let owed = self.store.replay(&channel, position);
+        let session = self.sessions.get_mut(client);
+        session.map_or(Ok(()), |session| session.subscribe(channel, owed.as_deref()))
+    }
+
+    /// Publishes to every subscriber and gives the replay id.
+    pub(super) fn publish(&mut self, channel: &str, content: Content) -> Result<i64, TooManyChannels> {
+        let event: Arc<Event> = self.store.publish(channel, content)?;
+        self.counters.events_published += 1;
+        let overflowed = |(client, session): (&String, &mut Session)| {
+            session.offer(&event).is_err().then(|| client.clone())
+        };
+        let overflowed: Vec<_> = self.sessions.iter_mut().filter_map(overflowed).collect();
+        for client in overflowed {
+            self.forget(&client);
+        }
+        Ok(event.replay)
+    }
+}

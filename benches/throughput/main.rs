@@ -31,8 +31,9 @@ use server::Plan;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// Events a response, and how many events make a run of about a second.
-const SIZES: [(u32, u32); 4] = [(1, 30_000), (10, 200_000), (100, 1_000_000), (1_000, 1_500_000)];
+/// Events a response; how many events make a run of about a second; the bar, a share of the floor's events/s.
+const SIZES: [(u32, u32, f64); 4] =
+    [(1, 40_000, 0.85), (10, 300_000, 0.85), (100, 1_000_000, 0.35), (1_000, 1_500_000, 0.25)];
 /// One event every so often where latency is measured.
 const PERIOD: Duration = Duration::from_millis(2);
 /// Events whose latency counts, and those before them whose latency does not.
@@ -103,13 +104,13 @@ fn rounds(text: Option<&str>) -> std::result::Result<u32, String> {
         .ok_or_else(|| "--rounds: a number from 1 to 100".to_owned())
 }
 
-/// Runs everything and prints it; whether every bar was held.
+/// Runs everything and prints it; whether the bench passes.
 fn measure(options: &Options) -> Result<bool> {
     let mut report = Report::begin(options.rounds);
-    for (per_response, total) in SIZES {
+    for (per_response, total, bar) in SIZES {
         let plan = Plan { per_response, total, period: None };
         let pairs = in_turns(options, options.rounds, |side| run::throughput(side, plan))?;
-        report.throughput(per_response, &pairs);
+        report.throughput(per_response, bar, &pairs);
     }
     let plan = Plan { per_response: 1, total: UNTIMED + TIMED, period: Some(PERIOD) };
     let rounds = options.rounds.min(LATENCY_ROUNDS_MAX);
@@ -117,7 +118,7 @@ fn measure(options: &Options) -> Result<bool> {
     for side in &options.sides {
         report.idle(*side, run::idle_memory(*side)?);
     }
-    Ok(report.verdict(options.bars))
+    Ok(report.verdict() || !options.bars)
 }
 
 /// Measures the sides in turns, one more time than `rounds`: the first turn warms up and does not count.

@@ -16,7 +16,7 @@
 //! | [`emulator`] | a stand-in for the Streaming API | nothing of ours |
 //! | [`config`] | the configuration file, all its problems at once | the `Config` of each room, `secret` |
 //! | [`daemon`] | one task per connection, one thread per sink | all above but `emulator` |
-//! | [`cli`] | one file per command | `daemon`, `config`, `emulator`, `telemetry` |
+//! | [`cli`] | one file per command | all above |
 
 pub mod bayeux;
 pub mod cli;

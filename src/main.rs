@@ -1,3 +1,5 @@
 //! The command line of `cometail`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    cometail::cli::main()
+}

@@ -17,6 +17,13 @@ pub struct Config {
     pub max: Duration,
 }
 
+impl Default for Config {
+    /// From half a second to a minute.
+    fn default() -> Self {
+        Self { initial: Duration::from_millis(500), max: Duration::from_secs(60) }
+    }
+}
+
 /// A clock that stands still: the ceiling depends on the number of attempts alone, and the pure rooms
 /// must not read the real clock.
 #[derive(Clone, Copy, Debug)]

@@ -115,7 +115,13 @@ impl Connection {
     }
 
     /// Notes the state and the wait that the session is in now.
-    pub fn enter(&mut self, now: SystemTime, state: &'static str, waiting: &'static str, wait: Option<Duration>) {
+    pub fn enter(
+        &mut self,
+        now: SystemTime,
+        state: &'static str,
+        waiting: &'static str,
+        wait: Option<Duration>,
+    ) {
         if self.state != state {
             self.state = state;
             self.since = millis(now);
@@ -132,7 +138,8 @@ impl Connection {
 
     /// Takes over what the server said of each channel.
     pub fn set_channels(&mut self, standings: impl Iterator<Item = (Channel, &'static str)>) {
-        self.channels =
-            standings.map(|(channel, standing)| ChannelStatus { name: channel.to_string(), standing }).collect();
+        self.channels = standings
+            .map(|(channel, standing)| ChannelStatus { name: channel.to_string(), standing })
+            .collect();
     }
 }

@@ -44,6 +44,22 @@ pub struct Config {
     pub replay_lost: ReplayLost,
 }
 
+impl Config {
+    /// The protocol's own times (guide: "Clients and timeouts").
+    pub fn new(connection: Arc<str>, channels: Vec<Wanted>) -> Self {
+        Self {
+            connection,
+            channels,
+            poll_timeout: Duration::from_secs(110),
+            poll_margin: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+            retry: retry::Config::default(),
+            handshakes_per_minute: 6,
+            replay_lost: ReplayLost::All,
+        }
+    }
+}
+
 /// A channel to be subscribed, and where in its events to begin without a stored position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {

@@ -1,1 +1,141 @@
-//! The cli room.
+//! The command line: one file per command.
+//!
+//! Constraints: standard output is for results, standard error for logs and errors. No secret is taken from an
+//! argument: other users of a machine can read those.
+//!
+//! Format: exit codes are those of `sysexits.h` where one fits: 0 done, 1 failed, 2 usage, 69 refused for good by
+//! the server, 74 input or output, 75 state directory in use, 77 login or permission refused for good, 78 bad
+//! configuration.
+//!
+//! Operations: [`main`].
+
+mod check;
+mod demo;
+mod emulator;
+mod run;
+mod status;
+mod tail;
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, Config};
+use crate::daemon::{self, Options};
+use crate::http::Wire;
+use crate::telemetry;
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const IO: u8 = 74;
+const CONFIG: u8 = 78;
+
+/// Streams the events of a Bayeux/CometD server, such as the Streaming API of Salesforce.
+#[derive(Debug, Parser)]
+#[command(name = "cometail", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Tail(tail::Tail),
+    Run(run::Run),
+    Check(check::Check),
+    Status(status::Status),
+    Emulator(emulator::Emulator),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cometail demo
+      Events on the screen, without an account or a configuration.
+  COMETAIL_TOKEN=00D... cometail tail https://acme.my.salesforce.com/cometd/61.0 /topic/InvoiceStatementUpdates
+      The events of one topic, one JSON object a line.
+  cometail run -c /etc/cometail/cometail.toml
+      The daemon.";
+
+/// Parses the arguments of this process and runs the command they name.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let code = if error.use_stderr() { USAGE } else { 0 };
+            // A closed standard output or error leaves nobody to tell.
+            drop(error.print());
+            return ExitCode::from(code);
+        }
+    };
+    ExitCode::from(match arguments.command {
+        Command::Demo(demo) => demo::main(&demo),
+        Command::Tail(tail) => tail::main(tail),
+        Command::Run(run) => run::main(&run),
+        Command::Check(check) => check::main(&check),
+        Command::Status(status) => status::main(&status),
+        Command::Emulator(emulator) => emulator::main(emulator),
+    })
+}
+
+/// Says what is wrong on standard error and gives the exit code back.
+fn fail(code: u8, error: &impl Display) -> u8 {
+    // A closed standard error leaves nobody to tell.
+    drop(writeln!(io::stderr().lock(), "cometail: {error}"));
+    code
+}
+
+/// Where the configuration is when the arguments do not say.
+const DEFAULT_CONFIG: &str = "/etc/cometail/cometail.toml";
+
+/// Reads a configuration file, its warnings logged later by the caller.
+fn load(path: Option<&PathBuf>) -> Result<(Config, Vec<String>), config::Problems> {
+    let path = path.map_or_else(|| Path::new(DEFAULT_CONFIG), PathBuf::as_path);
+    let (config, warnings) = config::load_with(path, &|name| std::env::var_os(name))?;
+    Ok((config, warnings.as_slice().iter().map(ToString::to_string).collect()))
+}
+
+/// Opens the file that every request and response is recorded in.
+fn open_wire(path: Option<&PathBuf>) -> Result<Option<Arc<Wire>>, String> {
+    let open = |path: &PathBuf| {
+        Wire::create(path).map(Arc::new).map_err(|error| format!("--wire {}: {error}", path.display()))
+    };
+    path.map(open).transpose()
+}
+
+/// Runs a daemon to its end on a runtime of one thread: sinks have threads of their own.
+fn run_daemon(config: Config, options: Options, warnings: &[String]) -> u8 {
+    if let Err(error) = telemetry::start(&config.log) {
+        return fail(CONFIG, &error);
+    }
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(IO, &error),
+    };
+    let ending = runtime.block_on(async {
+        match daemon::start(config, options) {
+            Ok(daemon) => daemon.run().await,
+            Err(error) => {
+                for problem in &error.problems {
+                    fail(0, problem);
+                }
+                error.ending
+            }
+        }
+    });
+    // A blocked file system must not hold up the end.
+    runtime.shutdown_background();
+    ending as u8
+}
+
+/// A duration such as `10s` or `500ms`.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    config::duration(text).ok_or_else(|| String::from("wanted a duration such as 10s or 500ms"))
+}

@@ -57,24 +57,23 @@ pub(super) fn read(
 
 /// The protocol's part, without its channels.
 fn session(table: &mut Table<'_>, connection: Arc<str>) -> bayeux::Config {
-    let mut wait = |name, default, range| {
-        table.get(name).and_then(|node| node.duration(&range)).unwrap_or(Duration::from_secs(default))
-    };
-    let poll_timeout = wait("poll_timeout", 110, TIMEOUT);
-    let poll_margin = wait("poll_margin", 10, MARGIN);
-    let request_timeout = wait("request_timeout", 30, TIMEOUT);
+    let defaults = bayeux::Config::new(connection, Vec::new());
+    let mut wait =
+        |name, default, range| table.get(name).and_then(|node| node.duration(&range)).unwrap_or(default);
+    let poll_timeout = wait("poll_timeout", defaults.poll_timeout, TIMEOUT);
+    let poll_margin = wait("poll_margin", defaults.poll_margin, MARGIN);
+    let request_timeout = wait("request_timeout", defaults.request_timeout, TIMEOUT);
     let handshakes = table.get("handshakes_per_minute").and_then(|node| node.number(&(1..=1000)));
     let lost = [("all", ReplayLost::All), ("new", ReplayLost::New), ("stop", ReplayLost::Stop)];
     let replay_lost = table.get("replay_lost").and_then(|node| node.choice(&lost));
     bayeux::Config {
-        connection,
-        channels: Vec::new(),
         poll_timeout,
         poll_margin,
         request_timeout,
         retry: waits(table),
-        handshakes_per_minute: handshakes.unwrap_or(6),
-        replay_lost: replay_lost.unwrap_or(ReplayLost::All),
+        handshakes_per_minute: handshakes.unwrap_or(defaults.handshakes_per_minute),
+        replay_lost: replay_lost.unwrap_or(defaults.replay_lost),
+        ..defaults
     }
 }
 
@@ -106,8 +105,9 @@ pub(super) fn way_out(table: &mut Table<'_>) -> http::Config {
 pub(super) fn waits(table: &mut Table<'_>) -> retry::Config {
     let (initial_node, max_node) = (table.get("retry_initial"), table.get("retry_max"));
     let read = |node: &Option<Node<'_>>, range| node.as_ref().and_then(|node| node.duration(&range));
-    let initial = read(&initial_node, TIMEOUT).unwrap_or(Duration::from_millis(500));
-    let max = read(&max_node, MILLISECOND..=DAY).unwrap_or(Duration::from_secs(60));
+    let defaults = retry::Config::default();
+    let initial = read(&initial_node, TIMEOUT).unwrap_or(defaults.initial);
+    let max = read(&max_node, MILLISECOND..=DAY).unwrap_or(defaults.max);
     if initial > max {
         let bounds = (super::units::show_duration(initial), super::units::show_duration(max));
         match (initial_node, max_node) {

@@ -30,6 +30,7 @@ use url::Url;
 
 pub use load::{Environment, load, load_with, parse, parse_with};
 pub use problem::{Problem, Problems, Warnings};
+pub use units::duration;
 
 use crate::{bayeux, http, sinks, telemetry};
 
@@ -63,6 +64,15 @@ pub struct Connection {
     pub token: Option<TokenSource>,
     /// What becomes of the session on the server when the daemon ends.
     pub on_stop: OnStop,
+}
+
+impl Connection {
+    /// A connection with the protocol's own times and the environment's proxy.
+    pub fn new(name: &str, url: Url, channels: Vec<bayeux::Wanted>) -> Self {
+        let name: Arc<str> = Arc::from(name);
+        let session = bayeux::Config::new(name.clone(), channels);
+        Self { name, url, session, http: http::Config::default(), token: None, on_stop: OnStop::default() }
+    }
 }
 
 /// Where an access token is read, each time anew.

@@ -22,7 +22,7 @@ const SIZES: [(&str, u128); 7] = [
 ];
 
 /// A duration such as `"500ms"`, `"1.5s"` or `"1d"`, to the nanosecond.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let nanos = amount(text, &DURATIONS)?;
     let seconds = u64::try_from(nanos / SECOND).ok()?;
     Some(Duration::new(seconds, u32::try_from(nanos % SECOND).ok()?))

@@ -13,12 +13,12 @@ use super::outlet::Outlet;
 use super::store::Keeper;
 use super::tell::{standing_name, tell};
 use super::token::Token;
+use crate::bayeux::Wanted;
 use crate::bayeux::border::Outcome;
 use crate::bayeux::contract::{Input, Now, Output};
 use crate::bayeux::notice::{Closed, Notice};
 use crate::bayeux::refusal::Meaning;
 use crate::bayeux::session::Session;
-use crate::bayeux::Wanted;
 use crate::event::{Batch, Channel};
 use crate::status;
 

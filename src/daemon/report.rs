@@ -39,7 +39,9 @@ impl Sources {
             pid: std::process::id(),
             started_at: status::millis(self.started),
             updated_at: status::millis(SystemTime::now()),
-            connections: connections.map(|one| one.lock().unwrap_or_else(PoisonError::into_inner).clone()).collect(),
+            connections: connections
+                .map(|one| one.lock().unwrap_or_else(PoisonError::into_inner).clone())
+                .collect(),
             sinks: self.outlet.handles().map(crate::sinks::Handle::status).collect(),
         }
     }

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::Ending;
 use super::connection::{Command, Ended};
 use super::outlet::Outlet;
 use super::report::notify;
 use super::signals::{Asked, Signals};
 use super::start::remaining;
 use super::store::Store;
-use super::Ending;
 use crate::bayeux::notice::Closed;
 use crate::bayeux::refusal::Meaning;
 use crate::{sinks, status};
@@ -98,7 +98,10 @@ impl Daemon {
         match self.running.iter().find(|one| *one.name == *name) {
             None => tracing::warn!(connection = name, "no such connection"),
             Some(one) if one.commands.try_send(command).is_err() => {
-                tracing::warn!(connection = name, "too many commands wait for this connection, or it has ended");
+                tracing::warn!(
+                    connection = name,
+                    "too many commands wait for this connection, or it has ended"
+                );
             }
             Some(_) => {}
         }

@@ -51,7 +51,11 @@ impl std::fmt::Display for StoreError {
                 dir.display()
             ),
             Self::Io(path, error) => {
-                write!(f, "state directory: {}: {error}; make it writable or set another [state] dir", path.display())
+                write!(
+                    f,
+                    "state directory: {}: {error}; make it writable or set another [state] dir",
+                    path.display()
+                )
             }
         }
     }
@@ -113,7 +117,13 @@ impl Store {
     }
 
     /// Keeps the state of one connection from now on.
-    pub(super) fn keeper(&self, connection: &Arc<str>, url: &Url, session: Option<Snapshot>, jar: Arc<Jar>) -> Keeper {
+    pub(super) fn keeper(
+        &self,
+        connection: &Arc<str>,
+        url: &Url,
+        session: Option<Snapshot>,
+        jar: Arc<Jar>,
+    ) -> Keeper {
         let (latest, receiver) = watch::channel(None);
         let path = self.session_path(connection);
         let task = tokio::spawn(keep(connection.clone(), path, receiver));

@@ -40,7 +40,9 @@ pub(super) fn tell(connection: &str, notice: &Notice, status: &mut status::Conne
             "the server does not number its events; a position cannot be asked for, only new events arrive"
         ),
         Notice::Closed(Closed::Requested) => tracing::info!(connection, "closed"),
-        Notice::Closed(why) => tracing::error!(connection, reason = text_of(why), "closed for good: {}", meaning_of(why)),
+        Notice::Closed(why) => {
+            tracing::error!(connection, reason = text_of(why), "closed for good: {}", meaning_of(why))
+        }
     }
 }
 
@@ -48,10 +50,23 @@ fn tell_trouble(connection: &str, notice: &Notice) {
     match notice {
         Notice::Refused { channel, text, meaning, retry_in } => {
             let (channel, retry_in) = (channel.as_ref().map(tracing::field::display), retry_in.map(seconds));
-            tracing::warn!(connection, channel, error = text, code = meaning.name(), retry_in, "refused: {meaning}");
+            tracing::warn!(
+                connection,
+                channel,
+                error = text,
+                code = meaning.name(),
+                retry_in,
+                "refused: {meaning}"
+            );
         }
         Notice::Failed { fault, retry_in } => {
-            tracing::warn!(connection, kind = fault.kind.name(), retry_in = seconds(*retry_in), "{}", fault.detail);
+            tracing::warn!(
+                connection,
+                kind = fault.kind.name(),
+                retry_in = seconds(*retry_in),
+                "{}",
+                fault.detail
+            );
         }
         Notice::Misbehaved { what, retry_in } => {
             tracing::warn!(connection, retry_in = seconds(*retry_in), "odd reply: {what}");
@@ -65,8 +80,12 @@ fn count(notice: &Notice, status: &mut status::Connection) {
     match notice {
         Notice::Handshaken { .. } => status.handshakes += 1,
         Notice::SessionLost { .. } => status.sessions_lost += 1,
-        Notice::Refused { channel: Some(channel), text, .. } => status.failed(now, format!("{channel}: {text}")),
-        Notice::Refused { text, .. } | Notice::Misbehaved { what: text, .. } => status.failed(now, text.clone()),
+        Notice::Refused { channel: Some(channel), text, .. } => {
+            status.failed(now, format!("{channel}: {text}"))
+        }
+        Notice::Refused { text, .. } | Notice::Misbehaved { what: text, .. } => {
+            status.failed(now, text.clone())
+        }
         Notice::Failed { fault, .. } => status.failed(now, fault.to_string()),
         Notice::ReplayLost { channel, asked, .. } => {
             status.failed(now, format!("{channel}: position {asked} is no longer retained"));

@@ -41,7 +41,11 @@ impl Token {
         let Some(source) = self.source.clone() else {
             let reason = "the server demands an access token and none is configured; set COMETAIL_TOKEN, \
                           --token-file or [connection.NAME.login.token]";
-            return if refused { Credentials::Failed { reason: reason.into(), permanent: true } } else { Credentials::Ready };
+            return if refused {
+                Credentials::Failed { reason: reason.into(), permanent: true }
+            } else {
+                Credentials::Ready
+            };
         };
         if refused {
             self.refused = self.header.as_ref().map(|header| digest(header.expose()));
@@ -60,9 +64,10 @@ impl Token {
                 }
                 Credentials::Ready
             }
-            Err(error) => {
-                Credentials::Failed { reason: format!("no access token from {name}: {error}"), permanent: !changeable }
-            }
+            Err(error) => Credentials::Failed {
+                reason: format!("no access token from {name}: {error}"),
+                permanent: !changeable,
+            },
         }
     }
 }

@@ -1,0 +1,103 @@
+//! `cometail emulator`: a stand-in for the Streaming API.
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::net::TcpListener;
+
+use super::{FAILED, IO, USAGE, duration, fail};
+use crate::emulator::{Config, Generate, serve};
+use crate::telemetry;
+
+/// The guide's own topic.
+pub(super) const CHANNEL: &str = "/topic/InvoiceStatementUpdates";
+
+/// Run a stand-in for the Streaming API, to develop and test without an account
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The first line on standard output is the endpoint's URL.
+
+Examples:
+  cometail emulator
+  cometail tail http://127.0.0.1:8080/cometd/61.0 /topic/InvoiceStatementUpdates --replay all
+  curl -d '{\"channel\":\"/topic/Mine\",\"data\":{\"sobject\":{\"Id\":\"a00\"}}}' http://127.0.0.1:8080/_emulator/publish")]
+pub(super) struct Emulator {
+    /// Where to listen; port 0 takes any free one
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    listen: SocketAddr,
+    /// Multiply the protocol's 110 s, 40 s and 24 h by this
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    time_scale: f64,
+    /// How often to look for new events; 0s delivers at once
+    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = duration)]
+    poll_interval: Duration,
+    /// The time between two generated events
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = duration)]
+    every: Duration,
+    /// Where events are generated
+    #[arg(long, default_value = CHANNEL, value_name = "CHANNEL")]
+    generate: String,
+    /// Generate no events
+    #[arg(long)]
+    quiet: bool,
+    /// The only channels that exist; all may exist where none is given
+    #[arg(long = "channel", value_name = "CHANNEL")]
+    channels: Vec<String>,
+    /// Demand the access token that is in this environment variable
+    #[arg(long, value_name = "NAME")]
+    token_env: Option<String>,
+}
+
+pub(super) fn main(emulator: Emulator) -> u8 {
+    if let Err(error) = telemetry::start(&telemetry::Config::default()) {
+        return fail(USAGE, &error);
+    }
+    let token = match emulator.token_env.as_ref().map(std::env::var).transpose() {
+        Ok(token) => token,
+        Err(error) => return fail(USAGE, &format!("--token-env: {error}")),
+    };
+    let config = Config {
+        time_scale: emulator.time_scale,
+        poll_interval: emulator.poll_interval,
+        generate: (!emulator.quiet).then(|| Generate { channel: emulator.generate, every: emulator.every }),
+        token,
+        channels: Some(emulator.channels).filter(|channels| !channels.is_empty()),
+        ..Config::default()
+    };
+    if let Err(error) = config.check() {
+        return fail(USAGE, &error);
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(FAILED, &error),
+    };
+    match runtime.block_on(listen(emulator.listen, config)) {
+        Ok(()) => 0,
+        Err(error) => fail(IO, &format!("emulator on {}: {error}", emulator.listen)),
+    }
+}
+
+async fn listen(address: SocketAddr, config: Config) -> io::Result<()> {
+    let listener = TcpListener::bind(address).await?;
+    let url = format!("http://{}/cometd/61.0", listener.local_addr()?);
+    // Whoever started it without reading its output still has the log.
+    drop(writeln!(io::stdout(), "{url}"));
+    tracing::info!(url, "emulator listens");
+    serve(listener, config, stopped()).await
+}
+
+async fn stopped() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        return;
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,151 @@
+//! `cometail tail`: the events of some channels on standard output, without a configuration file.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use url::Url;
+
+use super::{IO, fail, open_wire, run_daemon};
+use crate::bayeux::Wanted;
+use crate::config::{Config, Connection, TokenSource};
+use crate::daemon::Options;
+use crate::event::{Channel, ReplayId};
+use crate::sinks::{self, format::Format, stdout};
+use crate::telemetry;
+
+/// The variable that holds the access token.
+const TOKEN: &str = "COMETAIL_TOKEN";
+
+/// What may wait for a slow reader of standard output, in bytes.
+const QUEUE: usize = 64 << 20;
+
+/// Print the events of channels, one JSON object a line
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The access token is taken from the environment variable COMETAIL_TOKEN or from --token-file.
+
+Examples:
+  cometail tail https://acme.my.salesforce.com/cometd/61.0 /topic/InvoiceStatementUpdates
+  cometail tail https://acme.my.salesforce.com/cometd/61.0 /event/Order__e --replay all --format data | jq .
+  cometail tail http://127.0.0.1:8080/cometd/61.0 /topic/A /u/B --count 10 --pretty")]
+pub(super) struct Tail {
+    /// The CometD endpoint, such as https://acme.my.salesforce.com/cometd/61.0
+    #[arg(value_parser = endpoint)]
+    url: Url,
+    /// The channels, such as /topic/InvoiceStatementUpdates
+    #[arg(required = true, value_name = "CHANNEL", value_parser = channel)]
+    channels: Vec<Channel>,
+    /// Where to begin: new events, all that the server retains, or after an event's replay id
+    #[arg(long, default_value = "new", value_name = "new|all|ID", value_parser = replay, allow_hyphen_values = true)]
+    replay: ReplayId,
+    /// The form of a record
+    #[arg(long, default_value = "message")]
+    format: Form,
+    /// Indent, with colours on a terminal
+    #[arg(long)]
+    pretty: bool,
+    /// End after this many events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Read the access token from a file
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Trust the certificates in this file (PEM) beside the system's
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Record every request and response, without secrets, as HAR
+    #[arg(long, value_name = "FILE")]
+    wire: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Form {
+    /// The Bayeux message as the server sent it
+    Message,
+    /// Its data alone
+    Data,
+    /// Connection, channel, replay id, time of arrival, id and data
+    Envelope,
+    /// A CloudEvents 1.0 event
+    Cloudevents,
+}
+
+impl From<Form> for Format {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Message => Self::Message,
+            Form::Data => Self::Data,
+            Form::Envelope => Self::Envelope,
+            Form::Cloudevents => Self::CloudEvents,
+        }
+    }
+}
+
+fn endpoint(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| format!("{error}; wanted https://HOST/cometd/61.0"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(String::from("wanted an http or https URL, such as https://HOST/cometd/61.0"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!("a URL is no place for secrets; put the access token into {TOKEN}"));
+    }
+    Ok(url)
+}
+
+fn channel(text: &str) -> Result<Channel, String> {
+    let channel = Channel::parse(text).map_err(|error| error.to_string())?;
+    if channel.is_meta() {
+        return Err(String::from("the channels under /meta/ are the protocol's own"));
+    }
+    Ok(channel)
+}
+
+fn replay(text: &str) -> Result<ReplayId, String> {
+    match text {
+        "new" => Ok(ReplayId::NEW),
+        "all" => Ok(ReplayId::ALL),
+        _ => text.parse().map(ReplayId).map_err(|_| String::from("wanted new, all or a replay id")),
+    }
+}
+
+pub(super) fn main(tail: Tail) -> u8 {
+    let wire = match open_wire(tail.wire.as_ref()) {
+        Ok(wire) => wire,
+        Err(error) => return fail(IO, &error),
+    };
+    run_daemon(config(tail), Options { one_shot: true, wire, commands: None }, &[])
+}
+
+fn config(tail: Tail) -> Config {
+    let replay = tail.replay;
+    let mut channels = Vec::new();
+    for channel in tail.channels {
+        let wanted = Wanted { channel, replay };
+        if !channels.contains(&wanted) {
+            channels.push(wanted);
+        }
+    }
+    let mut connection = Connection::new("tail", tail.url, channels);
+    connection.http.ca_file = tail.ca_file;
+    let from_environment = || std::env::var_os(TOKEN).map(|_| TokenSource::Env(TOKEN.to_owned()));
+    connection.token = tail.token_file.map(TokenSource::File).or_else(from_environment);
+    let color = tail.pretty && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let sink = sinks::Config {
+        name: Arc::from("stdout"),
+        channels: Vec::new(),
+        format: tail.format.into(),
+        queue: QUEUE,
+        order: Vec::new(),
+        kind: sinks::Kind::Stdout(stdout::Config { limit: tail.count, pretty: tail.pretty, color }),
+    };
+    Config {
+        state_dir: None,
+        grace: Duration::from_secs(5),
+        log: telemetry::Config::default(),
+        connections: vec![connection],
+        sinks: vec![sink],
+    }
+}

@@ -66,6 +66,11 @@ impl Reading {
         })
     }
 
+    /// Whether the server found the request itself wrong.
+    pub(super) const fn is_bad_request(&self) -> bool {
+        self.status == 400
+    }
+
     fn quote(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
         match text.trim() {

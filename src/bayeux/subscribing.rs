@@ -149,6 +149,7 @@ impl Session {
         }
         match reading.refusal() {
             Some(refusal) if refusal.meaning == Meaning::TooLarge && self.halve() => Applied::Answered,
+            Some(refusal) if reading.is_bad_request() => self.narrow_down(refusal),
             Some(refusal) => Applied::Refused(refusal),
             None => Applied::Unanswered,
         }
@@ -228,6 +229,23 @@ impl Session {
             self.batch_most = 1;
         }
         possible
+    }
+
+    /// Some servers answer a request with 400 as a whole because of one bad channel in it: halved until it stands
+    /// alone, that one is refused and the others go on together.
+    fn narrow_down(&mut self, refusal: Refusal) -> Applied {
+        if self.halve() {
+            return Applied::Answered;
+        }
+        self.batch_most = usize::MAX;
+        let bad: Vec<_> = self.subscriptions.unanswered().map(|one| one.channel.clone()).collect();
+        let Refusal { text, advice, retry_after, .. } = refusal;
+        for channel in bad {
+            let meaning = Meaning::BadChannel;
+            let refusal = Refusal { meaning, text: text.clone(), advice: advice.clone(), retry_after };
+            self.channel_refused(&channel, refusal);
+        }
+        Applied::Answered
     }
 
     /// Every channel is refused: nothing will arrive until that changes. For a command that has nothing else to

@@ -217,6 +217,26 @@ fn a_request_that_is_too_large_is_halved() {
 }
 
 #[test]
+fn one_bad_channel_that_spoils_a_whole_request_is_found() {
+    let names: Vec<_> = (0..20).map(|n| format!("/topic/C{n}")).collect();
+    let mut bench = Bench::new(config(&names.iter().map(String::as_str).collect::<Vec<_>>()), None);
+    bench.handshake("c1");
+    let mut requests = 0;
+    while bench.channel_asked() == "/meta/subscribe" {
+        requests += 1;
+        match bench.asked().iter().any(|asked| asked["subscription"] == "/topic/C13") {
+            true => bench.reply_with(400, ""),
+            false => bench.accept_subscriptions(),
+        }
+    }
+    assert!(requests <= 12, "{requests}");
+    let refused: Vec<_> =
+        bench.session.standings().filter(|(_, standing)| *standing != Standing::Live).collect();
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0].0.as_str(), "/topic/C13");
+}
+
+#[test]
 fn a_refused_channel_is_marked_and_retried_slowly_while_the_others_go_on() {
     let mut bench = Bench::new(config(&["/topic/A", "/topic/B"]), None);
     bench.handshake("c1");

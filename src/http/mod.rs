@@ -1,4 +1,37 @@
 //! One exchange in, one reply or fault out.
+//!
+//! Constraints:
+//! - The deadline of a request covers all of it: name, TCP, proxy, TLS, request, headers, body.
+//! - [`Fault::sent`](crate::bayeux::border::Fault::sent) is false only when no byte of the request left on a
+//!   connection to the server; the session relies on it to know whether events may be lost.
+//! - Every buffer has a cap: headers, body as read, body as inflated, cookies, the capture.
+//! - Nothing secret goes to another origin, into an error or into a log; a certificate that cannot be verified is refused,
+//!   and no option changes that.
+//! - A response that was refused, cut or late takes its connection with it.
+//!
+//! Format: HTTP/1.1 with `POST` alone, `gzip` undone here, the HAR 1.2 format for captures.
+//!
+//! Operations: [`Client::post`] on one lane, that is one kept-alive connection; [`Client::lane`] for another;
+//! [`Jar`] for cookies, shared by the lanes of one session; [`Wire`] for captures.
+
+mod body;
+mod call;
+mod client;
+mod connect;
+mod jar;
+mod link;
+mod proxy;
+mod redact;
+mod target;
+mod tls;
+mod trouble;
+mod wire;
+
+pub use call::Request;
+pub use client::Client;
+pub use jar::{Jar, JarError};
+pub use trouble::SetupError;
+pub use wire::Wire;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,7 +60,7 @@ pub enum Proxy {
     Environment,
     /// No proxy, whatever the environment says.
     Direct,
-    /// This one.
+    /// This one, `http://[user:password@]host[:port]`, for every server; `NO_PROXY` is not asked.
     Url(Url),
 }
 

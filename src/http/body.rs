@@ -1,0 +1,151 @@
+//! The body of a response, read to its end, inflated, and never larger than its caps.
+
+use std::io::{self, Write};
+use std::pin::Pin;
+
+use bytes::Bytes;
+use flate2::write::MultiGzDecoder;
+use hyper::body::{Body as _, Incoming};
+
+use super::link::Link;
+use super::trouble::Trouble;
+use crate::bayeux::border::FaultKind;
+
+/// The most that is set aside for a body before any of it is there: a length is only a claim.
+const RESERVED_MAX: usize = 1 << 20;
+/// Bodies below this are copied: they would otherwise keep the whole read buffer, of 8 KiB and more, in memory.
+const COPIED_BELOW: usize = 16 << 10;
+
+/// The caps of a body, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// As read from the network.
+    pub(super) read: usize,
+    /// After inflation.
+    pub(super) inflated: usize,
+}
+
+/// How a body is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Identity,
+    Gzip,
+}
+
+/// Reads a body to its end.
+pub(super) async fn read(
+    link: &mut Link,
+    body: Incoming,
+    encoding: Encoding,
+    limits: Limits,
+    authority: &str,
+) -> Result<Bytes, Trouble> {
+    let max = if encoding == Encoding::Gzip { limits.read } else { limits.read.min(limits.inflated) };
+    let announced = body.size_hint().exact();
+    if let Some(length) =
+        announced.filter(|length| usize::try_from(*length).map_or(true, |length| length > max))
+    {
+        return Err(too_large(authority, &format!("{length} bytes announced, at most {max} are accepted")));
+    }
+    let announced = announced.and_then(|length| usize::try_from(length).ok());
+    let mut frames = Frames { body, seen: 0, max, authority };
+    match encoding {
+        Encoding::Identity => plain(link, &mut frames, announced).await,
+        Encoding::Gzip => gzip(link, &mut frames, limits.inflated).await,
+    }
+}
+
+/// The pieces of a body as they come, up to a cap.
+struct Frames<'a> {
+    body: Incoming,
+    seen: usize,
+    max: usize,
+    authority: &'a str,
+}
+
+impl Frames<'_> {
+    async fn next(&mut self, link: &mut Link) -> Result<Option<Bytes>, Trouble> {
+        while !self.body.is_end_stream() {
+            let frame = link.drive(|cx| Pin::new(&mut self.body).poll_frame(cx)).await;
+            let Some(frame) = frame else { break };
+            let frame = frame
+                .map_err(|error| Trouble::of_connection(&error, self.authority, "the response broke off"))?;
+            // Anything else is a trailer, and no trailer means anything here.
+            let Ok(data) = frame.into_data() else { continue };
+            self.seen = self.seen.saturating_add(data.len());
+            if self.seen > self.max {
+                let what = format!("more than the {} bytes that are accepted", self.max);
+                return Err(too_large(self.authority, &what));
+            }
+            return Ok(Some(data));
+        }
+        Ok(None)
+    }
+}
+
+async fn plain(link: &mut Link, frames: &mut Frames<'_>, announced: Option<usize>) -> Result<Bytes, Trouble> {
+    let Some(first) = frames.next(link).await? else { return Ok(Bytes::new()) };
+    let mut next = if announced == Some(first.len()) { None } else { frames.next(link).await? };
+    if next.is_none() {
+        return Ok(if first.len() < COPIED_BELOW { Bytes::copy_from_slice(&first) } else { first });
+    }
+    let reserved = announced.unwrap_or_default().min(RESERVED_MAX).max(first.len());
+    let mut whole = Vec::with_capacity(reserved);
+    whole.extend_from_slice(&first);
+    while let Some(frame) = next {
+        whole.extend_from_slice(&frame);
+        next = frames.next(link).await?;
+    }
+    Ok(whole.into())
+}
+
+async fn gzip(link: &mut Link, frames: &mut Frames<'_>, max: usize) -> Result<Bytes, Trouble> {
+    let mut decoder = MultiGzDecoder::new(Capped { inflated: Vec::new(), max, full: false });
+    while let Some(frame) = frames.next(link).await? {
+        if let Err(error) = decoder.write_all(&frame) {
+            return Err(inflation(&error, decoder.get_ref(), frames.authority));
+        }
+    }
+    // Some servers announce gzip and then have nothing to say.
+    if frames.seen == 0 {
+        return Ok(Bytes::new());
+    }
+    if let Err(error) = decoder.try_finish() {
+        return Err(inflation(&error, decoder.get_ref(), frames.authority));
+    }
+    Ok(std::mem::take(&mut decoder.get_mut().inflated).into())
+}
+
+fn inflation(error: &io::Error, into: &Capped, authority: &str) -> Trouble {
+    if into.full {
+        return too_large(authority, &format!("more than the {} bytes accepted after inflation", into.max));
+    }
+    let what = format!("{authority}: the body is not the gzip that it claims to be: {error}");
+    Trouble::new(FaultKind::Malformed, what)
+}
+
+fn too_large(authority: &str, what: &str) -> Trouble {
+    Trouble::new(FaultKind::TooLarge, format!("{authority}: the body is too large: {what}"))
+}
+
+/// Takes inflated bytes up to a cap; the first byte over it stops the inflation.
+struct Capped {
+    inflated: Vec<u8>,
+    max: usize,
+    full: bool,
+}
+
+impl Write for Capped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() > self.max - self.inflated.len() {
+            self.full = true;
+            return Err(io::Error::other("the cap is reached"));
+        }
+        self.inflated.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

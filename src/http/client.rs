@@ -1,0 +1,318 @@
+//! One lane: requests one after another on one kept-alive connection.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::{HeaderMap, HeaderValue, LOCATION};
+use hyper::http::response::Parts;
+use hyper::{Response, StatusCode};
+use url::Url;
+
+use super::Config;
+use super::body::{self, Limits};
+use super::call::{self, Request, Route};
+use super::connect::{Shared, Stage};
+use super::jar::Jar;
+use super::link::{Call, Link};
+use super::proxy::Proxies;
+use super::target::Target;
+use super::tls::Trust;
+use super::trouble::{SetupError, Trouble};
+use super::wire::{Draft, Wire};
+use crate::bayeux::border::{Fault, FaultKind, Outcome, Reply};
+
+/// The most redirects that one request follows.
+const REDIRECTS_MAX: usize = 5;
+
+/// One lane: at most one kept-alive connection, and one request at a time.
+///
+/// Dropping the future of [`Client::post`] gives the request up and closes its connection.
+pub struct Client {
+    shared: Arc<Shared>,
+    limits: Limits,
+    jar: Option<Arc<Jar>>,
+    wire: Option<Arc<Wire>>,
+    /// The way to the last URL.
+    route: Option<Route>,
+    /// The idle connection to the server of `route`.
+    link: Option<Link>,
+    authorization: Option<HeaderValue>,
+    stage: Stage,
+    /// Whether a byte left on the present connection since the stage was `Waiting`.
+    wrote: Arc<AtomicBool>,
+    /// Whether an earlier request of the same post, before a redirect, left.
+    wrote_before: bool,
+    /// The request under way, for the capture.
+    draft: Option<Draft>,
+}
+
+/// What one request came to.
+enum Answer {
+    Reply(Reply),
+    Redirect(Url),
+}
+
+impl Client {
+    /// A lane with its own TLS configuration; reads the CA file, opens no connection.
+    pub fn new(config: &Config) -> Result<Self, SetupError> {
+        Self::with_environment(config, |name| std::env::var(name).ok())
+    }
+
+    /// Like [`Client::new`], with `environment` in the place of the process's variables.
+    pub fn with_environment(
+        config: &Config,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, SetupError> {
+        let shared = Shared {
+            trust: Trust::new(config.ca_file.as_ref())?,
+            proxies: Proxies::new(config, environment)?,
+            connect_timeout: config.connect_timeout,
+        };
+        let limits = Limits { read: config.body_max, inflated: config.inflated_max };
+        Ok(Self::from_parts(Arc::new(shared), limits, None, None))
+    }
+
+    fn from_parts(
+        shared: Arc<Shared>,
+        limits: Limits,
+        jar: Option<Arc<Jar>>,
+        wire: Option<Arc<Wire>>,
+    ) -> Self {
+        Self {
+            shared,
+            limits,
+            jar,
+            wire,
+            route: None,
+            link: None,
+            authorization: None,
+            stage: Stage::default(),
+            wrote: Arc::default(),
+            wrote_before: false,
+            draft: None,
+        }
+    }
+
+    /// Another lane with the same TLS configuration, proxy, cookies and capture, and a connection of its own.
+    #[must_use]
+    pub fn lane(&self) -> Self {
+        Self::from_parts(Arc::clone(&self.shared), self.limits, self.jar.clone(), self.wire.clone())
+    }
+
+    /// Keeps cookies in `jar`; without one there are no cookies.
+    #[must_use]
+    pub fn with_jar(mut self, jar: Arc<Jar>) -> Self {
+        self.jar = Some(jar);
+        self
+    }
+
+    /// Writes every request and response to `wire`.
+    #[must_use]
+    pub fn with_wire(mut self, wire: Arc<Wire>) -> Self {
+        self.wire = Some(wire);
+        self
+    }
+
+    /// Sends one POST and reads its response to the end, within its deadline. Redirects within the origin are
+    /// followed; a kept-alive connection that proves dead before anything was written to it is replaced.
+    ///
+    /// # Errors
+    /// A [`Fault`] whose `sent` is exact; a response of any status is no error.
+    pub async fn post(&mut self, request: Request<'_>) -> Outcome {
+        self.stage = Stage::default();
+        self.wrote_before = false;
+        self.wrote.store(false, Ordering::Relaxed);
+        let deadline = request.deadline;
+        let ended = tokio::time::timeout(deadline, self.follow(&request)).await;
+        let outcome = ended.unwrap_or_else(|_| {
+            let authority = self.route.as_ref().map_or("the server", |route| &route.target.authority);
+            let what = format!("{authority}: the deadline of {deadline:?} passed {}", self.stage);
+            Err(Trouble::new(FaultKind::Timeout, what))
+        });
+        outcome.map_err(|trouble| {
+            self.capture(Err(&trouble.detail));
+            let sent = self.has_sent();
+            Fault { kind: trouble.kind, sent, detail: trouble.detail }
+        })
+    }
+
+    fn has_sent(&self) -> bool {
+        self.wrote_before || (!self.stage.is_before_request() && self.wrote.load(Ordering::Relaxed))
+    }
+
+    async fn follow(&mut self, request: &Request<'_>) -> Result<Reply, Trouble> {
+        let mut url = Cow::Borrowed(request.url);
+        for _ in 0..=REDIRECTS_MAX {
+            match self.exchange(&url, request).await? {
+                Answer::Reply(reply) => return Ok(reply),
+                Answer::Redirect(next) => url = Cow::Owned(next),
+            }
+        }
+        let origin = url.origin().ascii_serialization();
+        let what = format!("{origin} redirected {REDIRECTS_MAX} times and once more; is it a loop?");
+        Err(Trouble::new(FaultKind::Redirect, what))
+    }
+
+    async fn exchange(&mut self, url: &Url, request: &Request<'_>) -> Result<Answer, Trouble> {
+        self.wrote_before = self.has_sent();
+        self.stage = Stage::default();
+        self.aim(url)?;
+        self.authorization = call::authorization(self.authorization.take(), request.authorization)?;
+        let call = self.call(request)?;
+        if self.wire.is_some() {
+            self.draft = Some(Draft::new(url, call.headers().clone(), request.body.clone()));
+        }
+        let (mut link, response) = self.send(call, request).await?;
+        let (head, body) = response.into_parts();
+        self.stage = Stage::Reading;
+        self.check_proxy(head.status)?;
+        if let Some(jar) = &self.jar {
+            jar.store(&head.headers, url);
+        }
+        let body = self.read(&mut link, &head.headers, body).await?;
+        link.rest();
+        self.link = Some(link);
+        self.capture(Ok((&head, &body)));
+        self.judge(url, &head, body)
+    }
+
+    /// Turns to `url`; the connection stays when it leads to the same server.
+    fn aim(&mut self, url: &Url) -> Result<(), Trouble> {
+        if self.route.as_ref().is_some_and(|route| route.target.url == *url) {
+            return Ok(());
+        }
+        let target = Target::new(url)?;
+        let old = self.route.take().filter(|route| route.target.same_server(&target));
+        if old.is_none() {
+            self.link = None;
+        }
+        let via = self.shared.proxies.via(&target)?;
+        self.route = Some(Route::new(target, via)?);
+        Ok(())
+    }
+
+    fn route(&self) -> &Route {
+        self.route.as_ref().expect("every exchange begins with aim")
+    }
+
+    fn call(&self, request: &Request<'_>) -> Result<Call, Trouble> {
+        let route = self.route();
+        let cookie = self.jar.as_ref().and_then(|jar| jar.header(&route.target.url));
+        route.call(request, self.authorization.as_ref(), cookie)
+    }
+
+    /// Sends `call` on the idle connection if it is still there, else on a new one.
+    async fn send(
+        &mut self,
+        mut call: Call,
+        request: &Request<'_>,
+    ) -> Result<(Link, Response<Incoming>), Trouble> {
+        if let Some(mut link) = self.link.take()
+            && link.is_usable().await
+        {
+            self.begin();
+            let mut lost = match link.send(call).await {
+                Ok(response) => return Ok((link, response)),
+                Err(lost) => lost,
+            };
+            let back = lost.take_message();
+            if back.is_none() && self.wrote.load(Ordering::Relaxed) {
+                return Err(self.no_response(lost.error()));
+            }
+            call = back.map_or_else(|| self.call(request), Ok)?;
+        }
+        let mut link = self.connect().await?;
+        self.begin();
+        match link.send(call).await {
+            Ok(response) => Ok((link, response)),
+            Err(lost) => Err(self.no_response(lost.error())),
+        }
+    }
+
+    /// From here on every byte written is one of the request.
+    fn begin(&mut self) {
+        self.wrote.store(false, Ordering::Relaxed);
+        self.stage = Stage::Waiting;
+    }
+
+    async fn connect(&mut self) -> Result<Link, Trouble> {
+        self.stage = Stage::default();
+        let route = self.route.as_ref().expect("every exchange begins with aim");
+        self.shared.connect(&route.target, route.via.as_ref(), &self.wrote, &mut self.stage).await
+    }
+
+    fn no_response(&self, error: &hyper::Error) -> Trouble {
+        Trouble::of_connection(error, &self.route().target.authority, "no response")
+    }
+
+    /// A proxy that answers in the server's place has not passed the request on.
+    fn check_proxy(&mut self, status: StatusCode) -> Result<(), Trouble> {
+        let route = self.route();
+        match &route.via {
+            Some(via) if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED && !route.target.secure => {
+                let trouble = via.refused(&route.target, status);
+                self.wrote.store(false, Ordering::Relaxed);
+                Err(trouble)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn read(&self, link: &mut Link, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Trouble> {
+        let authority = &self.route().target.authority;
+        let encoding = call::encoding(headers, authority)?;
+        body::read(link, body, encoding, self.limits, authority).await
+    }
+
+    fn capture(&mut self, response: Result<(&Parts, &Bytes), &str>) {
+        if let Some((wire, draft)) = self.wire.as_ref().zip(self.draft.take()) {
+            wire.record(&draft, response);
+        }
+    }
+
+    fn judge(&self, url: &Url, head: &Parts, body: Bytes) -> Result<Answer, Trouble> {
+        match head.status {
+            StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT => self.redirect(url, head).map(Answer::Redirect),
+            StatusCode::SEE_OTHER => {
+                let what = format!("{} wants a GET elsewhere (303)", self.route().target.authority);
+                Err(Trouble::new(FaultKind::Redirect, what + "; is the URL that of the endpoint itself?"))
+            }
+            _ => {
+                let retry_after = call::retry_after(&head.headers);
+                Ok(Answer::Reply(Reply { status: head.status.as_u16(), retry_after, body }))
+            }
+        }
+    }
+
+    /// Where a redirect leads, as long as it stays within the origin.
+    fn redirect(&self, url: &Url, head: &Parts) -> Result<Url, Trouble> {
+        let refused = |what: String| Err(Trouble::new(FaultKind::Redirect, what));
+        let status = head.status.as_u16();
+        let location = head.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let Some(next) = location.and_then(|location| url.join(location).ok()) else {
+            let authority = &self.route().target.authority;
+            return refused(format!("{authority} redirects ({status}) without a usable Location"));
+        };
+        if next.origin() == url.origin() {
+            return Ok(next);
+        }
+        let (from, to) = (url.origin().ascii_serialization(), next.origin().ascii_serialization());
+        refused(format!(
+            "{from} redirects ({status}) to another origin, {to}; nothing was sent there. \
+             If that is where the endpoint is, put it in the URL"
+        ))
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("stage", &self.stage).finish_non_exhaustive()
+    }
+}

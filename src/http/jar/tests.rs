@@ -1,0 +1,131 @@
+use super::*;
+
+fn url(text: &str) -> Url {
+    Url::parse(text).unwrap()
+}
+
+fn set(jar: &Jar, at: &str, cookies: &[&str]) {
+    let values =
+        cookies.iter().map(|cookie| (SET_COOKIE, HeaderValue::from_bytes(cookie.as_bytes()).unwrap()));
+    let mut headers = HeaderMap::new();
+    for (name, value) in values {
+        headers.append(name, value);
+    }
+    jar.store(&headers, &url(at));
+}
+
+fn sent(jar: &Jar, to: &str) -> Option<String> {
+    jar.header(&url(to)).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+#[test]
+fn domain_path_and_secure_are_kept() {
+    let jar = Jar::new();
+    set(
+        &jar,
+        "https://a.acme.example/cometd/61.0",
+        &[
+            "host=1; Path=/",
+            "wide=2; Domain=acme.example; Path=/",
+            "deep=3; Path=/cometd",
+            "safe=4; Secure; Path=/",
+            "foreign=5; Domain=other.example",
+            "parent=6; Domain=b.acme.example",
+        ],
+    );
+    assert_eq!(sent(&jar, "https://a.acme.example/cometd/61.0").unwrap(), "deep=3; host=1; safe=4; wide=2");
+    assert_eq!(sent(&jar, "http://a.acme.example/").unwrap(), "host=1; wide=2");
+    assert_eq!(sent(&jar, "https://b.acme.example/").unwrap(), "wide=2");
+    assert_eq!(sent(&jar, "https://other.example/"), None);
+    assert_eq!(sent(&jar, "https://notacme.example/"), None);
+}
+
+#[test]
+fn expired_cookies_are_neither_sent_nor_saved() {
+    let jar = Jar::new();
+    set(&jar, "http://acme.example/", &["a=1", "b=2; Max-Age=3600", "c=3; Max-Age=0"]);
+    assert_eq!(sent(&jar, "http://acme.example/").unwrap(), "a=1; b=2");
+    set(&jar, "http://acme.example/", &["b=2; Expires=Thu, 01 Jan 1970 00:00:01 GMT"]);
+    assert_eq!(sent(&jar, "http://acme.example/").unwrap(), "a=1");
+    let saved = jar.to_json();
+    assert!(saved.expose().contains("a=1") && !saved.expose().contains("b=2"), "{}", saved.expose());
+}
+
+#[test]
+fn a_cookie_ends_while_its_header_is_cached() {
+    let jar = Jar::new();
+    set(&jar, "http://acme.example/", &["a=1; Max-Age=1", "b=2"]);
+    assert_eq!(sent(&jar, "http://acme.example/").unwrap(), "a=1; b=2");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while sent(&jar, "http://acme.example/").unwrap() != "b=2" {
+        assert!(std::time::Instant::now() < deadline, "the cookie never ended");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_jar_survives_a_round_trip_with_its_session_cookies() {
+    let jar = Jar::new();
+    set(&jar, "https://acme.example/cometd/", &["sid=x\"y=z; Secure; HttpOnly", "b=2; Max-Age=3600; Path=/"]);
+    assert!(jar.changed());
+    let saved = jar.to_json();
+    assert!(!jar.changed());
+    let again = Jar::load(saved.expose()).unwrap();
+    assert!(!again.changed() && !again.is_empty());
+    for to in ["https://acme.example/cometd/61.0", "http://acme.example/cometd/", "https://acme.example/"] {
+        assert_eq!(sent(&again, to), sent(&jar, to), "{to}");
+    }
+    assert_eq!(sent(&again, "https://acme.example/cometd/").unwrap(), "sid=x\"y=z; b=2");
+    again.clear();
+    assert!(again.changed() && again.is_empty());
+    assert_eq!(sent(&again, "https://acme.example/"), None);
+}
+
+#[test]
+fn the_same_cookie_again_is_no_change() {
+    let jar = Jar::new();
+    set(&jar, "http://acme.example/", &["a=1", "b=2; Max-Age=100"]);
+    jar.to_json();
+    set(&jar, "http://acme.example/", &["a=1", "b=2; Max-Age=101"]);
+    assert!(!jar.changed());
+    set(&jar, "http://acme.example/", &["b=2; Max-Age=1000"]);
+    assert!(jar.changed());
+    jar.to_json();
+    set(&jar, "http://acme.example/", &["a=2"]);
+    assert!(jar.changed());
+}
+
+#[test]
+fn bad_bytes_and_floods_are_left_out() {
+    let jar = Jar::new();
+    set(
+        &jar,
+        "http://acme.example/",
+        &["", "=", "novalue", "a=\u{e9}; Path=/", &format!("big={}", "x".repeat(5000))],
+    );
+    let mut headers = HeaderMap::new();
+    headers.append(SET_COOKIE, HeaderValue::from_bytes(b"bad=\xff\xfe").unwrap());
+    jar.store(&headers, &url("http://acme.example/"));
+    let found = sent(&jar, "http://acme.example/").unwrap();
+    assert!(!found.contains("big=") && !found.contains("bad="), "{found:.80}");
+    for page in 0..10 {
+        let cookies: Vec<_> = (0..150).map(|n| format!("p{page}n{n}=1")).collect();
+        set(&jar, "http://acme.example/", &cookies.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(jar.lock().store.iter_any().count() <= 100 * (page + 1) + 5);
+    }
+    assert_eq!(jar.lock().store.iter_any().count(), COOKIES_MAX);
+}
+
+#[test]
+fn a_damaged_file_is_an_error_without_its_cookies() {
+    let error = Jar::load("[{\"raw_cookie\":\"\",\"path\":[\"/\",true],\"hush\":1}]").unwrap_err();
+    assert!(!error.to_string().contains("hush"), "{error}");
+    assert!(Jar::load("").is_err());
+    let jar = Jar::new();
+    set(&jar, "http://acme.example/", &["a=1", "b=2"]);
+    let edited = jar.to_json().expose().replace("b=2", "b=2\\n\\u0000X: y");
+    let jar = Jar::load(&edited).unwrap();
+    let header = sent(&jar, "http://acme.example/").unwrap();
+    assert!(header.starts_with("a=1") && !header.contains('\n') && !header.contains('\0'), "{header:?}");
+    assert_eq!(format!("{jar:?}"), "Jar(***)");
+}

@@ -1,0 +1,165 @@
+//! One connection to a server, driven by whoever uses it.
+//!
+//! Constraints: hyper's connection is polled in the task of the exchange, not in one of its own: the switches between
+//! two tasks cost more than the reading of a small response. An idle connection is therefore looked at when the
+//! next request is due, and not before.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::trouble::Trouble;
+
+/// A request as it goes out.
+pub(super) type Call = hyper::Request<Full<Bytes>>;
+
+/// The most that is read at once; the header block must fit.
+const READ_BUFFER_MAX: usize = 128 << 10;
+/// The most header lines in a response.
+const HEADERS_MAX: usize = 100;
+/// After this long a server may have closed an idle connection without this task having been told.
+const FRESH: Duration = Duration::from_millis(1);
+
+/// A connection, either idle or with one request on it.
+pub(super) struct Link {
+    sender: SendRequest<Full<Bytes>>,
+    /// Gone once the connection is closed.
+    connection: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
+    last_used: Instant,
+}
+
+impl Link {
+    /// Speaks HTTP/1.1 over `stream`.
+    pub(super) async fn new<S>(stream: S, authority: &str) -> Result<Self, Trouble>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, connection) = Builder::new()
+            .max_buf_size(READ_BUFFER_MAX)
+            .max_headers(HEADERS_MAX)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| Trouble::of_connection(&error, authority, "no connection"))?;
+        Ok(Self { sender, connection: Some(Box::pin(connection)), last_used: Instant::now() })
+    }
+
+    /// Whether the connection can carry another request. Does not wait: what is not idle by now is not usable.
+    pub(super) async fn is_usable(&mut self) -> bool {
+        if self.last_used.elapsed() > FRESH {
+            // Lets the runtime see what happened to the socket meanwhile.
+            tokio::task::yield_now().await;
+        }
+        poll_fn(|cx| {
+            let idle = self.poll_with(cx, SendRequest::poll_ready);
+            Poll::Ready(matches!(idle, Poll::Ready(Ok(()))))
+        })
+        .await
+            && self.connection.is_some()
+    }
+
+    /// Sends a request; the response's body is still to be read with [`Link::drive`].
+    pub(super) async fn send(&mut self, call: Call) -> Result<Response<Incoming>, TrySendError<Call>> {
+        let mut response = pin!(self.sender.try_send_request(call));
+        self.drive(|cx| response.as_mut().poll(cx)).await
+    }
+
+    /// Waits for `poll` while the connection moves.
+    pub(super) async fn drive<T>(&mut self, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+        poll_fn(|cx| self.poll_with(cx, |_, cx| poll(cx))).await
+    }
+
+    /// Marks the end of an exchange.
+    pub(super) fn rest(&mut self) {
+        self.last_used = Instant::now();
+    }
+
+    /// Twice, because what `poll` asks of the connection (the next frame of a body) is often there already.
+    fn poll_with<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut poll: impl FnMut(&mut SendRequest<Full<Bytes>>, &mut Context<'_>) -> Poll<T>,
+    ) -> Poll<T> {
+        for _ in 0..2 {
+            // Its error, if any, comes out of the request or of the body as well.
+            if self.connection.as_mut().is_some_and(|connection| connection.as_mut().poll(cx).is_ready()) {
+                self.connection = None;
+            }
+            if let Poll::Ready(value) = poll(&mut self.sender, cx) {
+                return Poll::Ready(value);
+            }
+        }
+        Poll::Pending
+    }
+}
+
+/// A stream that remembers whether anything was written to it.
+///
+/// It stands below TLS: what TLS still holds back has not been sent.
+pub(super) struct Counted<S> {
+    stream: S,
+    wrote: Arc<AtomicBool>,
+}
+
+impl<S> Counted<S> {
+    pub(super) fn new(stream: S, wrote: &Arc<AtomicBool>) -> Self {
+        Self { stream, wrote: Arc::clone(wrote) }
+    }
+
+    fn note(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.wrote.store(true, Ordering::Relaxed);
+        }
+        written
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.note(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,13 +1,12 @@
 //! The body of a response, read to its end, inflated, and never larger than its caps.
 
 use std::io::{self, Write};
-use std::pin::Pin;
 
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
+use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
-use super::link::Link;
 use super::trouble::Trouble;
 use crate::bayeux::border::FaultKind;
 
@@ -34,7 +33,6 @@ pub(super) enum Encoding {
 
 /// Reads a body to its end.
 pub(super) async fn read(
-    link: &mut Link,
     body: Incoming,
     encoding: Encoding,
     limits: Limits,
@@ -50,8 +48,8 @@ pub(super) async fn read(
     let announced = announced.and_then(|length| usize::try_from(length).ok());
     let mut frames = Frames { body, seen: 0, max, authority };
     match encoding {
-        Encoding::Identity => plain(link, &mut frames, announced).await,
-        Encoding::Gzip => gzip(link, &mut frames, limits.inflated).await,
+        Encoding::Identity => plain(&mut frames, announced).await,
+        Encoding::Gzip => gzip(&mut frames, limits.inflated).await,
     }
 }
 
@@ -64,10 +62,9 @@ struct Frames<'a> {
 }
 
 impl Frames<'_> {
-    async fn next(&mut self, link: &mut Link) -> Result<Option<Bytes>, Trouble> {
+    async fn next(&mut self) -> Result<Option<Bytes>, Trouble> {
         while !self.body.is_end_stream() {
-            let frame = link.drive(|cx| Pin::new(&mut self.body).poll_frame(cx)).await;
-            let Some(frame) = frame else { break };
+            let Some(frame) = self.body.frame().await else { break };
             let frame = frame
                 .map_err(|error| Trouble::of_connection(&error, self.authority, "the response broke off"))?;
             // Anything else is a trailer, and no trailer means anything here.
@@ -83,9 +80,9 @@ impl Frames<'_> {
     }
 }
 
-async fn plain(link: &mut Link, frames: &mut Frames<'_>, announced: Option<usize>) -> Result<Bytes, Trouble> {
-    let Some(first) = frames.next(link).await? else { return Ok(Bytes::new()) };
-    let mut next = if announced == Some(first.len()) { None } else { frames.next(link).await? };
+async fn plain(frames: &mut Frames<'_>, announced: Option<usize>) -> Result<Bytes, Trouble> {
+    let Some(first) = frames.next().await? else { return Ok(Bytes::new()) };
+    let mut next = if announced == Some(first.len()) { None } else { frames.next().await? };
     if next.is_none() {
         return Ok(if first.len() < COPIED_BELOW { Bytes::copy_from_slice(&first) } else { first });
     }
@@ -94,14 +91,14 @@ async fn plain(link: &mut Link, frames: &mut Frames<'_>, announced: Option<usize
     whole.extend_from_slice(&first);
     while let Some(frame) = next {
         whole.extend_from_slice(&frame);
-        next = frames.next(link).await?;
+        next = frames.next().await?;
     }
     Ok(whole.into())
 }
 
-async fn gzip(link: &mut Link, frames: &mut Frames<'_>, max: usize) -> Result<Bytes, Trouble> {
+async fn gzip(frames: &mut Frames<'_>, max: usize) -> Result<Bytes, Trouble> {
     let mut decoder = MultiGzDecoder::new(Capped { inflated: Vec::new(), max, full: false });
-    while let Some(frame) = frames.next(link).await? {
+    while let Some(frame) = frames.next().await? {
         if let Err(error) = decoder.write_all(&frame) {
             return Err(inflation(&error, decoder.get_ref(), frames.authority));
         }

@@ -123,6 +123,8 @@ impl Client {
     /// # Errors
     /// A [`Fault`] whose `sent` is exact; a response of any status is no error.
     pub async fn post(&mut self, request: Request<'_>) -> Outcome {
+        // Left over when the future of the request before was dropped.
+        self.capture(Err("given up by the client before the response was complete"));
         self.stage = Stage::default();
         self.wrote_before = false;
         self.wrote.store(false, Ordering::Relaxed);
@@ -173,7 +175,7 @@ impl Client {
         if let Some(jar) = &self.jar {
             jar.store(&head.headers, url);
         }
-        let body = self.read(&mut link, &head.headers, body).await?;
+        let body = self.read(&head.headers, body).await?;
         link.rest();
         self.link = Some(link);
         self.capture(Ok((&head, &body)));
@@ -262,10 +264,10 @@ impl Client {
         }
     }
 
-    async fn read(&self, link: &mut Link, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Trouble> {
+    async fn read(&self, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Trouble> {
         let authority = &self.route().target.authority;
         let encoding = call::encoding(headers, authority)?;
-        body::read(link, body, encoding, self.limits, authority).await
+        body::read(body, encoding, self.limits, authority).await
     }
 
     fn capture(&mut self, response: Result<(&Parts, &Bytes), &str>) {

@@ -1,12 +1,7 @@
-//! One connection to a server, driven by whoever uses it.
-//!
-//! Constraints: hyper's connection is polled in the task of the exchange, not in one of its own: the switches between
-//! two tasks cost more than the reading of a small response. An idle connection is therefore looked at when the
-//! next request is due, and not before.
+//! One connection to a server: hyper's connection in a task of its own, which ends with the link.
 
-use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -20,6 +15,7 @@ use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::AbortHandle;
 
 use super::trouble::Trouble;
 
@@ -32,17 +28,19 @@ const READ_BUFFER_MAX: usize = 128 << 10;
 const HEADERS_MAX: usize = 100;
 /// After this long a server may have closed an idle connection without this task having been told.
 const FRESH: Duration = Duration::from_millis(1);
+/// How long the rest of an exchange (a request still being written under an early response) may take before the
+/// connection is given up rather than waited for.
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// A connection, either idle or with one request on it.
 pub(super) struct Link {
     sender: SendRequest<Full<Bytes>>,
-    /// Gone once the connection is closed.
-    connection: Option<Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>>,
+    task: AbortHandle,
     last_used: Instant,
 }
 
 impl Link {
-    /// Speaks HTTP/1.1 over `stream`.
+    /// Speaks HTTP/1.1 over `stream`, on the present runtime.
     pub(super) async fn new<S>(stream: S, authority: &str) -> Result<Self, Trouble>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -53,55 +51,34 @@ impl Link {
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| Trouble::of_connection(&error, authority, "no connection"))?;
-        Ok(Self { sender, connection: Some(Box::pin(connection)), last_used: Instant::now() })
+        // The connection's error, if any, comes out of the request or of the body as well.
+        let task = tokio::spawn(connection).abort_handle();
+        Ok(Self { sender, task, last_used: Instant::now() })
     }
 
-    /// Whether the connection can carry another request. Does not wait: what is not idle by now is not usable.
+    /// Whether the connection can carry another request.
     pub(super) async fn is_usable(&mut self) -> bool {
         if self.last_used.elapsed() > FRESH {
             // Lets the runtime see what happened to the socket meanwhile.
             tokio::task::yield_now().await;
         }
-        poll_fn(|cx| {
-            let idle = self.poll_with(cx, SendRequest::poll_ready);
-            Poll::Ready(matches!(idle, Poll::Ready(Ok(()))))
-        })
-        .await
-            && self.connection.is_some()
+        matches!(tokio::time::timeout(SETTLE, self.sender.ready()).await, Ok(Ok(())))
     }
 
-    /// Sends a request; the response's body is still to be read with [`Link::drive`].
+    /// Sends a request; the request comes back if none of it was written.
     pub(super) async fn send(&mut self, call: Call) -> Result<Response<Incoming>, TrySendError<Call>> {
-        let mut response = pin!(self.sender.try_send_request(call));
-        self.drive(|cx| response.as_mut().poll(cx)).await
-    }
-
-    /// Waits for `poll` while the connection moves.
-    pub(super) async fn drive<T>(&mut self, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
-        poll_fn(|cx| self.poll_with(cx, |_, cx| poll(cx))).await
+        self.sender.try_send_request(call).await
     }
 
     /// Marks the end of an exchange.
     pub(super) fn rest(&mut self) {
         self.last_used = Instant::now();
     }
+}
 
-    /// Twice, because what `poll` asks of the connection (the next frame of a body) is often there already.
-    fn poll_with<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut poll: impl FnMut(&mut SendRequest<Full<Bytes>>, &mut Context<'_>) -> Poll<T>,
-    ) -> Poll<T> {
-        for _ in 0..2 {
-            // Its error, if any, comes out of the request or of the body as well.
-            if self.connection.as_mut().is_some_and(|connection| connection.as_mut().poll(cx).is_ready()) {
-                self.connection = None;
-            }
-            if let Poll::Ready(value) = poll(&mut self.sender, cx) {
-                return Poll::Ready(value);
-            }
-        }
-        Poll::Pending
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 

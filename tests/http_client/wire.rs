@@ -61,6 +61,14 @@ async fn exchanges_without_a_response_are_captured_too() {
     let entry = &har["log"]["entries"][0];
     assert_eq!(entry["response"]["status"], 0);
     assert!(entry["_error"].as_str().unwrap().contains("deadline"), "{entry}");
+    let url = server.url("/");
+    tokio::select! {
+        biased;
+        outcome = post(&mut client, &url) => panic!("{outcome:?}"),
+        () = crate::support::until("the connection", || server.connections() == 2) => {}
+    }
+    post_within(&mut client, &url, Duration::from_millis(50)).await.unwrap_err();
+    assert!(read(&path)["log"]["entries"][1]["_error"].as_str().unwrap().contains("given up"));
 }
 
 #[tokio::test]

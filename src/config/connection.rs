@@ -130,8 +130,10 @@ pub(super) fn waits(table: &mut Table<'_>) -> retry::Config {
 /// `[connection.NAME.login.KIND]`, exactly one kind.
 fn token(mut login: Table<'_>, environment: Environment<'_>) -> Option<TokenSource> {
     let wanted = "a table with file or env";
-    let node = login.need("token", wanted);
-    let source = node.and_then(|node| {
+    if login.is_empty() {
+        login.absent("token", wanted, None);
+    }
+    let source = login.get("token").and_then(|node| {
         if node.is_table() {
             return secrets::source(node.table(wanted)?, environment);
         }
@@ -216,7 +218,7 @@ fn name(node: &Node<'_>) -> Option<Channel> {
 fn position(node: &Node<'_>) -> Option<ReplayId> {
     let wanted = "\"new\", \"all\" or a replay id from 0";
     if node.is_text() {
-        return node.choice(&[("new", ReplayId::NEW), ("all", ReplayId::ALL)]);
+        return node.choice_as(&[("new", ReplayId::NEW), ("all", ReplayId::ALL)], wanted);
     }
     match node.as_integer() {
         Some(id) if id >= 0 => return Some(ReplayId(id)),

@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::load::Environment;
 use super::reader::{Log, Node, Table, shown};
 use super::{Config, connection, sink};
-use crate::telemetry;
+use crate::telemetry::{self, TelemetryError};
 
 /// The most connections, and the most sinks: each sink has a thread.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -40,7 +40,7 @@ pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_
 /// `[state]`: the directory, or none where nothing is to be kept.
 fn state(root: &mut Table<'_>, environment: Environment<'_>) -> Option<PathBuf> {
     let Some(mut table) = root.table("state") else {
-        return default_state_dir(environment).or_else(|| homeless(root, "state.dir"));
+        return default_state_dir(environment).or_else(|| homeless(root, "state"));
     };
     let dir = table.get("dir");
     let persist = table.get("persist");
@@ -52,14 +52,14 @@ fn state(root: &mut Table<'_>, environment: Environment<'_>) -> Option<PathBuf> 
     let chosen = match dir {
         _ if !kept => None,
         Some(_) => path,
-        None => default_state_dir(environment).or_else(|| homeless(&table, "dir")),
+        None => default_state_dir(environment).or_else(|| homeless(&table, "")),
     };
     table.end();
     chosen
 }
 
 fn homeless(table: &Table<'_>, key: &str) -> Option<PathBuf> {
-    let wanted = "a directory, as STATE_DIRECTORY, XDG_STATE_HOME and HOME are not set";
+    let wanted = "a dir, as STATE_DIRECTORY, XDG_STATE_HOME and HOME are not set";
     table.absent(key, wanted, Some("or persist = false, and nothing outlives the process"));
     None
 }
@@ -89,8 +89,8 @@ fn log_section(root: &mut Table<'_>) -> telemetry::Config {
     let filter = table.get("filter").and_then(|node| {
         let wanted = "a filter such as \"info\" or \"info,cometail=debug\"";
         let text = node.text(wanted)?;
-        if let Err(error) = telemetry::check_filter(text) {
-            node.report(&shown(text), wanted, Some(&error.to_string()));
+        if let Err(TelemetryError::Filter { reason, .. }) = telemetry::check_filter(text) {
+            node.report(&shown(text), wanted, Some(&reason));
         }
         Some(text.to_owned())
     });

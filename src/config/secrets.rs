@@ -30,6 +30,8 @@ pub(super) fn source(
     let source = match (&file, &env) {
         (Some(file), None) => from_file(file),
         (None, Some(env)) => from_environment(env, environment),
+        // Whatever else stands there is reported as an unknown key.
+        (None, None) if !table.is_empty() => None,
         (None, None) => {
             table.absent("", "file or env", None);
             None

@@ -116,16 +116,17 @@ fn parse_filter(text: &str) -> Result<EnvFilter, TelemetryError> {
     if text.trim().is_empty() {
         return Err(error("it is empty".to_owned()));
     }
-    // The library takes a misspelt level for a target, and then nothing at all is logged.
-    let is_word = |part: &&str| !part.is_empty() && !part.contains(['=', '[', ']', '{', '}']);
+    let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     let mut level = LevelFilter::OFF;
-    for word in text.split(',').map(str::trim).filter(is_word) {
+    // The library would take a misspelt level for a target, and then nothing at all is logged.
+    for word in parts.iter().filter(|part| !part.contains(['=', '['])) {
         let levels = "off, error, warn, info, debug or trace";
         let wanted = |_| error(format!("{word:?} is neither a level ({levels}) nor TARGET=LEVEL"));
         level = word.parse().map_err(wanted)?;
     }
+    let text = parts.join(",");
     // Whatever the filter says itself comes later and wins.
-    let filter = if level > LevelFilter::WARN { format!("{QUIET},{text}") } else { text.to_owned() };
+    let filter = if level > LevelFilter::WARN { format!("{QUIET},{text}") } else { text };
     EnvFilter::builder().with_regex(false).parse(filter).map_err(|invalid| error(invalid.to_string()))
 }
 

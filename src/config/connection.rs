@@ -16,12 +16,12 @@ use crate::sinks::{Order, filter::Pattern};
 use crate::{http, retry};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
-pub(super) const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// What a timeout may be.
 pub(super) const TIMEOUT: RangeInclusive<Duration> = MILLISECOND..=HOUR;
-const MARGIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(600);
+const MARGIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(10);
 
 /// What body caps may be; the ends of an event within a body are 32-bit numbers.
 const BODY: RangeInclusive<u64> = 1 << 10..=2 << 30;
@@ -107,7 +107,7 @@ pub(super) fn waits(table: &mut Table<'_>) -> retry::Config {
     let (initial_node, max_node) = (table.get("retry_initial"), table.get("retry_max"));
     let read = |node: &Option<Node<'_>>, range| node.as_ref().and_then(|node| node.duration(&range));
     let initial = read(&initial_node, TIMEOUT).unwrap_or(Duration::from_millis(500));
-    let max = read(&max_node, MILLISECOND..=DAY).unwrap_or(Duration::from_secs(60));
+    let max = read(&max_node, MILLISECOND..=DAY).unwrap_or(Duration::from_mins(1));
     if initial > max {
         let bounds = (super::units::show_duration(initial), super::units::show_duration(max));
         match (initial_node, max_node) {

@@ -101,7 +101,7 @@ pub(super) fn check_certificates(node: &Node<'_>, path: &Path) {
         Ok(0) => node.report(&named("no certificate in it", "", path), wanted, None),
         Ok(_) => {}
         Err(error) => {
-            node.report(&named("a broken certificate in it", "", path), wanted, Some(&error.to_string()))
+            node.report(&named("a broken certificate in it", "", path), wanted, Some(&error.to_string()));
         }
     }
 }

@@ -140,10 +140,8 @@ fn columns_are_characters_and_a_byte_order_mark_is_none() {
 
 #[test]
 fn a_report_is_bounded() {
-    let mut text = String::new();
-    for number in 0..1500 {
-        text.push_str(&format!("k{number} = 1\n"));
-    }
+    let lines: Vec<_> = (0..1500).map(|number| format!("k{number} = 1\n")).collect();
+    let text = lines.concat();
     let report = read(&text).unwrap_err();
     assert_eq!((report.as_slice().len(), report.count()), (1000, 1502));
     assert!(report.to_string().ends_with("\n1502 problems, the first 1000 shown"));
@@ -166,7 +164,7 @@ fn deep_and_long_files_neither_overflow_nor_hang() {
     ] {
         assert!(read(&text).is_err());
     }
-    assert!(start.elapsed() < std::time::Duration::from_secs(60), "{:?}", start.elapsed());
+    assert!(start.elapsed() < std::time::Duration::from_mins(1), "{:?}", start.elapsed());
 }
 
 proptest! {

@@ -127,7 +127,9 @@ fn the_variable_wins_and_a_bad_filter_is_shown() {
          debug or trace) nor TARGET=LEVEL; valid are \"info\" or \"warn,cometail=debug\""
     );
     assert!(check_filter("").is_err());
-    assert!(check_filter("INFO, cometail=DEBUG,").is_ok());
+    for good in ["INFO, cometail=DEBUG,", "info,[session{connection=acme}]=debug", "cometail[session]"] {
+        assert_eq!(check_filter(good), Ok(()));
+    }
 }
 
 /// In a child process of itself, whose stderr is a pipe that nobody reads any more.

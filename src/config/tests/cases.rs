@@ -141,6 +141,15 @@ fn connections() {
                 "4:11: connection.a.ca_file: found a file that cannot be read: No such file or directory \
                  (os error 2) [/nonexistent], wanted a file of certificates (PEM)",
             ),
+        ],
+        in_connection,
+    );
+}
+
+#[test]
+fn logins() {
+    check(
+        &[
             ("login = {}", "4:1: connection.a.login.token: found nothing, wanted a table with file or env"),
             ("login.token = {}", "4:7: connection.a.login.token: found nothing, wanted file or env"),
             (

@@ -60,7 +60,7 @@ fn token_files_are_read_and_bad_ones_named() {
         (&b" \n"[..], format!("a file that is empty [{shown}]")),
         (b"00D!\xff", format!("a file that is not UTF-8 [{shown}]")),
         (b"00D!hush\n00D!hush\n", format!("a file that is more than one line [{shown}]")),
-        (&[b'x'; 65_537], format!("more than 64KiB [{shown}]")),
+        ("x".repeat(65_537).as_bytes(), format!("more than 64KiB [{shown}]")),
     ] {
         std::fs::write(&path, bytes).unwrap();
         assert_eq!(

@@ -109,9 +109,10 @@ fn named<'t, T>(
 ) -> Option<Vec<T>> {
     let wanted = format!("at least one table [{kind}.NAME]");
     let node = root.need(kind, &wanted)?;
-    let nodes = node.table(&wanted)?.named();
+    let table = node.table(&wanted)?;
+    let nodes = table.named();
     match nodes.len() {
-        0 => node.report_key("an empty table", &wanted, None),
+        0 if table.is_empty() => node.report_key("an empty table", &wanted, None),
         len if len > max => node.report_key(&format!("{len} of them"), &format!("at most {max}"), None),
         _ => {}
     }

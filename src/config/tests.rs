@@ -97,6 +97,10 @@ replay =
          x.toml:5:18: found no TOML: missing comma between array elements, wanted `,`\n\
          x.toml:6:9: found no TOML: string values must be quoted, wanted literal string"
     );
+    assert_eq!(
+        problems("[connection]\na = b c\n"),
+        "x.toml:2:5: found no TOML: string values must be quoted, wanted literal string"
+    );
     let unclosed = "[connection.a]\nchannels = [\"/x\"\nreply = 1\n[sink.o.stdout]\nqueue = 3\n";
     assert_eq!(
         problems(unclosed),
@@ -183,7 +187,7 @@ proptest! {
         let cut: String = characters.into_iter().collect();
         if let Err(problems) = read(&cut) {
             let places: Vec<_> = problems.as_slice().iter().map(|p| (p.line, p.column)).collect();
-            prop_assert!(places.is_sorted());
+            prop_assert!(places.is_sorted() && !places.is_empty());
             prop_assert!(problems.to_string().lines().count() == problems.count() + 1, "one line each");
         }
     }

@@ -116,15 +116,18 @@ fn parse_filter(text: &str) -> Result<EnvFilter, TelemetryError> {
     if text.trim().is_empty() {
         return Err(error("it is empty".to_owned()));
     }
-    // The library takes a misspelt level for a target, and then nothing at all is logged.
-    let is_word = |part: &&str| !part.is_empty() && !part.contains(['=', '[', ']', '{', '}']);
-    let misspelt = |part: &&str| is_word(part) && part.parse::<LevelFilter>().is_err();
-    if let Some(word) = text.split(',').map(str::trim).find(misspelt) {
+    let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    let mut level = LevelFilter::OFF;
+    // The library would take a misspelt level for a target, and then nothing at all is logged.
+    for word in parts.iter().filter(|part| !part.contains(['=', '['])) {
         let levels = "off, error, warn, info, debug or trace";
-        return Err(error(format!("{word:?} is neither a level ({levels}) nor TARGET=LEVEL")));
+        let wanted = |_| error(format!("{word:?} is neither a level ({levels}) nor TARGET=LEVEL"));
+        level = word.parse().map_err(wanted)?;
     }
-    let quiet_first = format!("{QUIET},{text}");
-    EnvFilter::builder().with_regex(false).parse(quiet_first).map_err(|invalid| error(invalid.to_string()))
+    let text = parts.join(",");
+    // Whatever the filter says itself comes later and wins.
+    let filter = if level > LevelFilter::WARN { format!("{QUIET},{text}") } else { text };
+    EnvFilter::builder().with_regex(false).parse(filter).map_err(|invalid| error(invalid.to_string()))
 }
 
 const fn is_human(form: Form, terminal: bool) -> bool {

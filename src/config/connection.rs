@@ -16,12 +16,12 @@ use crate::sinks::{Order, filter::Pattern};
 use crate::{http, retry};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
-pub(super) const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
+pub(super) const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 /// What a timeout may be.
 pub(super) const TIMEOUT: RangeInclusive<Duration> = MILLISECOND..=HOUR;
-const MARGIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(600);
+const MARGIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(10);
 
 /// What body caps may be; the ends of an event within a body are 32-bit numbers.
 const BODY: RangeInclusive<u64> = 1 << 10..=2 << 30;
@@ -130,8 +130,10 @@ pub(super) fn waits(table: &mut Table<'_>) -> retry::Config {
 /// `[connection.NAME.login.KIND]`, exactly one kind.
 fn token(mut login: Table<'_>, environment: Environment<'_>) -> Option<TokenSource> {
     let wanted = "a table with file or env";
-    let node = login.need("token", wanted);
-    let source = node.and_then(|node| {
+    if login.is_empty() {
+        login.absent("token", wanted, None);
+    }
+    let source = login.get("token").and_then(|node| {
         if node.is_table() {
             return secrets::source(node.table(wanted)?, environment);
         }
@@ -216,7 +218,7 @@ fn name(node: &Node<'_>) -> Option<Channel> {
 fn position(node: &Node<'_>) -> Option<ReplayId> {
     let wanted = "\"new\", \"all\" or a replay id from 0";
     if node.is_text() {
-        return node.choice(&[("new", ReplayId::NEW), ("all", ReplayId::ALL)]);
+        return node.choice_as(&[("new", ReplayId::NEW), ("all", ReplayId::ALL)], wanted);
     }
     match node.as_integer() {
         Some(id) if id >= 0 => return Some(ReplayId(id)),

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::ops::Range;
 use std::path::Path;
 
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::problem::{Draft, Problems, Warnings, place};
 use super::reader::Log;
@@ -54,7 +54,7 @@ pub fn parse_with(
         return Err(oversized(file_name));
     }
     let (document, errors) = DeTable::parse_recoverable(text);
-    let log = syntax(text, &errors);
+    let log = syntax(text, document.get_ref(), &errors);
     let config = if log.is_hopeless() { None } else { root::read(&log, document.get_ref(), environment) };
     let (problems, more, warnings) = log.into_parts();
     match config {
@@ -84,26 +84,66 @@ fn only(file: &str, text: &str, at: usize, found: &str, wanted: &str) -> Problem
     Problems::new(place(file, text, vec![draft]), 0)
 }
 
-/// Notes where the text is no TOML.
-fn syntax(text: &str, errors: &[toml::de::Error]) -> Log {
-    // The first of two equal keys is kept and nothing is lost; any other break may have taken keys along.
-    let breaks = errors.iter().filter(|error| error.message() != "duplicate key");
-    let spans: Vec<Range<usize>> = breaks.map(|error| error.span().unwrap_or(0..text.len())).collect();
-    // Below a broken header, keys are read into the wrong table.
-    let hopeless = spans.iter().any(|span| in_header(text, span.start));
+/// Notes where the text is no TOML: the first break of each value, and of each line outside a value.
+fn syntax(text: &str, document: &DeTable<'_>, errors: &[toml::de::Error]) -> Log {
+    let line_breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+    let lines: Vec<usize> = std::iter::once(0).chain(line_breaks).collect();
+    let mut values = Vec::new();
+    collect_values(text, document, &mut values);
+    values.sort_unstable_by_key(|value| value.start);
+    let home = |at: usize| match before(&values, |value| value.start <= at) {
+        Some(value) if at <= value.end => value.start,
+        _ => before(&lines, |start| *start <= at).copied().unwrap_or(0),
+    };
+    let is_header = |at: usize| {
+        let line = before(&lines, |start| *start <= at).and_then(|start| text.get(*start..));
+        line.is_some_and(|line| line.trim_start_matches([' ', '\t']).starts_with('['))
+    };
+    let spans = errors.iter().filter(|error| error.message() != TWICE).filter_map(toml::de::Error::span);
+    let spans: Vec<Range<usize>> = spans.collect();
+    // Below a broken header, keys are read into the wrong table; and a file of breaks is no configuration.
+    let hopeless = spans.len() > BREAKS_MAX || spans.iter().any(|span| is_header(span.start));
     let log = Log::new(spans, hopeless);
-    for error in errors {
-        // The message is a fixed text of the parser's, without anything from the file.
-        let message = error.message();
-        let (found, wanted) = message.split_once(", expected ").unwrap_or((message, "valid TOML"));
-        let at = error.span().map_or(0, |span| span.start);
-        let (found, wanted) = (format!("no TOML: {found}"), wanted.to_owned());
+    let mut errors: Vec<_> =
+        errors.iter().map(|error| (error.span().map_or(0, |s| s.start), error)).collect();
+    errors.sort_by_key(|(at, _)| *at);
+    errors.dedup_by_key(|(at, _)| home(*at));
+    for (at, error) in errors {
+        let (found, wanted) = explain(error.message());
         log.note(Draft { at, key: String::new(), found, wanted, hint: None });
     }
     log
 }
 
-fn in_header(text: &str, at: usize) -> bool {
-    let line_start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |end| end + 1);
-    text.get(line_start..).is_some_and(|line| line.trim_start().starts_with('['))
+/// The parser's message where a key or table is there twice. The first one is kept, so nothing is lost; any
+/// other break may have taken keys along.
+const TWICE: &str = "duplicate key";
+
+/// With more breaks than this, only the breaks are reported.
+const BREAKS_MAX: usize = 100;
+
+/// The parser's message, a fixed text without anything from the file, as found and wanted.
+fn explain(message: &str) -> (String, String) {
+    if message == TWICE {
+        return ("a key or table that is there already".to_owned(), "each of them once".to_owned());
+    }
+    let (found, wanted) = message.split_once(", expected ").unwrap_or((message, "valid TOML"));
+    (format!("no TOML: {found}"), wanted.to_owned())
+}
+
+/// The last item for which `holds`, of a sorted list.
+fn before<T>(sorted: &[T], holds: impl Fn(&T) -> bool) -> Option<&T> {
+    sorted.get(sorted.partition_point(holds).checked_sub(1)?)
+}
+
+/// The places of all values but the tables with headers, which are looked into.
+fn collect_values(text: &str, table: &DeTable<'_>, values: &mut Vec<Range<usize>>) {
+    for (_, value) in table {
+        let span = value.span();
+        let inline = text.get(span.clone()).is_some_and(|text| text.starts_with('{'));
+        match value.get_ref() {
+            DeValue::Table(inner) if !inline => collect_values(text, inner, values),
+            _ => values.push(span),
+        }
+    }
 }

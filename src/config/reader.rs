@@ -81,12 +81,14 @@ pub(super) struct Table<'t> {
     at: usize,
     entries: &'t DeTable<'t>,
     known: Vec<&'static str>,
+    /// Required keys that are not there, and what they should be.
+    missing: Vec<(&'static str, String)>,
 }
 
 impl<'t> Table<'t> {
     /// The file itself.
     pub(super) const fn root(log: &'t Log, entries: &'t DeTable<'t>) -> Self {
-        Self { log, key: String::new(), at: 0, entries, known: Vec::new() }
+        Self { log, key: String::new(), at: 0, entries, known: Vec::new(), missing: Vec::new() }
     }
 
     /// The value of an optional key.
@@ -104,11 +106,11 @@ impl<'t> Table<'t> {
         })
     }
 
-    /// The value of a required key.
+    /// The value of a required key; [`Self::end`] reports it where it is missing.
     pub(super) fn need(&mut self, name: &'static str, wanted: &str) -> Option<Node<'t>> {
         let node = self.get(name);
         if node.is_none() {
-            self.absent(name, wanted, None);
+            self.missing.push((name, wanted.to_owned()));
         }
         node
     }
@@ -150,18 +152,30 @@ impl<'t> Table<'t> {
         self.log.note(draft(self.at, self.key.clone(), found, wanted, hint));
     }
 
-    /// Reports every key that was not asked for, with the nearest that was.
-    pub(super) fn end(self) {
+    /// Whether nothing stands in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Reports every key that was not asked for, with the nearest that was, and every required key that is
+    /// missing, unless it is there misspelt.
+    pub(super) fn end(mut self) {
         for (key, _) in self.entries {
             let name: &str = key.get_ref();
-            if !self.known.contains(&name) {
-                let hint = nearest(name, self.known.iter().copied()).map_or_else(
-                    || format!("the keys here: {}", self.known.join(", ")),
-                    |near| format!("did you mean {near}?"),
-                );
-                let at = key.span().start;
-                self.log.note(draft(at, join(&self.key, name), "an unknown key", "a known one", Some(&hint)));
+            if self.known.contains(&name) {
+                continue;
             }
+            let near = nearest(name, self.known.iter().copied());
+            self.missing.retain(|(missing, _)| Some(*missing) != near);
+            let hint = near.map_or_else(
+                || format!("the keys here: {}", self.known.join(", ")),
+                |near| format!("did you mean {near}?"),
+            );
+            let (at, key) = (key.span().start, join(&self.key, name));
+            self.log.note(draft(at, key, "an unknown key", "a known one", Some(&hint)));
+        }
+        for (name, wanted) in &self.missing {
+            self.absent(name, wanted, None);
         }
     }
 }
@@ -229,12 +243,16 @@ impl<'t> Node<'t> {
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let words: Vec<_> = choices.iter().map(|(word, _)| format!("{word:?}")).collect();
-        let wanted = words.join(" or ");
-        let text = self.text(&wanted)?;
+        self.choice_as(choices, &words.join(" or "))
+    }
+
+    /// One of a few words, where other types do as well.
+    pub(super) fn choice_as<T: Copy>(&self, choices: &[(&str, T)], wanted: &str) -> Option<T> {
+        let text = self.text(wanted)?;
         let chosen = choices.iter().find(|(word, _)| *word == text);
         if chosen.is_none() {
             let hint = nearest(text, choices.iter().map(|(word, _)| *word));
-            self.report(&shown(text), &wanted, hint.map(|near| format!("did you mean {near:?}?")).as_deref());
+            self.report(&shown(text), wanted, hint.map(|near| format!("did you mean {near:?}?")).as_deref());
         }
         chosen.map(|(_, value)| *value)
     }
@@ -314,7 +332,7 @@ impl<'t> Node<'t> {
     pub(super) fn table(&self, wanted: &str) -> Option<Table<'t>> {
         let Some(entries) = self.value.as_table() else { return self.mistyped(wanted) };
         let Self { log, key, key_at: at, .. } = self.clone();
-        Some(Table { log, key, at, entries, known: Vec::new() })
+        Some(Table { log, key, at, entries, known: Vec::new(), missing: Vec::new() })
     }
 }
 

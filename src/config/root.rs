@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::load::Environment;
 use super::reader::{Log, Node, Table, shown};
 use super::{Config, connection, sink};
-use crate::telemetry;
+use crate::telemetry::{self, TelemetryError};
 
 /// The most connections, and the most sinks: each sink has a thread.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -40,7 +40,7 @@ pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_
 /// `[state]`: the directory, or none where nothing is to be kept.
 fn state(root: &mut Table<'_>, environment: Environment<'_>) -> Option<PathBuf> {
     let Some(mut table) = root.table("state") else {
-        return default_state_dir(environment).or_else(|| homeless(root, "state.dir"));
+        return default_state_dir(environment).or_else(|| homeless(root, "state"));
     };
     let dir = table.get("dir");
     let persist = table.get("persist");
@@ -52,14 +52,14 @@ fn state(root: &mut Table<'_>, environment: Environment<'_>) -> Option<PathBuf> 
     let chosen = match dir {
         _ if !kept => None,
         Some(_) => path,
-        None => default_state_dir(environment).or_else(|| homeless(&table, "dir")),
+        None => default_state_dir(environment).or_else(|| homeless(&table, "")),
     };
     table.end();
     chosen
 }
 
 fn homeless(table: &Table<'_>, key: &str) -> Option<PathBuf> {
-    let wanted = "a directory, as STATE_DIRECTORY, XDG_STATE_HOME and HOME are not set";
+    let wanted = "a dir, as STATE_DIRECTORY, XDG_STATE_HOME and HOME are not set";
     table.absent(key, wanted, Some("or persist = false, and nothing outlives the process"));
     None
 }
@@ -89,8 +89,8 @@ fn log_section(root: &mut Table<'_>) -> telemetry::Config {
     let filter = table.get("filter").and_then(|node| {
         let wanted = "a filter such as \"info\" or \"info,cometail=debug\"";
         let text = node.text(wanted)?;
-        if let Err(error) = telemetry::check_filter(text) {
-            node.report(&shown(text), wanted, Some(&error.to_string()));
+        if let Err(TelemetryError::Filter { reason, .. }) = telemetry::check_filter(text) {
+            node.report(&shown(text), wanted, Some(&reason));
         }
         Some(text.to_owned())
     });
@@ -109,9 +109,10 @@ fn named<'t, T>(
 ) -> Option<Vec<T>> {
     let wanted = format!("at least one table [{kind}.NAME]");
     let node = root.need(kind, &wanted)?;
-    let nodes = node.table(&wanted)?.named();
+    let table = node.table(&wanted)?;
+    let nodes = table.named();
     match nodes.len() {
-        0 => node.report_key("an empty table", &wanted, None),
+        0 if table.is_empty() => node.report_key("an empty table", &wanted, None),
         len if len > max => node.report_key(&format!("{len} of them"), &format!("at most {max}"), None),
         _ => {}
     }

@@ -30,6 +30,8 @@ pub(super) fn source(
     let source = match (&file, &env) {
         (Some(file), None) => from_file(file),
         (None, Some(env)) => from_environment(env, environment),
+        // Whatever else stands there is reported as an unknown key.
+        (None, None) if !table.is_empty() => None,
         (None, None) => {
             table.absent("", "file or env", None);
             None
@@ -99,7 +101,7 @@ pub(super) fn check_certificates(node: &Node<'_>, path: &Path) {
         Ok(0) => node.report(&named("no certificate in it", "", path), wanted, None),
         Ok(_) => {}
         Err(error) => {
-            node.report(&named("a broken certificate in it", "", path), wanted, Some(&error.to_string()))
+            node.report(&named("a broken certificate in it", "", path), wanted, Some(&error.to_string()));
         }
     }
 }

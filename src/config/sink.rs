@@ -61,6 +61,8 @@ pub(super) fn read<'t>(
     let mut kinds = kinds.into_iter().flatten();
     let sink = match (kinds.next(), kinds.next()) {
         (Some(one), None) => one_kind(name, &one, surroundings),
+        // Whatever else stands there is reported as an unknown key, with the kinds there are.
+        (None, _) if !table.is_empty() => None,
         (None, _) => {
             table.absent("", "one of the tables stdout, file and webhook", None);
             None

@@ -36,7 +36,7 @@ impl Outlet {
         for tap in &self.sinks {
             match tap.handle.offer(batch) {
                 Offer::Accepted => tap.has_room(),
-                Offer::Filtered => {}
+                Offer::Filtered | Offer::Closed => {}
                 Offer::Full { events } => tap.missed(batch, u64::try_from(events).unwrap_or(u64::MAX)),
             }
         }

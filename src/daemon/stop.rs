@@ -61,7 +61,12 @@ impl Daemon {
         };
         self.reporter.abort();
         if !stopped {
-            self.outlet.handles().for_each(sinks::Handle::abort);
+            for handle in self.outlet.handles() {
+                let events = handle.abort();
+                if events > 0 {
+                    tracing::error!(sink = %handle.name(), events, "events given up");
+                }
+            }
         }
         ending
     }
@@ -185,6 +190,10 @@ fn sink_ending(ended: &sinks::Ended, one_shot: bool) -> Ending {
         sinks::Ended::Closed if one_shot => Ending::Done,
         sinks::Ended::Closed => {
             tracing::error!("standard output was closed by its reader; this sink is dead");
+            Ending::Io
+        }
+        sinks::Ended::Aborted(events) => {
+            tracing::error!(events, "events given up");
             Ending::Io
         }
         sinks::Ended::Failed(error) => {

@@ -1,4 +1,24 @@
 //! Records as lines in files.
+//!
+//! * All records for one file are written by one `write(2)` as far as they were loaded together, at most
+//!   1 MiB and one record.
+//! * At most 64 files are open; the one written longest ago is closed for another, and one that has not been
+//!   written for a minute is closed with the next write.
+//! * A file that cannot be written holds up the sink: what was loaded for other files is still written once.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::Access;
+
+use super::format::{self, Format};
+use super::output::Output;
+use super::per_channel::PerChannel;
+use super::queue::Run;
+use super::target::Failure;
+pub use super::template::{Template, TemplateError};
+use crate::event::Event;
 
 /// Where records are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -7,17 +27,174 @@ pub struct Config {
     pub path: Template,
 }
 
-/// A path with `{connection}`, `{channel}` and strftime conversions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template(String);
+/// The mode of new files.
+const FILE_MODE: u32 = 0o640;
+/// The most files open.
+const OPEN_MAX: usize = 64;
+/// The most bytes loaded before they are written, but for the last record.
+const LOAD_MAX: usize = 1 << 20;
+/// Buffers kept for the next load, and the largest of them.
+const SPARE_MAX: usize = 4;
+const SPARE_BYTES: usize = 2 * LOAD_MAX;
+/// How long a file that is not written stays open.
+const UNUSED_MAX: Duration = Duration::from_secs(60);
 
-/// Why a text is no path template: what was found and what is wanted, for a person.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TemplateError(pub String);
+/// The files of one sink.
+pub(super) struct Sink {
+    template: Template,
+    format: Format,
+    routes: PerChannel<Route>,
+    outputs: Vec<Output>,
+    /// The output of each channel of the batch at hand, once it is known.
+    slots: Vec<Option<usize>>,
+    spare: Vec<Vec<u8>>,
+    loaded: usize,
+    swept: Instant,
+}
 
-impl Template {
-    /// Checks a template as a person wrote it.
-    pub fn parse(text: &str) -> Result<Self, TemplateError> {
-        Ok(Self(text.to_owned()))
+/// Where the records of a channel go, as long as the path holds for that second.
+struct Route {
+    second: i64,
+    path: Arc<Path>,
+    output: usize,
+}
+
+impl Sink {
+    /// Checks that files can be made below the directory that all paths share.
+    pub(super) fn open(config: &Config, format: Format) -> Result<Self, (String, String)> {
+        check_root(&config.path.root())?;
+        Ok(Self {
+            template: config.path.clone(),
+            format,
+            routes: PerChannel::default(),
+            outputs: Vec::new(),
+            slots: Vec::new(),
+            spare: Vec::new(),
+            loaded: 0,
+            swept: Instant::now(),
+        })
+    }
+
+    /// Takes events from the front of `run`: how many.
+    pub(super) fn load(&mut self, run: &Run) -> usize {
+        let batch = run.lease.batch();
+        self.slots.clear();
+        self.slots.resize(batch.channels().len(), None);
+        let mut taken = 0;
+        for event in run.events.clone().map_while(|index| batch.get(index)) {
+            if self.loaded >= LOAD_MAX || !self.load_event(&event) {
+                break;
+            }
+            taken += 1;
+        }
+        taken
+    }
+
+    /// Writes everything loaded. After a failure, what is not yet written stays loaded.
+    pub(super) fn flush(&mut self) -> Result<(), Failure> {
+        let now = Instant::now();
+        let mut failed = None;
+        for output in self.outputs.iter_mut().filter(|output| !output.is_idle()) {
+            match output.flush(now) {
+                Ok(()) => give_back(std::mem::take(&mut output.buffer), &mut self.spare),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        self.close_unused(now);
+        match failed {
+            Some(error) => Err(Failure::Retry { error, after: None }),
+            None => {
+                self.loaded = 0;
+                Ok(())
+            }
+        }
+    }
+
+    /// Closes every file; the next write opens its path anew.
+    pub(super) fn reopen(&mut self) {
+        self.outputs.iter_mut().for_each(Output::close);
+    }
+
+    fn load_event(&mut self, event: &Event<'_>) -> bool {
+        let known = self.slots.get(event.channel_index).copied().flatten();
+        let Some(slot) = known.or_else(|| self.route(event)) else { return false };
+        if let Some(entry) = self.slots.get_mut(event.channel_index) {
+            *entry = Some(slot);
+        }
+        let Some(output) = self.outputs.get_mut(slot) else { return false };
+        if output.buffer.capacity() == 0 {
+            output.buffer = self.spare.pop().unwrap_or_default();
+        }
+        let before = output.buffer.len();
+        self.format.append(event, &mut output.buffer);
+        output.buffer.push(b'\n');
+        self.loaded += output.buffer.len() - before;
+        true
+    }
+
+    /// The output of an event, or none while every output is busy.
+    fn route(&mut self, event: &Event<'_>) -> Option<usize> {
+        let time = format::timestamp(event.received);
+        let second = if self.template.is_timed() { time.as_second() } else { 0 };
+        if let Some(route) = self.routes.get(event.connection, event.channel) {
+            let output = self.outputs.get(route.output);
+            if route.second == second && output.is_some_and(|output| Arc::ptr_eq(output.path(), &route.path))
+            {
+                return Some(route.output);
+            }
+        }
+        let path = self.template.path(event.connection, event.channel.as_str(), time);
+        let output = self.output(&path)?;
+        let path = Arc::clone(self.outputs.get(output)?.path());
+        self.routes.insert(event.connection, event.channel, Route { second, path, output });
+        Some(output)
+    }
+
+    fn output(&mut self, path: &Path) -> Option<usize> {
+        if let Some(known) = self.outputs.iter().position(|output| **output.path() == *path) {
+            return Some(known);
+        }
+        let output = Output::new(Arc::from(path), FILE_MODE, Vec::new());
+        if self.outputs.len() < OPEN_MAX {
+            self.outputs.push(output);
+            return Some(self.outputs.len() - 1);
+        }
+        let idle = self.outputs.iter_mut().enumerate().filter(|(_, output)| output.is_idle());
+        let (slot, oldest) = idle.min_by_key(|(_, output)| output.used())?;
+        *oldest = output;
+        Some(slot)
+    }
+
+    fn close_unused(&mut self, now: Instant) {
+        if now.duration_since(self.swept) < UNUSED_MAX {
+            return;
+        }
+        self.swept = now;
+        for output in self.outputs.iter_mut().filter(|output| output.is_idle()) {
+            if now.duration_since(output.used()) >= UNUSED_MAX {
+                output.close();
+            }
+        }
     }
 }
+
+fn give_back(buffer: Vec<u8>, spare: &mut Vec<Vec<u8>>) {
+    if spare.len() < SPARE_MAX && buffer.capacity() <= SPARE_BYTES {
+        spare.push(buffer);
+    }
+}
+
+/// What was found and what to do, where no file could be made below `root`.
+fn check_root(root: &Path) -> Result<(), (String, String)> {
+    let root = if root == Path::new("") { Path::new(".") } else { root };
+    super::output::make_directory(root)
+        .map_err(|error| (error, "make it, or name a directory that can be made".to_owned()))?;
+    rustix::fs::access(root, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| {
+        let error = std::io::Error::from(error);
+        (format!("cannot write to the directory: {error}"), "change its owner or mode, or `path`".to_owned())
+    })
+}
+
+#[cfg(test)]
+#[path = "file_tests.rs"]
+mod tests;

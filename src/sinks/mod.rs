@@ -1,16 +1,55 @@
 //! Delivery to stdout, files and webhooks.
+//!
+//! * A sink never delays a session: [`Handle::offer`] puts a batch into a queue that is bounded in bytes, or says
+//!   that it is full. Every sink has a thread of its own, and may block it.
+//! * Events are delivered in the order of their arrival (or of their creation, where a rule says so), at least
+//!   once, as the bytes that came in; a delivery that fails is tried again for ever.
+//! * What a sink does not get is counted: [`SinkStatus`].
+//!
+//! A record is one line of JSON in one of four forms ([`format`]); [`filter`] says how channels are chosen,
+//! [`file`] how paths are made.
+//!
+//! Operations: [`start`] checks what can be checked and starts the thread; the [`Handle`] does the rest.
 
+mod created;
 pub mod file;
 pub mod filter;
 pub mod format;
+mod handle;
+mod intake;
+mod meter;
+mod order;
+mod output;
+mod park;
+mod per_channel;
+mod pretty;
+mod queue;
 pub mod stdout;
+mod target;
+mod template;
+#[cfg(test)]
+mod testing;
 pub mod webhook;
+mod worker;
 
+use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use filter::Pattern;
+use filter::{Filter, Pattern};
 use format::Format;
+use handle::Shared;
+pub use handle::{Ended, Handle, Offer};
+use intake::Intake;
+use meter::Meter;
+pub use meter::{SinkStatus, State};
+use park::Park;
+use queue::Queue;
+use target::{Target, Unfit};
+use worker::Worker;
+
+use crate::retry::Backoff;
 
 /// One sink: what it takes, how it writes it, where it goes.
 #[derive(Clone, Debug)]
@@ -50,3 +89,71 @@ pub enum Kind {
     /// An HTTP endpoint.
     Webhook(Box<webhook::Config>),
 }
+
+/// Why a sink cannot start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartError {
+    /// The sink's name in the configuration.
+    pub sink: Arc<str>,
+    /// The path or endpoint.
+    pub thing: String,
+    /// What was wrong.
+    pub found: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sink {}: {}: {}; {}", self.sink, self.thing, self.found, self.hint)
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Checks what can be checked before the first event, and starts the sink's thread.
+pub fn start(config: Config) -> Result<Handle, StartError> {
+    let name = Arc::clone(&config.name);
+    try_start(config).map_err(|unfit| StartError {
+        sink: name,
+        thing: unfit.thing,
+        found: unfit.found,
+        hint: unfit.hint,
+    })
+}
+
+fn try_start(config: Config) -> Result<Handle, Unfit> {
+    let target = Target::open(&config)?;
+    let park = match &config.kind {
+        Kind::Webhook(kind) => kind.parked.as_deref().map(Park::open).transpose()?,
+        Kind::Stdout(_) | Kind::File(_) => None,
+    };
+    start_with(&config, target, park)
+}
+
+fn start_with(config: &Config, target: Target, park: Option<Park>) -> Result<Handle, Unfit> {
+    let queue = Queue::new(config.queue, Filter::new(&config.channels));
+    let shared = Arc::new(Shared::new(queue, Meter::new(Arc::clone(&config.name), target.kind())));
+    let waits = match &config.kind {
+        Kind::Webhook(kind) => kind.retry,
+        Kind::Stdout(_) | Kind::File(_) => worker::LOCAL_RETRY,
+    };
+    let backoff = Backoff::new(waits, fastrand::u64(..));
+    let worker = Worker::new(Arc::clone(&shared), Intake::new(config), target, park, backoff);
+    spawn(&config.name, worker).map_err(|error| Unfit {
+        thing: "its thread".to_owned(),
+        found: error.to_string(),
+        hint: "allow the process more threads and descriptors".to_owned(),
+    })?;
+    Ok(Handle(shared))
+}
+
+fn spawn(name: &str, worker: Worker) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let name = format!("sink-{}", name.replace('\0', ""));
+    std::thread::Builder::new().name(name).spawn(move || runtime.block_on(worker.run()))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! The daemon's end of a sink: offer batches, ask how it is, end it. Nothing here waits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{Notify, watch};
+
+use super::meter::{Meter, SinkStatus};
+use super::queue::{Pushed, Queue};
+use crate::event::Batch;
+
+/// What became of an offered batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// It waits for its delivery.
+    Accepted,
+    /// The sink takes none of its channels.
+    Filtered,
+    /// The queue is full: these events will not go to this sink, and it has counted them. The caller logs the
+    /// gap with its channels and replay ids.
+    Full {
+        /// The events that the sink would have taken.
+        events: usize,
+    },
+    /// The sink has been closed or has ended.
+    Closed,
+}
+
+/// How a sink ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything was delivered after [`Handle::close`].
+    Drained,
+    /// The limit on the number of events is reached.
+    Limit,
+    /// The reader of standard output has gone.
+    Closed,
+    /// [`Handle::abort`] gave up this many events.
+    Aborted(u64),
+    /// It cannot go on, for a person.
+    Failed(String),
+}
+
+/// What the handle and the worker share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) queue: Queue,
+    pub(super) meter: Meter,
+    ended: watch::Sender<Option<Ended>>,
+    aborted: AtomicBool,
+    abort: Notify,
+    reopen: AtomicBool,
+}
+
+impl Shared {
+    pub(super) fn new(queue: Queue, meter: Meter) -> Self {
+        Self {
+            queue,
+            meter,
+            ended: watch::Sender::new(None),
+            aborted: AtomicBool::new(false),
+            abort: Notify::new(),
+            reopen: AtomicBool::new(false),
+        }
+    }
+
+    /// The first end counts; what is not delivered by then is given up.
+    pub(super) fn end(&self, ended: impl FnOnce(u64) -> Ended) {
+        self.queue.close();
+        self.ended.send_if_modified(|known| {
+            let first = known.is_none();
+            if first {
+                *known = Some(ended(self.meter.end()));
+            }
+            first
+        });
+    }
+
+    /// Whether the worker should stop as it stands.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.aborted.load(Ordering::Relaxed)
+    }
+
+    /// Waits for [`Handle::abort`].
+    pub(super) async fn aborted(&self) {
+        self.abort.notified().await;
+    }
+
+    /// Whether files are to be opened anew, asked once.
+    pub(super) fn take_reopen(&self) -> bool {
+        self.reopen.load(Ordering::Relaxed) && self.reopen.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// A running sink. Dropping the handle closes the sink.
+#[derive(Debug)]
+pub struct Handle(pub(super) Arc<Shared>);
+
+impl Handle {
+    /// Its name in the configuration.
+    pub fn name(&self) -> &Arc<str> {
+        self.0.meter.name()
+    }
+
+    /// Offers a batch. It never waits; a wake-up costs a system call only when the worker sleeps.
+    pub fn offer(&self, batch: &Arc<Batch>) -> Offer {
+        match self.0.queue.push(batch, |events| self.0.meter.accept(events)) {
+            Pushed::Accepted => Offer::Accepted,
+            Pushed::Filtered => Offer::Filtered,
+            Pushed::Closed => Offer::Closed,
+            Pushed::Full(events) => {
+                self.0.meter.overflow(events);
+                Offer::Full { events }
+            }
+        }
+    }
+
+    /// The sink as it is now.
+    pub fn status(&self) -> SinkStatus {
+        self.0.meter.status(self.0.queue.bytes())
+    }
+
+    /// Waits until the sink has ended, on any runtime; it may be dropped and asked again.
+    pub async fn ended(&self) -> Ended {
+        let mut ended = self.0.ended.subscribe();
+        match ended.wait_for(Option::is_some).await.map(|ended| ended.clone()) {
+            Ok(Some(ended)) => ended,
+            Ok(None) | Err(_) => unreachable!("the sender lives as long as this handle"),
+        }
+    }
+
+    /// Takes no more batches; what waits is delivered, and then the sink ends.
+    pub fn close(&self) {
+        self.0.queue.close();
+    }
+
+    /// Gives up what waits and ends the sink at once, as far as anybody but its thread can see: a write that
+    /// the system does not come back from is left behind. How many events that cost.
+    pub fn abort(&self) -> u64 {
+        self.0.aborted.store(true, Ordering::Relaxed);
+        self.0.end(Ended::Aborted);
+        self.0.abort.notify_one();
+        match *self.0.ended.borrow() {
+            Some(Ended::Aborted(events)) => events,
+            _ => 0,
+        }
+    }
+
+    /// Opens files anew with the next write, and lets go of the old ones now (a signal after a rotation).
+    pub fn reopen(&self) {
+        self.0.reopen.store(true, Ordering::Relaxed);
+        self.0.queue.nudge();
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

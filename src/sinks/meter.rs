@@ -1,0 +1,221 @@
+//! What a sink knows of itself: counters, its present trouble, and the log lines about that.
+//!
+//! A trouble is logged when it begins, then after one minute, two, four and so on up to an hour, and when it
+//! is over; never at each attempt.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use tracing::{info, warn};
+
+/// The longest time between two log lines about the same trouble.
+const QUIET_MAX: Duration = Duration::from_secs(3600);
+const QUIET_FIRST: Duration = Duration::from_secs(60);
+
+/// A sink at one instant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SinkStatus {
+    /// Its name in the configuration.
+    pub name: String,
+    /// `stdout`, `file` or `webhook`.
+    pub kind: &'static str,
+    /// What it is doing.
+    pub state: State,
+    /// Events delivered.
+    pub delivered: u64,
+    /// Attempts that failed and were or will be repeated.
+    pub retried: u64,
+    /// Events that the endpoint refused for good, now in the file for parked events.
+    pub parked: u64,
+    /// Events that the endpoint refused for good while no such file is configured: they are lost to this sink.
+    pub refused: u64,
+    /// Events that did not go to this sink: the queue was full, or they were given up at the end.
+    pub dropped: u64,
+    /// Events that left their ordering window early, for want of memory.
+    pub unordered: u64,
+    /// The bytes of the batches that wait.
+    pub queued_bytes: u64,
+    /// The events that wait.
+    pub queued_events: u64,
+    /// Since when nothing could be delivered, in milliseconds since 1970.
+    pub failing_since: Option<u64>,
+    /// What the last failed attempt found; kept after the recovery.
+    pub last_error: Option<String>,
+}
+
+/// What a sink is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Nothing waits.
+    Idle,
+    /// Events are being delivered, or held for their order.
+    Delivering,
+    /// The last attempt failed.
+    Retrying,
+    /// It takes no more events.
+    Ended,
+}
+
+/// The counters of one sink.
+#[derive(Debug)]
+pub(super) struct Meter {
+    name: Arc<str>,
+    kind: &'static str,
+    accepted: AtomicU64,
+    delivered: AtomicU64,
+    retried: AtomicU64,
+    parked: AtomicU64,
+    refused: AtomicU64,
+    overflowed: AtomicU64,
+    given_up: AtomicU64,
+    unordered: AtomicU64,
+    ended: AtomicBool,
+    trouble: Mutex<Trouble>,
+}
+
+#[derive(Debug, Default)]
+struct Trouble {
+    since: Option<(Instant, SystemTime)>,
+    attempts: u64,
+    last_error: Option<String>,
+    next_log: Option<Instant>,
+    quiet: Duration,
+}
+
+impl Meter {
+    /// All counters at zero.
+    pub(super) fn new(name: Arc<str>, kind: &'static str) -> Self {
+        Self {
+            name,
+            kind,
+            accepted: AtomicU64::new(0),
+            delivered: AtomicU64::new(0),
+            retried: AtomicU64::new(0),
+            parked: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            overflowed: AtomicU64::new(0),
+            given_up: AtomicU64::new(0),
+            unordered: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            trouble: Mutex::default(),
+        }
+    }
+
+    /// The sink's name.
+    pub(super) const fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Events went into the queue.
+    pub(super) fn accept(&self, events: usize) {
+        add(&self.accepted, events);
+    }
+
+    /// Events found the queue full.
+    pub(super) fn overflow(&self, events: usize) {
+        add(&self.overflowed, events);
+    }
+
+    /// Events were delivered.
+    pub(super) fn deliver(&self, events: usize) {
+        add(&self.delivered, events);
+    }
+
+    /// An event was refused for good; whether it is in the file for parked events.
+    pub(super) fn refuse(&self, parked: bool) {
+        add(if parked { &self.parked } else { &self.refused }, 1);
+    }
+
+    /// Events left their ordering window early.
+    pub(super) fn unorder(&self, events: u64) {
+        self.unordered.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// Nothing more will be delivered: what waits is given up. How many events that are.
+    pub(super) fn end(&self) -> u64 {
+        self.ended.store(true, Ordering::Relaxed);
+        let waiting = self.waiting();
+        self.given_up.fetch_add(waiting, Ordering::Relaxed);
+        waiting
+    }
+
+    /// The events that were accepted and are not yet dealt with.
+    pub(super) fn waiting(&self) -> u64 {
+        let done = [&self.delivered, &self.parked, &self.refused, &self.given_up];
+        let done: u64 = done.iter().map(|counter| get(counter)).sum();
+        get(&self.accepted).saturating_sub(done)
+    }
+
+    /// An attempt failed and will be repeated.
+    pub(super) fn fail(&self, error: String) {
+        add(&self.retried, 1);
+        let now = Instant::now();
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.attempts += 1;
+        let (since, _) = *trouble.since.get_or_insert_with(|| (now, SystemTime::now()));
+        if trouble.next_log.is_none_or(|next| now >= next) {
+            trouble.quiet = (trouble.quiet * 2).clamp(QUIET_FIRST, QUIET_MAX);
+            trouble.next_log = Some(now + trouble.quiet);
+            let for_seconds = now.duration_since(since).as_secs();
+            warn!(sink = %self.name, attempts = trouble.attempts, for_seconds, %error, "delivery fails; events wait and it is tried again");
+        }
+        trouble.last_error = Some(error);
+    }
+
+    /// An attempt succeeded.
+    pub(super) fn recover(&self) {
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((since, _)) = trouble.since.take() else { return };
+        let for_seconds = since.elapsed().as_secs_f64();
+        info!(sink = %self.name, attempts = trouble.attempts, for_seconds, "delivery works again");
+        *trouble = Trouble { last_error: trouble.last_error.take(), ..Trouble::default() };
+    }
+
+    /// The sink as it is now.
+    pub(super) fn status(&self, queued_bytes: usize) -> SinkStatus {
+        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let queued_events = self.waiting();
+        let state = match (self.ended.load(Ordering::Relaxed), trouble.since.is_some(), queued_events) {
+            (true, ..) => State::Ended,
+            (_, true, _) => State::Retrying,
+            (_, _, 0) => State::Idle,
+            _ => State::Delivering,
+        };
+        SinkStatus {
+            name: self.name.to_string(),
+            kind: self.kind,
+            state,
+            delivered: get(&self.delivered),
+            retried: get(&self.retried),
+            parked: get(&self.parked),
+            refused: get(&self.refused),
+            dropped: get(&self.overflowed) + get(&self.given_up),
+            unordered: get(&self.unordered),
+            queued_bytes: wide(queued_bytes),
+            queued_events,
+            failing_since: trouble.since.map(|(_, since)| milliseconds(since)),
+            last_error: trouble.last_error.clone(),
+        }
+    }
+}
+
+fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+fn add(counter: &AtomicU64, events: usize) {
+    counter.fetch_add(wide(events), Ordering::Relaxed);
+}
+
+fn wide(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+/// Milliseconds since 1970; zero for a clock before that.
+fn milliseconds(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

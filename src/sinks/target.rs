@@ -1,0 +1,113 @@
+//! Where a worker delivers to: one of the kinds of sink, all of one shape.
+//!
+//! `load` takes events from the front of a run, as many as it delivers at once, and forms their records;
+//! `flush` delivers everything loaded. A failed flush is called again until it succeeds, and delivers only
+//! what it has not delivered yet.
+
+use std::time::Duration;
+
+use super::handle::Ended;
+use super::queue::Run;
+use super::{Config, Kind, file, stdout, webhook};
+
+/// Where a worker delivers to.
+pub(super) enum Target {
+    Stdout(stdout::Sink),
+    File(file::Sink),
+    Webhook(Box<webhook::Sink>),
+}
+
+/// Why a flush did not deliver everything.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The reader is slow: nothing is wrong.
+    Busy,
+    /// To be tried again, not before `after` where it is given.
+    Retry { error: String, after: Option<Duration> },
+    /// The one record loaded is refused for good; it is no longer loaded.
+    Refused(Refused),
+    /// Nothing can be delivered any more.
+    Ended(Ended),
+}
+
+/// A record that an endpoint refused for good.
+#[derive(Clone, Debug)]
+pub(super) struct Refused {
+    /// The event's stable id.
+    pub(super) id: String,
+    /// What the endpoint answered, for a person.
+    pub(super) reason: String,
+    /// The record as it was sent.
+    pub(super) record: bytes::Bytes,
+}
+
+/// Why a target cannot be opened: what, what was found, what to do.
+pub(super) struct Unfit {
+    pub(super) thing: String,
+    pub(super) found: String,
+    pub(super) hint: String,
+}
+
+impl Target {
+    /// Checks what can be checked before the first event.
+    pub(super) fn open(config: &Config) -> Result<Self, Unfit> {
+        match &config.kind {
+            Kind::Stdout(kind) => {
+                stdout::Sink::open(*kind, config.format).map(Self::Stdout).map_err(|error| Unfit {
+                    thing: "standard output".to_owned(),
+                    found: error.to_string(),
+                    hint: "start the process with an open standard output".to_owned(),
+                })
+            }
+            Kind::File(kind) => {
+                file::Sink::open(kind, config.format).map(Self::File).map_err(|(found, hint)| Unfit {
+                    thing: kind.path.root().display().to_string(),
+                    found,
+                    hint,
+                })
+            }
+            Kind::Webhook(kind) => {
+                webhook::Sink::open(kind, config.format).map(|sink| Self::Webhook(Box::new(sink)))
+            }
+        }
+    }
+
+    /// The kind's name.
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Stdout(_) => "stdout",
+            Self::File(_) => "file",
+            Self::Webhook(_) => "webhook",
+        }
+    }
+
+    /// Takes events from the front of `run`: how many.
+    pub(super) fn load(&mut self, run: &Run) -> usize {
+        match self {
+            Self::Stdout(sink) => sink.load(run),
+            Self::File(sink) => sink.load(run),
+            Self::Webhook(sink) => sink.load(run),
+        }
+    }
+
+    /// Delivers everything loaded.
+    pub(super) async fn flush(&mut self) -> Result<(), Failure> {
+        match self {
+            Self::Stdout(sink) => sink.flush(),
+            Self::File(sink) => sink.flush(),
+            Self::Webhook(sink) => sink.flush().await,
+        }
+    }
+
+    /// Whether the sink wants no more.
+    pub(super) const fn is_spent(&self) -> bool {
+        matches!(self, Self::Stdout(sink) if sink.is_spent())
+    }
+
+    /// Opens files anew.
+    pub(super) fn reopen(&mut self) {
+        if let Self::File(sink) = self {
+            sink.reopen();
+        }
+    }
+}

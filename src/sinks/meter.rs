@@ -11,8 +11,8 @@ use serde::Serialize;
 use tracing::{info, warn};
 
 /// The longest time between two log lines about the same trouble.
-const QUIET_MAX: Duration = Duration::from_secs(3600);
-const QUIET_FIRST: Duration = Duration::from_secs(60);
+const QUIET_MAX: Duration = Duration::from_hours(1);
+const QUIET_FIRST: Duration = Duration::from_mins(1);
 
 /// A sink at one instant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

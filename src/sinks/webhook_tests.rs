@@ -283,7 +283,7 @@ fn what_cannot_start_is_said_without_secrets() {
 
 #[test]
 fn retry_after_is_capped() {
-    let reply = Reply { status: 503, retry_after: Some(Duration::from_secs(86_400)), body: Bytes::new() };
+    let reply = Reply { status: 503, retry_after: Some(Duration::from_hours(24)), body: Bytes::new() };
     let wanted = Verdict::Again { error: "HTTP status 503".to_owned(), after: Some(AFTER_MAX) };
     assert_eq!(verdict(Ok(reply)), wanted);
 }

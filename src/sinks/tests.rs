@@ -151,6 +151,13 @@ async fn the_limit_is_exact() {
     assert_eq!(handle.status().delivered, 3);
 }
 
+#[tokio::test]
+async fn a_limit_of_none_ends_at_once() {
+    let kind = stdout::Config { limit: Some(0), ..stdout::Config::default() };
+    let (handle, _reader) = to_pipe(kind, |_| ());
+    assert_eq!(ended(&handle).await, Ended::Limit);
+}
+
 #[test]
 fn pretty_records_are_indented_and_lone_events_come_at_once() {
     let kind = stdout::Config { pretty: true, ..stdout::Config::default() };

@@ -149,7 +149,9 @@ impl<'b> Decoder<'b> {
 
     /// A message that is valid JSON but not of the expected shape may still be an event.
     fn odd_element(&mut self, text: &'b str, reason: &str, start: usize, end: usize) {
-        let loose = text.get(..end - start).and_then(|text| serde_json::from_str::<Loose<'_>>(text).ok());
+        // A derived struct would take an array for its fields.
+        let object = text.get(..end - start).filter(|text| text.starts_with('{'));
+        let loose = object.and_then(|text| serde_json::from_str::<Loose<'_>>(text).ok());
         match loose.and_then(|loose| text_of(loose.channel)) {
             Some(channel) if !channel.starts_with("/meta/") => self.event(&channel, start, end, None),
             _ => self.set_aside(reason, start, end),

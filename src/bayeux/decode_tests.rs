@@ -58,6 +58,7 @@ fn a_bad_message_costs_itself_alone() {
         ("null", 2),
         ("7", 2),
         ("[]", 2),
+        (r#"["/topic/B"]"#, 2),
         (r#"{"data":{}}"#, 2),
         (r#"{"channel":7,"data":{}}"#, 2),
         (r#"{"channel":null,"data":{}}"#, 2),

@@ -37,7 +37,7 @@ const LOAD_MAX: usize = 1 << 20;
 const SPARE_MAX: usize = 4;
 const SPARE_BYTES: usize = 2 * LOAD_MAX;
 /// How long a file that is not written stays open.
-const UNUSED_MAX: Duration = Duration::from_secs(60);
+const UNUSED_MAX: Duration = Duration::from_mins(1);
 
 /// The files of one sink.
 pub(super) struct Sink {
@@ -101,13 +101,11 @@ impl Sink {
             }
         }
         self.close_unused(now);
-        match failed {
-            Some(error) => Err(Failure::Retry { error, after: None }),
-            None => {
-                self.loaded = 0;
-                Ok(())
-            }
+        if let Some(error) = failed {
+            return Err(Failure::Retry { error, after: None });
         }
+        self.loaded = 0;
+        Ok(())
     }
 
     /// Closes every file; the next write opens its path anew.

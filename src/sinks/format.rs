@@ -13,6 +13,7 @@
 //!   `datacontenttype` is `application/json`; the extension `replayid` is a string (replay ids pass the 32 bits
 //!   of a CloudEvents integer) and is left out on servers that do not number events.
 
+use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
@@ -107,8 +108,7 @@ fn source(event: &Event<'_>) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (slash && byte == b'/') {
             source.push(char::from(byte));
         } else {
-            source.push('%');
-            source.push_str(&format!("{byte:02X}"));
+            write!(source, "%{byte:02X}").expect("writing to a String does not fail");
         }
     }
     source

@@ -37,12 +37,12 @@ pub(super) struct Intake {
 
 impl Intake {
     /// Holds at most half of what the queue may, so that ordering alone never fills it.
-    pub(super) fn new(config: &Config) -> Self {
+    pub(super) fn new(config: Config) -> Self {
         let max_weight = config.queue / 2 / config.order.len().max(1);
         Self {
             filter: Filter::new(&config.channels),
-            rules: config.order.clone(),
             orders: config.order.iter().map(|rule| Order::new(rule.window, max_weight)).collect(),
+            rules: config.order,
             ways: PerChannel::default(),
             of_batch: Vec::new(),
             released: Vec::new(),

@@ -11,8 +11,8 @@ use serde::Serialize;
 use tracing::{info, warn};
 
 /// The longest time between two log lines about the same trouble.
-const QUIET_MAX: Duration = Duration::from_secs(3600);
-const QUIET_FIRST: Duration = Duration::from_secs(60);
+const QUIET_MAX: Duration = Duration::from_hours(1);
+const QUIET_FIRST: Duration = Duration::from_mins(1);
 
 /// A sink at one instant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -218,4 +218,49 @@ fn wide(number: usize) -> u64 {
 fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_trouble_is_logged_when_it_begins_and_when_it_is_over() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let meter = Meter::new(Arc::from("orders"), "webhook");
+            meter.recover();
+            for _ in 0..5 {
+                meter.fail("HTTP status 500".to_owned());
+            }
+            meter.recover();
+            meter.recover();
+            meter.fail("HTTP status 502".to_owned());
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert!(lines.iter().all(|line| line.contains("sink=orders")), "{text}");
+        assert!(lines[0].contains("WARN") && lines[0].contains("HTTP status 500"), "{text}");
+        assert!(lines[1].contains("INFO") && lines[1].contains("attempts=5"), "{text}");
+        assert!(lines[2].contains("WARN") && lines[2].contains("HTTP status 502"), "{text}");
+    }
 }

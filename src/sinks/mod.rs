@@ -113,34 +113,31 @@ impl std::error::Error for StartError {}
 
 /// Checks what can be checked before the first event, and starts the sink's thread.
 pub fn start(config: Config) -> Result<Handle, StartError> {
-    let name = Arc::clone(&config.name);
-    try_start(config).map_err(|unfit| StartError {
-        sink: name,
-        thing: unfit.thing,
-        found: unfit.found,
-        hint: unfit.hint,
-    })
+    let sink = Arc::clone(&config.name);
+    let started = open(&config).and_then(|(target, park)| start_with(config, target, park));
+    started.map_err(|unfit| StartError { sink, thing: unfit.thing, found: unfit.found, hint: unfit.hint })
 }
 
-fn try_start(config: Config) -> Result<Handle, Unfit> {
-    let target = Target::open(&config)?;
+fn open(config: &Config) -> Result<(Target, Option<Park>), Unfit> {
+    let target = Target::open(config)?;
     let park = match &config.kind {
         Kind::Webhook(kind) => kind.parked.as_deref().map(Park::open).transpose()?,
         Kind::Stdout(_) | Kind::File(_) => None,
     };
-    start_with(&config, target, park)
+    Ok((target, park))
 }
 
-fn start_with(config: &Config, target: Target, park: Option<Park>) -> Result<Handle, Unfit> {
-    let queue = Queue::new(config.queue, Filter::new(&config.channels));
-    let shared = Arc::new(Shared::new(queue, Meter::new(Arc::clone(&config.name), target.kind())));
+fn start_with(config: Config, target: Target, park: Option<Park>) -> Result<Handle, Unfit> {
+    let name = Arc::clone(&config.name);
     let waits = match &config.kind {
         Kind::Webhook(kind) => kind.retry,
         Kind::Stdout(_) | Kind::File(_) => worker::LOCAL_RETRY,
     };
+    let queue = Queue::new(config.queue, Filter::new(&config.channels));
+    let shared = Arc::new(Shared::new(queue, Meter::new(Arc::clone(&name), target.kind())));
     let backoff = Backoff::new(waits, fastrand::u64(..));
     let worker = Worker::new(Arc::clone(&shared), Intake::new(config), target, park, backoff);
-    spawn(&config.name, worker).map_err(|error| Unfit {
+    spawn(&name, worker).map_err(|error| Unfit {
         thing: "its thread".to_owned(),
         found: error.to_string(),
         hint: "allow the process more threads and descriptors".to_owned(),

@@ -31,6 +31,11 @@ impl Park {
         Ok(Self(output))
     }
 
+    /// Opens the path anew with the next line.
+    pub(super) fn reopen(&mut self) {
+        self.0.close();
+    }
+
     /// Appends one line and waits until it is on the disk. After an error the same event is to be given again.
     pub(super) fn append(&mut self, sink: &str, refused: &Refused) -> Result<(), String> {
         if self.0.is_idle() {

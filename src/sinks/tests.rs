@@ -39,7 +39,7 @@ fn to_descriptor(
     let mut config = config(Kind::Stdout(kind));
     change(&mut config);
     let target = Target::Stdout(stdout::Sink::new(File::from(writer), kind, config.format));
-    let Ok(handle) = start_with(&config, target, None) else { panic!("the sink did not start") };
+    let Ok(handle) = start_with(config, target, None) else { panic!("the sink did not start") };
     handle
 }
 
@@ -58,8 +58,8 @@ async fn what_waits_is_delivered_before_the_end() {
     handle.close();
     assert_eq!(handle.offer(&one("/topic/A", "late")), Offer::Closed);
     assert_eq!(ended(&handle).await, Ended::Drained);
-    let wanted: String = (0..1000).map(|n| format!("{n}\n")).collect();
-    assert_eq!(fs::read_to_string(&path).unwrap(), wanted);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.lines().eq((0..1000).map(|n| n.to_string())), "{text}");
     let status = handle.status();
     assert_eq!((status.delivered, status.dropped, status.queued_events), (1000, 0, 0));
     assert_eq!((status.queued_bytes, status.state), (0, State::Ended));
@@ -151,6 +151,13 @@ async fn the_limit_is_exact() {
     assert_eq!(handle.status().delivered, 3);
 }
 
+#[tokio::test]
+async fn a_limit_of_none_ends_at_once() {
+    let kind = stdout::Config { limit: Some(0), ..stdout::Config::default() };
+    let (handle, _reader) = to_pipe(kind, |_| ());
+    assert_eq!(ended(&handle).await, Ended::Limit);
+}
+
 #[test]
 fn pretty_records_are_indented_and_lone_events_come_at_once() {
     let kind = stdout::Config { pretty: true, ..stdout::Config::default() };
@@ -198,7 +205,7 @@ fn ordered(window: Duration) -> impl FnOnce(&mut Config) {
 
 #[tokio::test]
 async fn ordered_channels_leave_by_creation_and_others_at_once() {
-    let (handle, reader) = to_pipe(stdout::Config::default(), ordered(Duration::from_secs(3600)));
+    let (handle, reader) = to_pipe(stdout::Config::default(), ordered(Duration::from_hours(1)));
     let (late, early) = (dated(9, 1), dated(3, 2));
     let batch = batch_at("acme", now_millisecond(), &[("/topic/A", &late, None), ("/u/x", "direct", None)]);
     handle.offer(&Arc::new(batch));
@@ -228,7 +235,7 @@ fn a_held_event_leaves_when_its_window_is_over() {
 #[test]
 fn ordering_without_room_lets_events_go_early() {
     let (handle, reader) = to_pipe(stdout::Config::default(), |config| {
-        ordered(Duration::from_secs(3600))(config);
+        ordered(Duration::from_hours(1))(config);
         config.queue = 2000;
     });
     for n in 0..20 {

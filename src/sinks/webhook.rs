@@ -39,7 +39,7 @@ pub struct Config {
 }
 
 /// The longest `Retry-After` that is obeyed.
-const AFTER_MAX: Duration = Duration::from_secs(3600);
+const AFTER_MAX: Duration = Duration::from_hours(1);
 /// Carries the event's stable id (Standard Webhooks).
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 /// What a configuration may not set: the transport's own headers and the sink's.

@@ -239,10 +239,20 @@ async fn a_file_for_parked_events_that_fails_is_tried_until_it_works() {
     let path = directory.path().join("parked");
     let receiver = Receiver::start(&["410 Gone", "200 OK"]);
     let handle = started(Config { parked: Some(path.clone()), ..config(&receiver.url) });
-    handle.offer(&one("/topic/A", "0"));
-    eventually("the first parked event", || handle.status().parked == 1);
-    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    handle.reopen();
+    handle.offer(&one("/topic/A", "1"));
+    handle.offer(&one("/topic/A", "2"));
+    eventually("two retries", || handle.status().retried >= 2);
+    let status = handle.status();
+    assert_eq!((status.parked, status.queued_events), (0, 2));
+    assert!(status.last_error.unwrap().starts_with("parking: "));
+    fs::remove_dir(&path).unwrap();
     drained(&handle).await;
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 1);
+    assert_eq!(receiver.bodies(), ["1", "2"]);
+    assert_eq!((handle.status().parked, handle.status().delivered), (1, 1));
 }
 
 #[tokio::test]
@@ -283,7 +293,7 @@ fn what_cannot_start_is_said_without_secrets() {
 
 #[test]
 fn retry_after_is_capped() {
-    let reply = Reply { status: 503, retry_after: Some(Duration::from_secs(86_400)), body: Bytes::new() };
+    let reply = Reply { status: 503, retry_after: Some(Duration::from_hours(24)), body: Bytes::new() };
     let wanted = Verdict::Again { error: "HTTP status 503".to_owned(), after: Some(AFTER_MAX) };
     assert_eq!(verdict(Ok(reply)), wanted);
 }

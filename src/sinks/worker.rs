@@ -83,14 +83,16 @@ impl Worker {
 
     /// Until the end, or none after an abort.
     async fn work(&mut self) -> Option<Ended> {
-        loop {
+        while !self.target.is_spent() {
             if self.shared.is_aborted() {
                 return None;
             }
+            let closed = self.take();
+            // After the batches were taken: one that was offered after the call finds its file opened anew.
             if self.shared.take_reopen() {
                 self.target.reopen();
+                self.park.iter_mut().for_each(Park::reopen);
             }
-            let closed = self.take();
             if self.ready.is_empty() {
                 if closed {
                     return Some(Ended::Drained);
@@ -100,6 +102,7 @@ impl Worker {
                 return Some(ended);
             }
         }
+        Some(Ended::Limit)
     }
 
     /// Moves what has come in, and what was held long enough, to `ready`; whether nothing more will come.
@@ -138,7 +141,7 @@ impl Worker {
         }
     }
 
-    /// Delivers the front of `ready`, however long that takes.
+    /// Delivers the front of `ready`, however long that takes; the end, where nothing more can be delivered.
     async fn deliver(&mut self) -> Option<Ended> {
         let events = self.load();
         loop {
@@ -159,7 +162,7 @@ impl Worker {
         self.backoff.reset();
         self.shared.meter.recover();
         self.loaded.clear();
-        self.target.is_spent().then_some(Ended::Limit)
+        None
     }
 
     fn load(&mut self) -> usize {

@@ -22,17 +22,22 @@ pub(super) fn handshake(id: u64) -> Bytes {
 
 /// A connect. A `probe` asks the server to answer at once: whether the session is known and what the server
 /// advises is then told without waiting for an event or the timeout.
+///
+/// This is the one message that is sent for every response, so it is put together without a document in between.
 pub(super) fn connect(id: u64, client_id: &str, probe: bool) -> Bytes {
-    let mut message = json!({
-        "id": id.to_string(),
-        "channel": "/meta/connect",
-        "clientId": client_id,
-        "connectionType": "long-polling",
-    });
-    if let Some(fields) = message.as_object_mut().filter(|_| probe) {
-        fields.insert("advice".into(), json!({"timeout": 0}));
+    let mut body = String::with_capacity(160);
+    body.push_str(r#"[{"id":""#);
+    body.push_str(&id.to_string());
+    body.push_str(r#"","channel":"/meta/connect","connectionType":"long-polling","clientId":"#);
+    if client_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
+        body.push('"');
+        body.push_str(client_id);
+        body.push('"');
+    } else {
+        body.push_str(&json!(client_id).to_string());
     }
-    body(&json!([message]))
+    body.push_str(if probe { r#","advice":{"timeout":0}}]"# } else { "}]" });
+    Bytes::from(body)
 }
 
 /// A disconnect.
@@ -66,4 +71,28 @@ pub(super) fn subscribe(id: u64, client_id: &str, channel: &Channel, replay: Opt
 
 fn body(messages: &serde_json::Value) -> Bytes {
     Bytes::from(messages.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connect_is_valid_whatever_the_client_id_is() {
+        for client_id in ["3x1y-_Z", "a\"b\\c\n", "é\u{1}", ""] {
+            for probe in [false, true] {
+                let sent: serde_json::Value = serde_json::from_slice(&connect(7, client_id, probe)).unwrap();
+                let mut wanted = json!([{
+                    "id": "7",
+                    "channel": "/meta/connect",
+                    "clientId": client_id,
+                    "connectionType": "long-polling",
+                }]);
+                if probe {
+                    wanted[0]["advice"] = json!({"timeout": 0});
+                }
+                assert_eq!(sent, wanted);
+            }
+        }
+    }
 }

@@ -1,6 +1,19 @@
 //! The Bayeux protocol as a pure state machine: no I/O, no clock, no log, no randomness of its own.
 //!
-//! Time and the seed come in as arguments, what is to be done comes out as values.
+//! # Constraints
+//!
+//! - Time and the seed come in as arguments, what is to be done comes out as values: a run can be repeated.
+//! - Whatever a server sends is input; no reply, and no lack of one, leaves a session without a next step.
+//! - Events are the server's bytes. A position moves only when the events up to it are in safe hands.
+//!
+//! # Format
+//!
+//! JSON messages in HTTP bodies of at most 32,768 bytes (guide: "How the client connects"). [`decode`] reads
+//! them, `encode` writes them, [`advice`] and [`refusal`] say what they mean for the session.
+//!
+//! # Operations
+//!
+//! [`session::Session`], with the inputs and outputs of [`contract`] and the exchanges of [`border`].
 
 pub mod advice;
 pub mod border;

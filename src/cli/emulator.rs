@@ -61,7 +61,7 @@ pub(super) fn main(emulator: Emulator) -> u8 {
     let config = Config {
         time_scale: emulator.time_scale,
         poll_interval: emulator.poll_interval,
-        generate: (!emulator.quiet).then(|| Generate { channel: emulator.generate, every: emulator.every }),
+        generate: (!emulator.quiet).then_some(Generate { channel: emulator.generate, every: emulator.every }),
         token,
         channels: Some(emulator.channels).filter(|channels| !channels.is_empty()),
         ..Config::default()
@@ -98,6 +98,6 @@ async fn stopped() {
         return;
     }
     if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

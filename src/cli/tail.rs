@@ -32,7 +32,7 @@ Examples:
   cometail tail https://acme.my.salesforce.com/cometd/61.0 /event/Order__e --replay all --format data | jq .
   cometail tail http://127.0.0.1:8080/cometd/61.0 /topic/A /u/B --count 10 --pretty")]
 pub(super) struct Tail {
-    /// The CometD endpoint, such as https://acme.my.salesforce.com/cometd/61.0
+    /// The endpoint, such as `https://acme.my.salesforce.com/cometd/61.0`
     #[arg(value_parser = endpoint)]
     url: Url,
     /// The channels, such as /topic/InvoiceStatementUpdates

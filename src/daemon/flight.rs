@@ -1,21 +1,28 @@
 //! Exchanges on their way: at most one kept-alive HTTP connection per lane is kept when they are done.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
+use tokio_util::sync::ReusableBoxFuture;
 use url::Url;
 
 use crate::bayeux::border::{Exchange, ExchangeId, Lane, Outcome};
 use crate::http::{Client, Request};
 use crate::secret::Secret;
 
-type Landing = Pin<Box<dyn Future<Output = (Client, Outcome)> + Send>>;
+/// An exchange under way. Its memory is used again: there is one for every response.
+type Landing = ReusableBoxFuture<'static, (Client, Outcome)>;
 
 struct Flight {
     id: ExchangeId,
     lane: Lane,
+    landing: Landing,
+}
+
+/// The idle HTTP connection of a lane, and the memory of its last exchange.
+struct Idle {
+    client: Client,
     landing: Landing,
 }
 
@@ -24,8 +31,8 @@ pub(super) struct Flights {
     url: Arc<Url>,
     /// What new lanes are made from; it sends nothing itself.
     origin: Client,
-    poll: Option<Client>,
-    side: Option<Client>,
+    poll: Option<Idle>,
+    side: Option<Idle>,
     /// Two, or a few more while a session closes.
     open: Vec<Flight>,
 }
@@ -37,22 +44,14 @@ impl Flights {
 
     /// Starts an exchange; it moves on whenever [`Flights::next`] is awaited.
     pub(super) fn send(&mut self, exchange: Exchange, authorization: Option<Arc<Secret<String>>>) {
-        let Exchange { id, lane, body, deadline } = exchange;
-        let kept = self.kept(lane).take();
-        let mut client = kept.unwrap_or_else(|| self.origin.lane());
-        let url = self.url.clone();
-        let landing = Box::pin(async move {
-            let request = Request {
-                url: &url,
-                body,
-                content_type: "application/json;charset=UTF-8",
-                authorization: authorization.as_deref(),
-                headers: &[],
-                deadline,
-            };
-            let outcome = client.post(request).await;
-            (client, outcome)
-        });
+        let (id, lane, url) = (exchange.id, exchange.lane, self.url.clone());
+        let landing = match self.kept(lane).take() {
+            Some(Idle { client, mut landing }) => {
+                landing.set(fly(client, url, exchange, authorization));
+                landing
+            }
+            None => ReusableBoxFuture::new(fly(self.origin.lane(), url, exchange, authorization)),
+        };
         self.open.push(Flight { id, lane, landing });
     }
 
@@ -65,22 +64,40 @@ impl Flights {
     pub(super) async fn next(&mut self) -> (ExchangeId, Outcome) {
         let (at, client, outcome) = poll_fn(|context| {
             for (at, flight) in self.open.iter_mut().enumerate() {
-                if let Poll::Ready((client, outcome)) = flight.landing.as_mut().poll(context) {
+                if let Poll::Ready((client, outcome)) = flight.landing.poll(context) {
                     return Poll::Ready((at, client, outcome));
                 }
             }
             Poll::Pending
         })
         .await;
-        let Flight { id, lane, .. } = self.open.swap_remove(at);
-        *self.kept(lane) = Some(client);
+        let Flight { id, lane, landing } = self.open.swap_remove(at);
+        *self.kept(lane) = Some(Idle { client, landing });
         (id, outcome)
     }
 
-    const fn kept(&mut self, lane: Lane) -> &mut Option<Client> {
+    const fn kept(&mut self, lane: Lane) -> &mut Option<Idle> {
         match lane {
             Lane::Poll => &mut self.poll,
             Lane::Side => &mut self.side,
         }
     }
+}
+
+async fn fly(
+    mut client: Client,
+    url: Arc<Url>,
+    exchange: Exchange,
+    authorization: Option<Arc<Secret<String>>>,
+) -> (Client, Outcome) {
+    let request = Request {
+        url: &url,
+        body: exchange.body,
+        content_type: "application/json;charset=UTF-8",
+        authorization: authorization.as_deref(),
+        headers: &[],
+        deadline: exchange.deadline,
+    };
+    let outcome = client.post(request).await;
+    (client, outcome)
 }

@@ -51,7 +51,7 @@ impl Sources {
 pub(super) async fn report(sources: Sources, file: Option<PathBuf>) {
     let started = Instant::now();
     let mut ready = false;
-    let mut line = String::new();
+    let mut told = String::new();
     let mut writer = file.map(Writer::new);
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -65,9 +65,9 @@ pub(super) async fn report(sources: Sources, file: Option<PathBuf>) {
             notify(&[sd_notify::NotifyState::Ready]);
         }
         let present = format!("{live} of {} connections live", snapshot.connections.len());
-        if present != line {
+        if present != told {
             notify(&[sd_notify::NotifyState::Status(&present)]);
-            line = present;
+            told = present;
         }
         if let Some(writer) = &mut writer {
             writer.write(&snapshot).await;

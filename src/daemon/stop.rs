@@ -127,13 +127,12 @@ impl Daemon {
         self.outlet.handles().for_each(sinks::Handle::close);
         let mut complete = true;
         for handle in self.outlet.handles() {
-            match tokio::time::timeout(remaining(deadline), handle.ended()).await {
-                Ok(ended) => *ending = worse(*ending, sink_ending(&ended, self.one_shot)),
-                Err(_) => {
-                    complete = false;
-                    *ending = worse(*ending, Ending::Io);
-                    tracing::error!(sink = %handle.name(), "not drained within the grace period; what is queued is given up");
-                }
+            if let Ok(ended) = tokio::time::timeout(remaining(deadline), handle.ended()).await {
+                *ending = worse(*ending, sink_ending(&ended, self.one_shot));
+            } else {
+                complete = false;
+                *ending = worse(*ending, Ending::Io);
+                tracing::error!(sink = %handle.name(), "not drained within the grace period; what is queued is given up");
             }
         }
         complete
@@ -173,10 +172,11 @@ async fn any_sink(outlet: &Outlet, alive: &[bool]) -> (usize, sinks::Ended) {
 fn connection_ending(ended: Result<Ended, tokio::task::JoinError>) -> Ending {
     match ended {
         Ok(Ended::Closed(Closed::Requested)) => Ending::Done,
-        Ok(Ended::Closed(Closed::Endpoint(_))) => Ending::Refused,
-        Ok(Ended::Closed(Closed::Unauthenticated(_))) => Ending::Denied,
-        Ok(Ended::NothingLeft(Meaning::Forbidden | Meaning::Unauthenticated)) => Ending::Denied,
-        Ok(Ended::NothingLeft(_)) => Ending::Refused,
+        Ok(
+            Ended::Closed(Closed::Unauthenticated(_))
+            | Ended::NothingLeft(Meaning::Forbidden | Meaning::Unauthenticated),
+        ) => Ending::Denied,
+        Ok(Ended::Closed(Closed::Endpoint(_)) | Ended::NothingLeft(_)) => Ending::Refused,
         Err(error) => {
             tracing::error!(%error, "a connection's task failed");
             Ending::Io

@@ -41,7 +41,7 @@ pub(super) fn tell(connection: &str, notice: &Notice, status: &mut status::Conne
         ),
         Notice::Closed(Closed::Requested) => tracing::info!(connection, "closed"),
         Notice::Closed(why) => {
-            tracing::error!(connection, reason = text_of(why), "closed for good: {}", meaning_of(why))
+            tracing::error!(connection, reason = text_of(why), "closed for good: {}", meaning_of(why));
         }
     }
 }
@@ -81,10 +81,10 @@ fn count(notice: &Notice, status: &mut status::Connection) {
         Notice::Handshaken { .. } => status.handshakes += 1,
         Notice::SessionLost { .. } => status.sessions_lost += 1,
         Notice::Refused { channel: Some(channel), text, .. } => {
-            status.failed(now, format!("{channel}: {text}"))
+            status.failed(now, format!("{channel}: {text}"));
         }
         Notice::Refused { text, .. } | Notice::Misbehaved { what: text, .. } => {
-            status.failed(now, text.clone())
+            status.failed(now, text.clone());
         }
         Notice::Failed { fault, .. } => status.failed(now, fault.to_string()),
         Notice::ReplayLost { channel, asked, .. } => {

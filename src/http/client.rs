@@ -227,7 +227,8 @@ impl Client {
             }
             call = back.map_or_else(|| self.call(request), Ok)?;
         }
-        let mut link = self.connect().await?;
+        // Boxed, so that the future of the common case, a kept-alive connection, stays small.
+        let mut link = Box::pin(self.connect()).await?;
         self.begin();
         match link.send(call).await {
             Ok(response) => Ok((link, response)),

@@ -9,7 +9,9 @@ type Tokens<'t> = &'t [(usize, &'t str)];
 pub(super) fn crate_paths(relative: &str, code: &str) -> Vec<(usize, String)> {
     let mut paths = Vec::new();
     // A module's own folders and name, then the braces that were open when each inline module began.
-    let depth = relative.trim_end_matches("/mod.rs").split('/').count();
+    // `NAME_tests.rs` is the `tests` module of `NAME.rs`, one deeper than its folder says.
+    let aside = usize::from(relative.ends_with("_tests.rs") || relative.ends_with("_tests/mod.rs"));
+    let depth = relative.trim_end_matches("/mod.rs").split('/').count() + aside;
     let mut inline: Vec<usize> = Vec::new();
     let mut braces = 0;
     let tokens = tokens(code);

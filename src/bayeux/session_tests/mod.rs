@@ -224,9 +224,10 @@ fn one_bad_channel_that_spoils_a_whole_request_is_found() {
     let mut requests = 0;
     while bench.channel_asked() == "/meta/subscribe" {
         requests += 1;
-        match bench.asked().iter().any(|asked| asked["subscription"] == "/topic/C13") {
-            true => bench.reply_with(400, ""),
-            false => bench.accept_subscriptions(),
+        if bench.asked().iter().any(|asked| asked["subscription"] == "/topic/C13") {
+            bench.reply_with(400, "");
+        } else {
+            bench.accept_subscriptions();
         }
     }
     assert!(requests <= 12, "{requests}");

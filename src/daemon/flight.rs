@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
 use tokio_util::sync::ReusableBoxFuture;
 use url::Url;
@@ -62,18 +62,28 @@ impl Flights {
 
     /// The next exchange that ends; never, while none is open. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> (ExchangeId, Outcome) {
-        let (at, client, outcome) = poll_fn(|context| {
-            for (at, flight) in self.open.iter_mut().enumerate() {
-                if let Poll::Ready((client, outcome)) = flight.landing.poll(context) {
-                    return Poll::Ready((at, client, outcome));
-                }
-            }
-            Poll::Pending
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// The next exchange that has ended by now.
+    pub(super) async fn next_now(&mut self) -> Option<(ExchangeId, Outcome)> {
+        poll_fn(|context| match self.poll_next(context) {
+            Poll::Ready(ended) => Poll::Ready(Some(ended)),
+            Poll::Pending => Poll::Ready(None),
         })
-        .await;
-        let Flight { id, lane, landing } = self.open.swap_remove(at);
-        *self.kept(lane) = Some(Idle { client, landing });
-        (id, outcome)
+        .await
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<(ExchangeId, Outcome)> {
+        for at in 0..self.open.len() {
+            let landed = self.open.get_mut(at).map(|flight| flight.landing.poll(context));
+            if let Some(Poll::Ready((client, outcome))) = landed {
+                let Flight { id, lane, landing } = self.open.swap_remove(at);
+                *self.kept(lane) = Some(Idle { client, landing });
+                return Poll::Ready((id, outcome));
+            }
+        }
+        Poll::Pending
     }
 
     const fn kept(&mut self, lane: Lane) -> &mut Option<Idle> {

@@ -124,6 +124,8 @@ fn prepare(
         status: status.clone(),
         commands,
         one_shot: options.one_shot,
+        last_outcome: now.mono,
+        dense: false,
     };
     let disconnect = on_stop == OnStop::Disconnect;
     Ok((Running { name, status, commands: sender, disconnect }, connection))

@@ -7,7 +7,7 @@
 //! - The end has an order: servers are told, what is queued is delivered, within one grace period. A second
 //!   signal ends at once.
 //!
-//! Operations: [`run`].
+//! Operations: [`start`], then [`Daemon::run`].
 
 mod connection;
 mod flight;

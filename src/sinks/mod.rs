@@ -6,8 +6,8 @@
 //!   once, as the bytes that came in; a delivery that fails is tried again for ever.
 //! * What a sink does not get is counted: [`SinkStatus`].
 //!
-//! A record is one line of JSON in one of four forms ([`format`]); [`filter`] says how channels are chosen,
-//! [`file`] how paths are made.
+//! A record is one line of JSON in one of four forms ([`mod@format`]); [`filter`] says how channels are chosen,
+//! [`mod@file`] how paths are made.
 //!
 //! Operations: [`start`] checks what can be checked and starts the thread; the [`Handle`] does the rest.
 

@@ -4,6 +4,8 @@
 //! what the server sent write slices of that body. An event's message holds no line break: line breaks
 //! of pretty-printed JSON are removed when the batch is made.
 
+use std::borrow::Borrow;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -74,6 +76,13 @@ impl Channel {
     /// Whether this is one of the protocol's own channels, `/meta/...`.
     pub fn is_meta(&self) -> bool {
         self.0.starts_with("/meta/")
+    }
+}
+
+/// A channel hashes and compares as its name does.
+impl Borrow<str> for Channel {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 
@@ -207,7 +216,12 @@ fn index(value: u32) -> usize {
 pub struct BatchBuilder {
     channels: Vec<Channel>,
     entries: Vec<Entry>,
+    /// Where each channel stands, once there are more than a few.
+    places: HashMap<Channel, usize>,
 }
+
+/// Up to this many channels, looking at each is faster than a map.
+const FEW: usize = 8;
 
 impl BatchBuilder {
     /// Notes an event of `channel` at the bytes `start..end` of the body. `channel` has been checked by the
@@ -226,15 +240,34 @@ impl BatchBuilder {
             Some(last) if self.channels.get(last).is_some_and(|known| known.as_str() == channel) => {
                 Some(last)
             }
-            _ => self.channels.iter().position(|known| known.as_str() == channel),
+            _ => self.find(channel),
         };
         let at = known.unwrap_or(self.channels.len());
         let entry = Entry { channel: at.try_into()?, start: start.try_into()?, end: end.try_into()?, replay };
         if known.is_none() {
-            self.channels.push(Channel(Arc::from(channel)));
+            let channel = Channel(Arc::from(channel));
+            if at >= FEW {
+                let counted = self.channels.iter().cloned().zip(0..).skip(self.places.len());
+                self.places.extend(counted);
+                self.places.insert(channel.clone(), at);
+            }
+            self.channels.push(channel);
         }
         self.entries.push(entry);
         Ok(())
+    }
+
+    fn find(&self, channel: &str) -> Option<usize> {
+        if self.places.is_empty() {
+            return self.channels.iter().position(|known| known.as_str() == channel);
+        }
+        self.places.get(channel).copied()
+    }
+
+    /// Takes events back by their channel.
+    pub fn retain(&mut self, keep: impl Fn(&Channel) -> bool) {
+        let kept: Vec<_> = self.channels.iter().map(keep).collect();
+        self.entries.retain(|entry| kept.get(index(entry.channel)) == Some(&true));
     }
 
     /// How many events have been noted.
@@ -270,6 +303,8 @@ pub struct Event<'a> {
 struct Parts<'a> {
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    gap: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -285,11 +320,11 @@ struct Numbers<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// The bytes of the message's `data`, or `null` where it has none.
+    /// The bytes of the message's `data`, of a gap record's `gap`, or `null` where it has neither.
     pub fn data(&self) -> &'a [u8] {
         serde_json::from_slice::<Parts<'a>>(self.message)
             .ok()
-            .and_then(|parts| parts.data)
+            .and_then(|parts| parts.data.or(parts.gap))
             .map_or(b"null", |data| data.get().as_bytes())
     }
 
@@ -371,6 +406,15 @@ mod tests {
         assert_eq!(batch.channels().len(), 2);
         let positions: Vec<_> = batch.positions().map(|(channel, id)| (channel.as_str(), id)).collect();
         assert_eq!(positions, [("/topic/A", ReplayId(9))]);
+    }
+
+    #[test]
+    fn many_channels_are_told_apart() {
+        let names: Vec<_> = (0..1000).map(|n| format!("/topic/{}", n % 300)).collect();
+        let messages: Vec<_> = names.iter().map(|name| (name.as_str(), "{}", None)).collect();
+        let batch = batch(&messages);
+        assert_eq!(batch.channels().len(), 300);
+        assert!(batch.iter().zip(&names).all(|(event, name)| event.channel.as_str() == name));
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub struct Connection {
     pub failures: u64,
     /// Times that a position was no longer retained, or a session was lost.
     pub sessions_lost: u64,
+    /// Times that events of a channel may be missing for good.
+    pub gaps: u64,
     /// When the last response came.
     pub last_response: Option<u64>,
     /// When the last event came.
@@ -103,6 +105,7 @@ impl Connection {
             bytes: 0,
             failures: 0,
             sessions_lost: 0,
+            gaps: 0,
             last_response: None,
             last_event: None,
             last_error: None,

@@ -15,6 +15,9 @@ use super::advice::{Advice, excerpt};
 use super::message::{Loose, Message, text_of};
 use crate::event::{BatchBuilder, ReplayId};
 
+/// The most messages of one body that may be bad, or of the protocol itself; what follows them is not looked at.
+const ODD_MAX: usize = 10_000;
+
 /// The most messages that are set aside with their reason from one body; more are only counted.
 const BAD_MAX: usize = 8;
 
@@ -88,6 +91,7 @@ pub fn decode(body: &Bytes) -> Decoded {
         body,
         flat: memchr::memchr2(b'\n', b'\r', body).map(|_| Vec::with_capacity(body.len())),
         out: Decoded { whole: true, ..Decoded::default() },
+        odd: 0,
     };
     match std::str::from_utf8(body) {
         Ok(text) => decoder.container(body, |at| text.get(at..)),
@@ -106,6 +110,8 @@ struct Decoder<'b> {
     /// The events without their line breaks, where the body has any.
     flat: Option<Vec<u8>>,
     out: Decoded,
+    /// Messages so far that are no events.
+    odd: usize,
 }
 
 impl<'b> Decoder<'b> {
@@ -119,6 +125,9 @@ impl<'b> Decoder<'b> {
             match byte {
                 b',' if array => at = start + 1,
                 b']' if array => return self.trailing(start + 1),
+                _ if self.odd > ODD_MAX => {
+                    return self.set_aside("too many messages that are no events", start, body.len());
+                }
                 _ => match self.element(start, text_at(start)) {
                     Some(end) => at = end,
                     None => return,
@@ -163,7 +172,10 @@ impl<'b> Decoder<'b> {
             return self.set_aside("no channel", start, end);
         };
         match channel.strip_prefix("/meta/") {
-            Some(name) => self.out.metas.push(meta(name, message)),
+            Some(name) => {
+                self.odd += 1;
+                self.out.metas.push(meta(name, message));
+            }
             None if message.data || message.successful.is_none() => {
                 self.event(&channel, start, end, message.replay);
             }
@@ -191,10 +203,11 @@ impl<'b> Decoder<'b> {
     }
 
     fn set_aside(&mut self, reason: &str, start: usize, end: usize) {
+        self.odd += 1;
         self.out.whole = false;
         if self.out.bad.len() < BAD_MAX {
             let bytes = self.body.slice(start.min(end)..end);
-            self.out.bad.push(Bad { reason: reason.to_owned(), bytes });
+            self.out.bad.push(Bad { reason: excerpt(reason), bytes });
         }
     }
 

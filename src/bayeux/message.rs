@@ -251,7 +251,8 @@ impl<'de> Deserialize<'de> for Number {
                 f.write_str("any value")
             }
             fn visit_i64<E>(self, value: i64) -> Result<Number, E> {
-                Ok(Number(Some(ReplayId(value))))
+                // Below zero a number would not be a position but a wish (-1: new events only).
+                Ok(Number(Some(ReplayId(value)).filter(|_| value >= 0)))
             }
             fn visit_u64<E>(self, value: u64) -> Result<Number, E> {
                 Ok(Number(i64::try_from(value).ok().map(ReplayId)))

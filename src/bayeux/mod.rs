@@ -23,6 +23,7 @@ mod encode;
 mod message;
 pub mod notice;
 mod pace;
+mod polling;
 pub mod refusal;
 mod reply;
 pub mod session;
@@ -55,6 +56,8 @@ pub struct Config {
     pub handshakes_per_minute: u32,
     /// What follows a position that the server no longer retains.
     pub replay_lost: ReplayLost,
+    /// Whether it serves a command that a person watches: a server that is none ends it.
+    pub one_shot: bool,
 }
 
 impl Config {
@@ -69,6 +72,7 @@ impl Config {
             retry: retry::Config::default(),
             handshakes_per_minute: 6,
             replay_lost: ReplayLost::All,
+            one_shot: false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a session has to say: values for the daemon to turn into log lines, counters and status.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::border::Fault;
 use super::decode::Bad;
@@ -55,6 +55,22 @@ pub enum Notice {
         asked: ReplayId,
         /// Where it begins instead; `None` where the channel stays unsubscribed.
         then: Option<ReplayId>,
+    },
+    /// Events of a channel may be missing, and no position can bring them back.
+    Gap {
+        /// The channel.
+        channel: Channel,
+        /// The last time that nothing can have been missing.
+        since: SystemTime,
+        /// From when on nothing is missing again.
+        until: SystemTime,
+        /// Why.
+        reason: String,
+    },
+    /// A response was lost that may have held events; these channels are subscribed again from their positions.
+    Suspect {
+        /// Why.
+        reason: String,
     },
     /// An exchange failed.
     Failed {

@@ -20,15 +20,14 @@ use crate::event::Batch;
 /// Replies in a row that are no Bayeux, after which a server that never was live is taken for no CometD server.
 const FOREIGN_MAX: u32 = 3;
 
-/// Failed connects after which a new session is tried instead.
-const CONNECTS_MAX: u32 = 3;
+/// Tokens that may be refused in a row: servers lock users who try too often.
+const TOKENS_MAX: u32 = 5;
+
+/// What follows then, in longest retry waits: by default fifteen minutes.
+const TOKEN_WAITS: u32 = 15;
 
 /// What an allocation that is used up waits for, in longest retry waits: minutes, by default five.
 const EXHAUSTED_WAITS: u32 = 5;
-
-/// The longest pause between two connects that advice may ask for: the server expires a session that has been
-/// without one for 40 s (guide: "Clients and timeouts").
-const INTERVAL_MAX: Duration = Duration::from_secs(30);
 
 /// How long the last events of a session may take after the server has said goodbye to it.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -46,14 +45,14 @@ pub(super) struct Reading {
     pub(super) metas: Vec<Meta>,
     status: u16,
     retry_after: Option<Duration>,
-    had_events: bool,
-    whole: bool,
+    pub(super) had_events: bool,
+    pub(super) whole: bool,
     body: Bytes,
 }
 
 impl Reading {
-    fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
+    const fn is_success(&self) -> bool {
+        self.status >= 200 && self.status < 300
     }
 
     /// What the server's HTTP status says where its body says nothing.
@@ -66,12 +65,18 @@ impl Reading {
         })
     }
 
+    /// Whether no event can have been in it that was not seen: it was read to its end, or the server refused in
+    /// its own words.
+    pub(super) const fn is_understood(&self) -> bool {
+        self.whole && (self.is_success() || !self.metas.is_empty())
+    }
+
     /// Whether the server found the request itself wrong.
     pub(super) const fn is_bad_request(&self) -> bool {
         self.status == 400
     }
 
-    fn quote(&self) -> String {
+    pub(super) fn quote(&self) -> String {
         let text = String::from_utf8_lossy(&self.body);
         match text.trim() {
             "" => String::from(" with an empty body"),
@@ -116,7 +121,16 @@ impl Session {
         }
     }
 
-    fn read(&mut self, decoded: Decoded, status: u16, retry_after: Option<Duration>, body: Bytes) -> Reading {
+    fn read(
+        &mut self,
+        mut decoded: Decoded,
+        status: u16,
+        retry_after: Option<Duration>,
+        body: Bytes,
+    ) -> Reading {
+        if self.subscriptions.any_suspect() {
+            decoded.events.retain(|channel| self.subscriptions.accepts(channel));
+        }
         let had_events = !decoded.events.is_empty();
         if had_events {
             let connection = self.config.connection.clone();
@@ -129,6 +143,9 @@ impl Session {
                 self.say(Notice::Malformed(bad));
             }
         }
+        if decoded.whole {
+            self.heard = self.now.wall;
+        }
         for advice in decoded.metas.iter().filter_map(|meta| meta.advice.as_ref()) {
             self.on_advice(advice);
         }
@@ -136,7 +153,8 @@ impl Session {
     }
 
     fn on_advice(&mut self, advice: &Advice) {
-        if let Some(timeout) = advice.timeout {
+        // A timeout of zero is the echo of a probe's own.
+        if let Some(timeout) = advice.timeout.filter(|timeout| !timeout.is_zero()) {
             self.poll_timeout = timeout;
         }
         if let Some(interval) = advice.interval {
@@ -169,7 +187,7 @@ impl Session {
                 if !client.replay && self.config.channels.iter().any(|one| one.replay.0 != -1) {
                     self.say(Notice::NoReplay);
                 }
-                self.subscriptions.all_pending();
+                self.poll_timeout = advised_timeout(meta).unwrap_or(self.config.poll_timeout);
                 self.unwanted.clear();
                 self.snapshot(&client);
                 self.subscribe_or_connect(client);
@@ -187,80 +205,31 @@ impl Session {
             reading.body.len(),
             reading.quote()
         );
-        if self.foreign >= FOREIGN_MAX && !self.ever_live {
-            return self.end(Closed::Endpoint(what));
+        if self.foreign >= FOREIGN_MAX {
+            return self.wrong_endpoint(what);
         }
         self.misbehaved(&what, Next::Handshake);
-    }
-
-    fn on_poll(&mut self, mut client: Client, outcome: Result<Reading, Fault>) {
-        let reading = match outcome {
-            Ok(reading) => reading,
-            Err(fault) => {
-                let next = self.after_connects(client);
-                return self.failed(fault, next);
-            }
-        };
-        if reading.metas.iter().any(|meta| meta.kind == Kind::Disconnect) {
-            return self.session_lost(String::from("the server disconnected it"), None);
-        }
-        match reading.metas.iter().find(|meta| meta.kind == Kind::Connect) {
-            Some(meta) if meta.successful == Some(true) => {
-                self.on_live(&mut client);
-                let interval = self.interval;
-                if meta.advice.as_ref().is_some_and(|advice| advice.reconnect == Some(Reconnect::Handshake)) {
-                    return self.session_lost(String::from("the server advised a handshake"), Some(interval));
-                }
-                self.rest(interval.min(INTERVAL_MAX), Next::Connect(client), "as the server advised");
-            }
-            Some(meta) => self.refused(Some(client), refusal_of(meta, &reading)),
-            None => match reading.refusal() {
-                Some(refusal) => self.refused(Some(client), refusal),
-                None if reading.had_events && reading.whole => self.connect(client),
-                None => {
-                    let what = format!("no reply to the connect in its response{}", reading.quote());
-                    let next = self.after_connects(client);
-                    self.misbehaved(&what, next);
-                }
-            },
-        }
-    }
-
-    fn on_live(&mut self, client: &mut Client) {
-        self.pace.reset();
-        self.ever_live = true;
-        if !client.proven {
-            client.proven = true;
-            self.snapshot(client);
-        }
-        if !self.reported_live {
-            self.reported_live = true;
-            self.say(Notice::Live);
-        }
-    }
-
-    /// A connect failed: once more with the same session, or with a new one when that has not helped.
-    fn after_connects(&mut self, client: Client) -> Next {
-        if self.pace.failures() < CONNECTS_MAX {
-            return Next::Connect(client);
-        }
-        self.forget_session(String::from("its connects keep failing"));
-        Next::Handshake
     }
 
     /// What a refusal of the session leads to.
     pub(super) fn refused(&mut self, client: Option<Client>, refusal: Refusal) {
         let Refusal { meaning, text, advice, retry_after } = refusal;
-        let asked = advice.interval.max(retry_after);
+        let asked =
+            advice.interval.max(retry_after).map(|asked| asked.min(self.config.retry.max * EXHAUSTED_WAITS));
         let known = client.filter(|_| advice.reconnect != Some(Reconnect::Handshake));
         match meaning {
             Meaning::Unauthenticated => {
                 self.say(Notice::Refused { channel: None, text: text.clone(), meaning, retry_in: None });
                 self.forget_session(text);
-                self.authenticate(Next::Handshake, true);
+                self.refused_tokens = self.refused_tokens.saturating_add(1);
+                if self.refused_tokens < TOKENS_MAX {
+                    return self.authenticate(Next::Handshake, true);
+                }
+                let wait = self.config.retry.max * TOKEN_WAITS;
+                self.rest(wait, Next::Authenticate, "after too many refused tokens");
             }
             Meaning::UnknownClient => self.session_lost(text, asked),
-            Meaning::Endpoint if !self.ever_live => self.end(Closed::Endpoint(text)),
+            Meaning::Endpoint => self.wrong_endpoint(text),
             Meaning::Exhausted => {
                 let wait = self.exhausted_wait().max(asked.unwrap_or_default());
                 self.refused_until(text, meaning, wait, Next::Handshake);
@@ -271,6 +240,17 @@ impl Session {
                 self.refused_until(text, meaning, wait, next);
             }
         }
+    }
+
+    /// What answers is no CometD server. For a command that a person watches that is the end; a daemon's server may
+    /// be in maintenance, so it is asked again, slowly.
+    fn wrong_endpoint(&mut self, text: String) {
+        if self.config.one_shot && !self.ever_live {
+            return self.end(Closed::Endpoint(text));
+        }
+        // One that has been live before is expected back sooner.
+        let wait = if self.ever_live { self.pace.after_failure(None) } else { self.exhausted_wait() };
+        self.refused_until(text, Meaning::Endpoint, wait, Next::Handshake);
     }
 
     fn refused_until(&mut self, text: String, meaning: Meaning, wait: Duration, next: Next) {
@@ -296,19 +276,20 @@ impl Session {
         self.rest(wait, Next::Handshake, "before a handshake");
     }
 
-    fn forget_session(&mut self, reason: String) {
+    pub(super) fn forget_session(&mut self, reason: String) {
         self.side = None;
         self.unwanted.clear();
         self.reported_live = false;
-        self.subscriptions.all_pending();
+        let replay = self.state.client().is_none_or(|client| client.replay);
+        self.subscriptions.all_pending(replay, self.heard, &reason);
         self.put(Output::Save(None));
         self.say(Notice::SessionLost { reason });
     }
 
     pub(super) fn failed(&mut self, fault: Fault, next: Next) {
         // A redirect elsewhere or a proxy's page will not turn into a CometD server by waiting.
-        if fault.kind == FaultKind::Redirect && !self.ever_live {
-            return self.end(Closed::Endpoint(fault.detail));
+        if fault.kind == FaultKind::Redirect {
+            return self.wrong_endpoint(fault.detail);
         }
         self.reported_live = false;
         let retry_in = self.pace.after_failure(None);
@@ -322,6 +303,10 @@ impl Session {
         self.say(Notice::Misbehaved { what: what.to_owned(), retry_in });
         self.rest(retry_in, next, "after an odd reply");
     }
+}
+
+fn advised_timeout(meta: &Meta) -> Option<Duration> {
+    meta.advice.as_ref().and_then(|advice| advice.timeout).filter(|timeout| !timeout.is_zero())
 }
 
 /// The refusal that a reply states.

@@ -12,7 +12,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::advice::TIMEOUT_MAX;
 use super::border::{Exchange, ExchangeId, Lane};
@@ -24,6 +24,12 @@ use super::subscription::{Standing, Subscriptions};
 use super::{Config, encode};
 use crate::event::Channel;
 use bytes::Bytes;
+
+/// How long a response that is on its way may take to arrive when the session is left to the next process.
+const LAST_BYTES: Duration = Duration::from_millis(250);
+
+/// The most channels of a saved session that are heeded.
+const RESUMED_MAX: usize = 1000;
 
 /// What the side lane carries.
 #[derive(Debug)]
@@ -49,6 +55,16 @@ pub struct Session {
     pub(super) unwanted: VecDeque<Channel>,
     /// The most subscriptions in one request; halved when the server finds one too large.
     pub(super) batch_most: usize,
+    /// When a response was last understood.
+    pub(super) heard: SystemTime,
+    /// Tokens that the server refused since it last was live.
+    pub(super) refused_tokens: u32,
+    /// When the last connect was sent.
+    pub(super) poll_sent: Instant,
+    /// Polls in a row that ended at once and without an event.
+    pub(super) quick_polls: u32,
+    /// Subscription requests in a row that failed as a whole.
+    pub(super) failed_requests: u32,
     /// Whether a connect has ever succeeded.
     pub(super) ever_live: bool,
     /// Replies in a row that were no Bayeux.
@@ -69,7 +85,8 @@ impl Session {
         let mut poll_timeout = config.poll_timeout;
         let resume = resume.map(|snapshot| {
             subscriptions.resume(&snapshot.channels);
-            let held = snapshot.channels.iter().filter_map(|name| Channel::parse(name).ok());
+            let held =
+                snapshot.channels.iter().take(RESUMED_MAX).filter_map(|name| Channel::parse(name).ok());
             unwanted.extend(held.filter(|channel| config.channels.iter().all(|one| one.channel != *channel)));
             poll_timeout = Duration::from_millis(snapshot.timeout_ms).min(TIMEOUT_MAX);
             Client { id: Arc::from(snapshot.client_id), replay: snapshot.replay, proven: false }
@@ -85,6 +102,11 @@ impl Session {
             side: None,
             unwanted,
             batch_most: usize::MAX,
+            heard: now.wall,
+            refused_tokens: 0,
+            poll_sent: now.mono,
+            quick_polls: 0,
+            failed_requests: 0,
             ever_live: false,
             foreign: 0,
             reported_live: false,
@@ -148,7 +170,10 @@ impl Session {
             State::Authenticating { .. } => (None, "for a token"),
             State::Handshaking { .. } => (None, "for the reply to a handshake"),
             State::Subscribing { .. } => (None, "for the reply to a subscription"),
-            State::Polling { .. } if self.side.is_none() => (self.subscriptions.next_due(), "for events"),
+            // What is due waits for the end of the probe, and for the side lane.
+            State::Polling { client, .. } if client.proven && self.side.is_none() => {
+                (self.subscriptions.next_due(), "for events")
+            }
             State::Polling { .. } => (None, "for events"),
             State::Resting { until, reason, .. } => (Some(*until), reason),
             State::Closing { until, .. } => (Some(*until), "for the server's goodbye"),
@@ -252,6 +277,7 @@ impl Session {
         let probe = !client.proven;
         let body = encode::connect(self.message_id(), &client.id, probe);
         let exchange = self.send(Lane::Poll, body, self.poll_timeout + self.config.poll_margin);
+        self.poll_sent = self.now.mono;
         self.state = State::Polling { client, exchange };
     }
 
@@ -303,6 +329,12 @@ impl Session {
                 self.state = State::Closing { open, goodbye, until };
             }
             None if matches!(self.state, State::Closing { .. } | State::Closed) => {}
+            // The session is left to the next process; a response that is on its way is not.
+            None if matches!(self.state, State::Polling { .. }) => {
+                let until = self.now.mono + LAST_BYTES;
+                let goodbye = ExchangeId(0);
+                self.state = State::Closing { open, goodbye, until };
+            }
             None => {
                 self.outputs.extend(open.into_iter().map(Output::Cancel));
                 self.end(Closed::Requested);

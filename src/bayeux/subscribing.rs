@@ -19,58 +19,72 @@ use crate::event::{Channel, ReplayId};
 /// What a refused channel waits for, in longest retry waits: minutes, by default five.
 const SLOW_WAITS: u32 = 5;
 
+/// Requests that may fail as a whole, with pauses, before their channels are left for later: no channel may keep
+/// the others from the first connect.
+const REQUESTS_MAX: u32 = 3;
+
+/// Requests in a row that may fail as a whole before those that have not been asked for wait as well.
+const STORM_MAX: u32 = 8;
+
 impl Session {
     /// The first subscriptions of a session were answered; a connect follows, or the rest of them.
     pub(super) fn on_subscribe(&mut self, client: Client, outcome: Result<Reading, Fault>) {
-        let reading = match outcome {
-            Ok(reading) => reading,
+        let failure = match outcome {
+            Ok(reading) => match self.apply(&reading) {
+                Applied::Answered => return self.subscribe_or_connect(client),
+                Applied::Session(refusal) => {
+                    self.ask_again();
+                    return self.refused(Some(client), refusal);
+                }
+                Applied::Failed(failure) => failure,
+            },
             Err(fault) => {
-                self.ask_again(None);
-                return self.failed(fault, Next::Subscribe(client));
+                if fault.sent {
+                    self.suspect(&client, &fault.to_string());
+                }
+                Failure::of(&fault)
             }
         };
-        match self.apply(&reading) {
-            Applied::Answered => self.subscribe_or_connect(client),
-            Applied::Refused(refusal) => {
-                self.ask_again(None);
-                self.refused_subscribing(client, refusal);
-            }
-            Applied::Unanswered => {
-                self.ask_again(None);
-                self.misbehaved("no reply to a subscription in its response", Next::Subscribe(client));
-            }
+        self.failed_requests = self.failed_requests.saturating_add(1);
+        let asked = self.subscriptions.unanswered().count();
+        if asked == 1 || (!failure.quick && self.failed_requests >= REQUESTS_MAX) {
+            self.leave_for_later(&failure);
+            return if self.failed_requests > STORM_MAX {
+                self.connect(client);
+            } else {
+                self.subscribe_or_connect(client);
+            };
         }
-    }
-
-    /// Like [`Session::refused`], but what follows a wait is the subscription.
-    fn refused_subscribing(&mut self, client: Client, refusal: Refusal) {
-        self.refused(Some(client), refusal);
-        if let State::Resting { then, .. } = &mut self.state
-            && let Next::Connect(client) = then
-        {
-            *then = Next::Subscribe(client.clone());
+        self.batch_most = (asked / 2).max(1);
+        self.ask_again();
+        if failure.quick {
+            return self.subscribe_or_connect(client);
         }
+        let retry_in = self.pace.after_failure(failure.retry_after);
+        self.say(Notice::Misbehaved { what: failure.text, retry_in });
+        self.rest(retry_in, Next::Subscribe(client), "after a failed subscription");
     }
 
     /// Subscriptions beside an open poll were answered.
     pub(super) fn on_side_subscribe(&mut self, outcome: Result<Reading, Fault>) {
-        let reading = match outcome {
-            Ok(reading) => reading,
+        let failure = match outcome {
+            Ok(reading) => match self.apply(&reading) {
+                Applied::Answered => None,
+                Applied::Session(refusal) => return self.side_refused(refusal),
+                Applied::Failed(failure) => Some(failure),
+            },
             Err(fault) => {
-                let retry_in = self.pace_of_side();
-                self.ask_again(Some(retry_in));
-                return self.say(Notice::Failed { fault, retry_in });
+                if let Some(client) = self.state.client().cloned().filter(|_| fault.sent) {
+                    self.suspect(&client, &fault.to_string());
+                }
+                Some(Failure::of(&fault))
             }
         };
-        match self.apply(&reading) {
-            Applied::Answered => {}
-            Applied::Refused(refusal) => self.side_refused(refusal),
-            Applied::Unanswered => {
-                let retry_in = self.pace_of_side();
-                self.ask_again(Some(retry_in));
-                let what = String::from("no reply to a subscription in its response");
-                self.say(Notice::Misbehaved { what, retry_in });
-            }
+        if let Some(failure) = failure {
+            self.failed_requests = self.failed_requests.saturating_add(1);
+            let asked = self.subscriptions.unanswered().count();
+            self.batch_most = (asked / 2).max(1);
+            self.leave_for_later(&failure);
         }
         self.save_subscriptions();
     }
@@ -78,17 +92,29 @@ impl Session {
     /// A session that is unknown or a token that is refused on the side is so on the poll as well, which might
     /// hear of it only at its timeout.
     fn side_refused(&mut self, refusal: Refusal) {
-        let Refusal { meaning, text, retry_after, advice } = refusal;
-        if let (State::Polling { exchange, .. }, Meaning::UnknownClient | Meaning::Unauthenticated) =
-            (&self.state, meaning)
-        {
+        if let State::Polling { exchange, .. } = &self.state {
             let exchange = *exchange;
             self.put(Output::Cancel(exchange));
-            return self.refused(None, Refusal { meaning, text, advice, retry_after });
         }
-        let retry_in = self.pace_of_side().max(retry_after.unwrap_or_default());
-        self.ask_again(Some(retry_in));
-        self.say(Notice::Refused { channel: None, text, meaning, retry_in: Some(retry_in) });
+        self.refused(None, refusal);
+    }
+
+    /// Marks what was asked for and has no answer, to be asked for again later; after too many failures in a row
+    /// what has not been asked for as well.
+    fn leave_for_later(&mut self, failure: &Failure) {
+        let lone = self.subscriptions.unanswered().count() == 1;
+        let waits = if lone && failure.meaning != Meaning::Busy { SLOW_WAITS } else { 1 };
+        let retry_in = (self.config.retry.max * waits).max(failure.retry_after.unwrap_or_default());
+        let standing = Standing::Refused(failure.meaning, Some(self.now.mono + retry_in));
+        let storm = self.failed_requests > STORM_MAX;
+        let mut channels = Vec::new();
+        for one in self.subscriptions.unsettled(storm) {
+            one.standing = standing;
+            channels.push(one.channel.clone());
+        }
+        let (text, meaning) = (failure.text.clone(), failure.meaning);
+        let channel = Some(channels).filter(|channels| channels.len() == 1).and_then(|mut one| one.pop());
+        self.say(Notice::Refused { channel, text, meaning, retry_in: Some(retry_in) });
     }
 
     /// A subscription was taken back, or was not: then the server's session still ends some day, and events that
@@ -100,8 +126,13 @@ impl Session {
         if confirmed {
             self.say(Notice::Unsubscribed { channel });
         } else if let Err(fault) = outcome {
-            let retry_in = self.pace_of_side();
-            self.say(Notice::Failed { fault, retry_in });
+            if let Some(client) = self.state.client().cloned().filter(|_| fault.sent) {
+                self.suspect(&client, &fault.to_string());
+            }
+            self.say(Notice::Misbehaved {
+                what: format!("unsubscribe {channel}: {fault}"),
+                retry_in: Duration::ZERO,
+            });
         }
         self.save_subscriptions();
     }
@@ -113,17 +144,10 @@ impl Session {
         }
     }
 
-    /// The side lane has no back-off of its own: the poll's health is what the session's is reset by.
-    fn pace_of_side(&self) -> Duration {
-        self.config.retry.max
-    }
-
-    /// Marks what was asked for and not answered, to be asked again at once or after a wait.
-    fn ask_again(&mut self, wait: Option<Duration>) {
-        let standing = wait
-            .map_or(Standing::Pending, |wait| Standing::Refused(Meaning::Busy, Some(self.now.mono + wait)));
+    /// What was asked for is to be asked for again at once.
+    fn ask_again(&mut self) {
         for one in self.subscriptions.unanswered() {
-            one.standing = standing;
+            one.standing = Standing::Pending;
         }
     }
 
@@ -139,19 +163,33 @@ impl Session {
             }
             let refusal = refusal_of(meta, reading);
             match refusal.meaning {
-                Meaning::UnknownClient | Meaning::Unauthenticated => return Applied::Refused(refusal),
-                Meaning::TooLarge if self.halve() => return Applied::Answered,
+                Meaning::UnknownClient | Meaning::Unauthenticated => return Applied::Session(refusal),
+                Meaning::TooLarge => return Applied::Failed(Failure::from(refusal)),
                 _ => self.channel_refused(&channel, refusal),
             }
         }
         if self.subscriptions.unanswered().next().is_none() {
+            self.failed_requests = 0;
+            self.batch_most = self.batch_most.saturating_mul(2);
             return Applied::Answered;
         }
         match reading.refusal() {
-            Some(refusal) if refusal.meaning == Meaning::TooLarge && self.halve() => Applied::Answered,
-            Some(refusal) if reading.is_bad_request() => self.narrow_down(refusal),
-            Some(refusal) => Applied::Refused(refusal),
-            None => Applied::Unanswered,
+            Some(refusal) if refusal.meaning == Meaning::Unauthenticated => Applied::Session(refusal),
+            Some(refusal) => {
+                // Some servers answer a request with 400 as a whole because of one bad channel in it.
+                let bad = reading.is_bad_request();
+                let meaning = if bad { Meaning::BadChannel } else { refusal.meaning };
+                Applied::Failed(Failure {
+                    quick: bad || meaning == Meaning::TooLarge,
+                    ..Failure::from(Refusal { meaning, ..refusal })
+                })
+            }
+            None => Applied::Failed(Failure {
+                meaning: Meaning::Other,
+                text: String::from("no reply to a subscription in its response"),
+                retry_after: None,
+                quick: false,
+            }),
         }
     }
 
@@ -175,7 +213,13 @@ impl Session {
         let replay = self.state.client().is_some_and(|client| client.replay);
         if let Some(one) = self.subscriptions.find(channel.as_str()) {
             one.standing = Standing::Live;
+            one.suspect = false;
             let asked = one.asks_for();
+            let gap = one.gap.take();
+            if let Some((since, reason)) = gap {
+                let until = self.now.wall;
+                self.say(Notice::Gap { channel: channel.clone(), since, until, reason });
+            }
             self.say(Notice::Subscribed { channel: channel.clone(), replay: replay.then_some(asked) });
         }
     }
@@ -218,36 +262,6 @@ impl Session {
         self.say(Notice::ReplayLost { channel: channel.clone(), asked, then });
     }
 
-    /// Fewer subscriptions in a request; tells whether that is possible.
-    fn halve(&mut self) -> bool {
-        let asked = self.subscriptions.unanswered().count();
-        self.batch_most = asked / 2;
-        let possible = self.batch_most > 0;
-        if possible {
-            self.ask_again(None);
-        } else {
-            self.batch_most = 1;
-        }
-        possible
-    }
-
-    /// Some servers answer a request with 400 as a whole because of one bad channel in it: halved until it stands
-    /// alone, that one is refused and the others go on together.
-    fn narrow_down(&mut self, refusal: Refusal) -> Applied {
-        if self.halve() {
-            return Applied::Answered;
-        }
-        self.batch_most = usize::MAX;
-        let bad: Vec<_> = self.subscriptions.unanswered().map(|one| one.channel.clone()).collect();
-        let Refusal { text, advice, retry_after, .. } = refusal;
-        for channel in bad {
-            let meaning = Meaning::BadChannel;
-            let refusal = Refusal { meaning, text: text.clone(), advice: advice.clone(), retry_after };
-            self.channel_refused(&channel, refusal);
-        }
-        Applied::Answered
-    }
-
     /// Every channel is refused: nothing will arrive until that changes. For a command that has nothing else to
     /// do, the first refusal's meaning.
     pub fn nothing_left(&self) -> Option<Meaning> {
@@ -264,12 +278,33 @@ impl Session {
 }
 
 enum Applied {
-    /// Every channel that was asked for was answered, or is to be asked again in a smaller request.
+    /// Every channel that was asked for was answered.
     Answered,
-    /// The request as a whole was refused.
-    Refused(Refusal),
-    /// The response left channels out.
-    Unanswered,
+    /// The session or its token was refused.
+    Session(Refusal),
+    /// The request as a whole failed, or left channels unanswered.
+    Failed(Failure),
+}
+
+/// Why a request for subscriptions failed.
+struct Failure {
+    meaning: Meaning,
+    text: String,
+    retry_after: Option<Duration>,
+    /// Whether a smaller request may be sent at once.
+    quick: bool,
+}
+
+impl Failure {
+    fn of(fault: &Fault) -> Self {
+        Self { meaning: Meaning::Busy, text: fault.to_string(), retry_after: None, quick: false }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(Refusal { meaning, text, retry_after, .. }: Refusal) -> Self {
+        Self { meaning, text, retry_after, quick: meaning == Meaning::TooLarge }
+    }
 }
 
 impl From<Channel> for Wanted {

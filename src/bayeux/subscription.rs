@@ -1,6 +1,6 @@
 //! The channels that are wanted, what the server said of each, and where in its events each stands.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use super::refusal::Meaning;
 use super::{Wanted, encode};
@@ -28,6 +28,11 @@ pub(super) struct Subscription {
     start: ReplayId,
     /// The last event that was committed.
     position: Option<ReplayId>,
+    /// Whether a response that may have held events of it was lost: no event is taken before it has been
+    /// subscribed again from its position.
+    pub(super) suspect: bool,
+    /// Since when events may be missing that no position can bring back, and why.
+    pub(super) gap: Option<(SystemTime, String)>,
 }
 
 impl Subscription {
@@ -36,10 +41,22 @@ impl Subscription {
         self.position.unwrap_or(self.start)
     }
 
+    /// Whether the server can be asked for what was missed.
+    fn can_replay(&self, replay: bool) -> bool {
+        replay && self.asks_for() != ReplayId::NEW
+    }
+
     /// Forgets the position and begins from `start`.
     pub(super) fn begin_from(&mut self, start: ReplayId) {
         self.position = None;
         self.start = start;
+    }
+
+    /// Whether events of `channel` come through it. Those of a filtered subscription (`/topic/X?A='b'`) may name
+    /// the channel without its filter.
+    fn is_source_of(&self, channel: &Channel) -> bool {
+        let (name, wanted) = (self.channel.as_str(), channel.as_str());
+        name == wanted || name.split_once('?').is_some_and(|(path, _)| path == wanted)
     }
 
     fn is_due(&self, now: Instant) -> bool {
@@ -79,6 +96,8 @@ impl Subscriptions {
                 standing: Standing::Pending,
                 start: wanted.replay,
                 position: None,
+                suspect: false,
+                gap: None,
             }),
         }
     }
@@ -91,13 +110,43 @@ impl Subscriptions {
         matches!(self.list.remove(at).standing, Standing::Live | Standing::Asked(_))
     }
 
-    /// The session is gone, and every subscription with it.
-    pub(super) fn all_pending(&mut self) {
+    /// The session is gone since a time, and every subscription with it.
+    pub(super) fn all_pending(&mut self, replay: bool, since: SystemTime, reason: &str) {
         for one in &mut self.list {
+            if one.standing == Standing::Live && !one.can_replay(replay) && one.gap.is_none() {
+                one.gap = Some((since, reason.to_owned()));
+            }
+            one.suspect = false;
             if !matches!(one.standing, Standing::Refused(_, None)) {
                 one.standing = Standing::Pending;
             }
         }
+    }
+
+    /// A response may have been lost with events of any live channel. Those with a position are to be subscribed
+    /// again; the others are given back, for events that may be missing for good.
+    pub(super) fn all_suspect(&mut self, replay: bool) -> Vec<Channel> {
+        let mut lost = Vec::new();
+        for one in self.list.iter_mut().filter(|one| one.standing == Standing::Live) {
+            if one.can_replay(replay) {
+                one.suspect = true;
+                one.standing = Standing::Pending;
+            } else {
+                lost.push(one.channel.clone());
+            }
+        }
+        lost
+    }
+
+    /// Whether events of a channel can be taken: it is not under suspicion. An event of a filtered subscription
+    /// may name the channel without its filter.
+    pub(super) fn accepts(&self, channel: &Channel) -> bool {
+        !self.list.iter().any(|one| one.suspect && one.is_source_of(channel))
+    }
+
+    /// Whether any channel is under suspicion.
+    pub(super) fn any_suspect(&self) -> bool {
+        self.list.iter().any(|one| one.suspect)
     }
 
     /// A server that still knows the session still holds these subscriptions.
@@ -130,16 +179,19 @@ impl Subscriptions {
         self.list.iter_mut().filter(|one| matches!(one.standing, Standing::Asked(_)))
     }
 
-    /// Moves the position of the subscription that an event of `channel` came through. An event of a filtered
-    /// subscription (`/topic/X?A='b'`) may name the channel without its filter.
+    /// Those that were asked for and have no answer; `all` that are to be asked for as well.
+    pub(super) fn unsettled(&mut self, all: bool) -> impl Iterator<Item = &mut Subscription> {
+        self.list.iter_mut().filter(move |one| match one.standing {
+            Standing::Asked(_) => true,
+            Standing::Pending => all,
+            _ => false,
+        })
+    }
+
+    /// Moves the position of the subscription that an event of `channel` came through.
     pub(super) fn commit(&mut self, channel: &Channel, replay: ReplayId) {
-        let path = |name: &str| name.split_once('?').map_or(name.len(), |(path, _)| path.len());
-        let wanted = channel.as_str();
-        for one in &mut self.list {
-            let name = one.channel.as_str();
-            if name == wanted || name.get(..path(name)) == Some(wanted) {
-                one.position = Some(replay);
-            }
+        for one in self.list.iter_mut().filter(|one| one.is_source_of(channel)) {
+            one.position = Some(replay);
         }
     }
 
@@ -210,7 +262,7 @@ mod tests {
         let mut all = Subscriptions::new(&[wanted("/topic/A"), wanted("/topic/B?x='1'")]);
         all.commit(&Channel::parse("/topic/A").unwrap(), ReplayId(7));
         all.commit(&Channel::parse("/topic/B").unwrap(), ReplayId(9));
-        all.all_pending();
+        all.all_pending(true, SystemTime::UNIX_EPOCH, "");
         let body = all.request(Instant::now(), "c", true, 10, &mut 0).unwrap();
         assert!(body.contains(r#""replay":{"/topic/A":7}"#), "{body}");
         assert!(body.contains(r#""replay":{"/topic/B?x='1'":9}"#), "{body}");

@@ -129,6 +129,7 @@ fn config(tail: Tail) -> Config {
         }
     }
     let mut connection = Connection::new("tail", tail.url, channels);
+    connection.session.one_shot = true;
     connection.http.ca_file = tail.ca_file;
     let from_environment = || std::env::var_os(TOKEN).map(|_| TokenSource::Env(TOKEN.to_owned()));
     connection.token = tail.token_file.map(TokenSource::File).or_else(from_environment);

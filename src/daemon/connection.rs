@@ -132,7 +132,7 @@ impl Connection {
     /// Under dense traffic, looks for the next outcome for a short while before it sleeps.
     async fn outcome_soon(&mut self) -> Option<Input> {
         let begun = Instant::now();
-        while self.dense && begun.elapsed() < LOOK {
+        while self.dense && self.commands.is_empty() && begun.elapsed() < LOOK {
             if let Some((id, outcome)) = self.flights.next_now().await {
                 self.note_outcome(&outcome);
                 return Some(Input::Outcome(id, outcome));
@@ -153,12 +153,8 @@ impl Connection {
             }
         };
         tokio::select! {
+            // Whoever asks for an end is heard even while a server keeps the session busy.
             biased;
-            (id, outcome) = self.flights.next() => {
-                self.note_outcome(&outcome);
-                Input::Outcome(id, outcome)
-            }
-            () = time => Input::Time,
             command = self.commands.recv() => match command {
                 Some(Command::Subscribe(wanted)) => Input::Subscribe(wanted),
                 Some(Command::Unsubscribe(channel)) => Input::Unsubscribe(channel),
@@ -166,6 +162,11 @@ impl Connection {
                 // Nobody is left to ask for anything.
                 None => Input::Close { disconnect: true },
             },
+            (id, outcome) = self.flights.next() => {
+                self.note_outcome(&outcome);
+                Input::Outcome(id, outcome)
+            }
+            () = time => Input::Time,
         }
     }
 

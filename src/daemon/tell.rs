@@ -27,6 +27,15 @@ pub(super) fn tell(connection: &str, notice: &Notice, status: &mut status::Conne
             connection, %channel, asked = asked.0, then = then.map(|id| id.0),
             "the stored position is no longer retained; events may be missing or come again"
         ),
+        Notice::Gap { channel, since, until, reason } => tracing::error!(
+            connection, %channel, since = status::millis(*since), until = status::millis(*until), reason,
+            "gap: events of this channel may be missing and cannot be asked for again"
+        ),
+        Notice::Suspect { reason } => tracing::warn!(
+            connection,
+            reason,
+            "a response may have been lost with events in it; channels are subscribed again from their positions"
+        ),
         Notice::Malformed(bad) => tracing::error!(
             connection,
             reason = bad.reason,
@@ -89,6 +98,10 @@ fn count(notice: &Notice, status: &mut status::Connection) {
         Notice::Failed { fault, .. } => status.failed(now, fault.to_string()),
         Notice::ReplayLost { channel, asked, .. } => {
             status.failed(now, format!("{channel}: position {asked} is no longer retained"));
+        }
+        Notice::Gap { channel, reason, .. } => {
+            status.gaps += 1;
+            status.failed(now, format!("{channel}: gap: {reason}"));
         }
         Notice::Malformed(bad) => status.failed(now, format!("message set aside: {}", bad.reason)),
         Notice::Closed(why) if *why != Closed::Requested => status.failed(now, text_of(why).to_owned()),

@@ -64,6 +64,7 @@ impl Daemon {
             for handle in self.outlet.handles() {
                 let events = handle.abort();
                 if events > 0 {
+                    ending = worse(ending, Ending::Io);
                     tracing::error!(sink = %handle.name(), events, "events given up");
                 }
             }

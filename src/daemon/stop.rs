@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use super::Ending;
 use super::connection::{Command, Ended};
 use super::outlet::Outlet;
-use super::report::notify;
+use super::report::{Reporter, notify};
 use super::signals::{Asked, Signals};
 use super::start::remaining;
 use super::store::Store;
@@ -32,7 +32,7 @@ pub struct Daemon {
     pub(super) running: Vec<Running>,
     pub(super) tasks: JoinSet<Ended>,
     pub(super) outlet: Arc<Outlet>,
-    pub(super) reporter: JoinHandle<()>,
+    pub(super) reporter: Reporter,
     pub(super) grace: Duration,
     pub(super) one_shot: bool,
     pub(super) commands: Option<mpsc::Receiver<(Arc<str>, Command)>>,
@@ -59,7 +59,6 @@ impl Daemon {
                 false
             }
         };
-        self.reporter.abort();
         if !stopped {
             for handle in self.outlet.handles() {
                 let events = handle.abort();
@@ -69,6 +68,7 @@ impl Daemon {
                 }
             }
         }
+        self.reporter.finish().await;
         ending
     }
 

@@ -59,8 +59,8 @@ fn a_template_that_escapes_is_told() {
 #[test]
 fn an_unknown_key_is_told_with_the_nearest_one() {
     let place = Place::new();
-    let config = good(&place).replace("retry_max", "retry_maximum");
-    assert_problem(&place, &config, "8:1", &["connection.c.retry_maximum", "did you mean retry_max?"]);
+    let config = good(&place).replace("retry_max", "retry_maks");
+    assert_problem(&place, &config, "8:1", &["connection.c.retry_maks", "did you mean retry_max?"]);
     let config = good(&place).replace("[sink.archive.file]", "[sink.archive.fil]");
     assert_problem(&place, &config, "11:15", &["sink.archive.fil", "did you mean file?"]);
 }

@@ -9,7 +9,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test fails by panicking, in its helpers too"
+    clippy::print_stderr,
+    reason = "a test fails by panicking, in its helpers too, and says why"
 )]
 
 mod bad_config;

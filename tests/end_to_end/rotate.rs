@@ -20,18 +20,18 @@ fn rotate_under_load(rotate: impl FnOnce(&Place, &Cometail)) {
     emulator.wait_polled(1);
     let (enough, published) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
-        let publisher = scope.spawn(|| {
+        let load = scope.spawn(|| {
             while !enough.load(Ordering::Relaxed) {
                 emulator.publish(A, published.fetch_add(1, Ordering::Relaxed));
             }
         });
-        // However this goes, the publisher ends.
+        // However this goes, the load ends.
         let guard = Ends(&enough);
         wait("events in the file", || place.lines(ARCHIVE).len() > 50);
         rotate(&place, &daemon);
         wait("events in the new file", || place.lines(ARCHIVE).len() > 50);
         drop(guard);
-        publisher.join().unwrap();
+        load.join().unwrap();
     });
     let total = published.load(Ordering::Relaxed);
     let both = || [place.numbers(ROTATED), place.numbers(ARCHIVE)].concat();

@@ -62,7 +62,7 @@ fn outputs_are_for_the_group_and_states_for_the_owner_alone() {
     place.wait_for(crate::support::ARCHIVE, [0]);
     wait("the status file", || place.status().is_some());
     // Whatever the umask of this process is, it is the daemon's too.
-    let like = std::fs::OpenOptions::new().write(true).create(true).mode(0o640).open(place.path("like"));
+    let like = std::fs::OpenOptions::new().append(true).create(true).mode(0o640).open(place.path("like"));
     drop(like.unwrap());
     assert_eq!(mode(&place, crate::support::ARCHIVE), mode(&place, "like"));
     assert_eq!(mode(&place, crate::support::ARCHIVE) & !0o640, 0);

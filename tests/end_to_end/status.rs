@@ -65,7 +65,8 @@ fn a_daemon_that_has_ended_is_not_healthy() {
     assert_eq!(daemon.stop().code, Some(0));
     let (code, told) = health(&place);
     assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains("does the daemon run?"), "{told}");
+    assert!(told.contains("connection c is closed"), "{told}");
+    assert!(status(&place, &[]).stdout.contains("connection c: closed"));
 }
 
 #[test]

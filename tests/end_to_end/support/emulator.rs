@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::{A, Cometail, LONG, cometail, until, wait};
+use super::{A, Cometail, LONG, cometail, wait};
 
 /// A running emulator that publishes nothing by itself.
 pub(crate) struct Emulator {
@@ -81,7 +81,9 @@ impl Emulator {
 
     /// Publishes events with these numbers on [`A`], each by itself.
     pub(crate) fn publish_each(&self, numbers: impl IntoIterator<Item = u64>) {
-        numbers.into_iter().for_each(|n| drop(self.publish(A, n)));
+        for n in numbers {
+            self.publish(A, n);
+        }
     }
 
     /// Publishes so many events at once, with the numbers from 0.
@@ -121,11 +123,6 @@ impl Emulator {
             let sessions = self.state()["sessions"].take();
             sessions.as_array().unwrap().iter().all(|session| session["has_open_connect"] == false)
         });
-    }
-
-    /// Waits until a counter is at least so high.
-    pub(crate) fn wait_count(&self, counter: &str, least: u64) {
-        until(&format!("{counter} at {least}"), || (self.count(counter) >= least).then_some(()));
     }
 
     fn request(&self, method: &str, what: &str, body: &str) -> Value {

@@ -97,7 +97,7 @@ fn a_channel_that_does_not_exist_leaves_the_others_alone() {
     wait("the channels in the status", || standing(A).as_deref() == Some("live"));
     assert_eq!(standing("/topic/Nowhere").as_deref(), Some("no_such_channel"));
     let tail = Cometail::start(&mut cometail(&["tail", &emulator.url("61.0"), "/topic/Nowhere", A]));
-    wait("both to poll", || emulator.state()["sessions"].as_array().unwrap().len() == 2);
+    emulator.wait_sessions(2);
     emulator.publish(A, 3);
     tail.wait_lines(1);
     assert_eq!(daemon.stop().code, Some(0));

@@ -104,11 +104,7 @@ fn replay_says_where_to_begin() {
     let old = tail(&emulator, "36.0", &["--replay", "all"]);
     all.wait_lines(4);
     after.wait_lines(1);
-    crate::support::wait("four sessions that poll", || {
-        let sessions = emulator.state()["sessions"].take();
-        let polling = sessions.as_array().unwrap().iter().filter(|one| one["has_open_connect"] == true);
-        polling.count() == 4
-    });
+    emulator.wait_sessions(4);
     emulator.publish(A, 5);
     assert_eq!(numbers(&all.wait_lines(5)), [1, 2, 3, 4, 5]);
     assert_eq!(numbers(&after.wait_lines(2)), [4, 5]);

@@ -117,6 +117,15 @@ impl Emulator {
         });
     }
 
+    /// Waits for so many sessions that poll.
+    pub(crate) fn wait_sessions(&self, count: usize) {
+        wait(&format!("{count} sessions that poll"), || {
+            let sessions = self.state()["sessions"].take();
+            let polling = sessions.as_array().unwrap().iter().filter(|one| one["has_open_connect"] == true);
+            polling.count() == count
+        });
+    }
+
     /// Waits until no session has a connect open: the client is seen to be gone.
     pub(crate) fn wait_unpolled(&self) {
         wait("no session that polls", || {

@@ -72,21 +72,24 @@ impl Connection {
     /// Runs until the session ends.
     pub(super) async fn run(mut self) -> Ended {
         self.give(Input::Start);
-        let mut why = Closed::Requested;
+        let (mut why, mut left) = (Closed::Requested, None);
         loop {
             let until = self.settle(&mut why).await;
             if self.session.is_closed() {
                 break;
             }
-            if let Some(meaning) = self.session.nothing_left().filter(|_| self.one_shot) {
-                self.finish().await;
-                return Ended::NothingLeft(meaning);
+            if self.one_shot && left.is_none() {
+                left = self.session.nothing_left();
+                if left.is_some() {
+                    self.give(Input::Close { disconnect: true });
+                    continue;
+                }
             }
             let input = self.next_input(until).await;
             self.give(input);
         }
         self.finish().await;
-        Ended::Closed(why)
+        left.map_or(Ended::Closed(why), Ended::NothingLeft)
     }
 
     async fn finish(self) {

@@ -1,11 +1,14 @@
 //! What the daemon tells of itself while it runs: the status file and the service manager.
 //!
 //! The file `status.json` in the state directory is replaced when something changed and at least every ten
-//! seconds, so that its age tells whether the daemon is alive.
+//! seconds, so that its age tells whether the daemon is alive. A daemon that ends in order writes it once more.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::outlet::Outlet;
 use super::store::replace;
@@ -47,17 +50,50 @@ impl Sources {
     }
 }
 
-/// Reports until it is dropped.
-pub(super) async fn report(sources: Sources, file: Option<PathBuf>) {
+/// How long the last status may take: a file system that does not answer must not hold up the end.
+const LAST: Duration = Duration::from_secs(1);
+
+/// The task that reports.
+pub(super) struct Reporter {
+    /// Ends the task when it is dropped.
+    running: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Reporter {
+    /// Starts to report, into `file` where there is one.
+    pub(super) fn start(sources: Sources, file: Option<PathBuf>) -> Self {
+        let (running, ended) = oneshot::channel();
+        Self { running, task: tokio::spawn(report(sources, file.map(Writer::new), ended)) }
+    }
+
+    /// Writes the last status, by which nobody takes the daemon for alive.
+    pub(super) async fn finish(self) {
+        drop(self.running);
+        if tokio::time::timeout(LAST, self.task).await.is_err() {
+            tracing::warn!("the last status is not written in time");
+        }
+    }
+}
+
+async fn report(sources: Sources, mut writer: Option<Writer>, mut ended: oneshot::Receiver<()>) {
     let started = Instant::now();
     let mut ready = false;
     let mut told = String::new();
-    let mut writer = file.map(Writer::new);
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
+        let last = tokio::select! {
+            _ = ticks.tick() => false,
+            _ = &mut ended => true,
+        };
         let snapshot = sources.snapshot();
+        if let Some(writer) = &mut writer {
+            writer.write(&snapshot).await;
+        }
+        if last {
+            return;
+        }
         let live = snapshot.connections.iter().filter(|one| one.is_live()).count();
         let all = live == snapshot.connections.len();
         if !ready && (all || started.elapsed() >= READY_AFTER) {
@@ -68,9 +104,6 @@ pub(super) async fn report(sources: Sources, file: Option<PathBuf>) {
         if present != told {
             notify(&[sd_notify::NotifyState::Status(&present)]);
             told = present;
-        }
-        if let Some(writer) = &mut writer {
-            writer.write(&snapshot).await;
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::connection::Connection;
 use super::flight::Flights;
 use super::outlet::Outlet;
-use super::report::{Sources, report};
+use super::report::{Reporter, Sources};
 use super::stop::{Daemon, Running};
 use super::store::{Kept, Store, StoreError};
 use super::token::Token;
@@ -72,7 +72,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         connections: running.iter().map(|one| one.status.clone()).collect(),
         outlet: outlet.clone(),
     };
-    let reporter = tokio::spawn(report(sources, store.as_ref().map(Store::status_path)));
+    let reporter = Reporter::start(sources, store.as_ref().map(Store::status_path));
     Ok(Daemon {
         running,
         tasks,

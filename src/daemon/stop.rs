@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use super::Ending;
 use super::connection::{Command, Ended};
 use super::outlet::Outlet;
-use super::report::notify;
+use super::report::{Reporter, notify};
 use super::signals::{Asked, Signals};
 use super::start::remaining;
 use super::store::Store;
@@ -32,7 +32,7 @@ pub struct Daemon {
     pub(super) running: Vec<Running>,
     pub(super) tasks: JoinSet<Ended>,
     pub(super) outlet: Arc<Outlet>,
-    pub(super) reporter: JoinHandle<()>,
+    pub(super) reporter: Reporter,
     pub(super) grace: Duration,
     pub(super) one_shot: bool,
     pub(super) commands: Option<mpsc::Receiver<(Arc<str>, Command)>>,
@@ -59,15 +59,16 @@ impl Daemon {
                 false
             }
         };
-        self.reporter.abort();
         if !stopped {
             for handle in self.outlet.handles() {
                 let events = handle.abort();
                 if events > 0 {
+                    ending = worse(ending, Ending::Io);
                     tracing::error!(sink = %handle.name(), events, "events given up");
                 }
             }
         }
+        self.reporter.finish().await;
         ending
     }
 
@@ -120,7 +121,8 @@ impl Daemon {
             drop(one.commands.try_send(Command::Close { disconnect: one.disconnect }));
         }
         let closing = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(remaining(deadline), closing).await.is_err() {
+        // A server that is silent must leave the sinks some of the time.
+        if tokio::time::timeout(self.grace / 2, closing).await.is_err() {
             tracing::warn!("a server did not say goodbye in time");
             self.tasks.abort_all();
         }

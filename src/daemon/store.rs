@@ -130,7 +130,7 @@ impl Store {
         Keeper { url: url.clone(), session, jar, latest, task }
     }
 
-    /// Replaces a file of the directory as a whole.
+    /// Where the status is written.
     pub(super) fn status_path(&self) -> PathBuf {
         self.dir.join("status.json")
     }

@@ -1,0 +1,29 @@
+//! The built binary from end to end: real processes, sockets, files and signals.
+//!
+//! The server is the emulator, in a process of its own, or a few lines of TCP where a test wants something no
+//! server should do. Every wait is for a condition, with a deadline; every test has a directory and ports of its
+//! own, and its processes end with it.
+
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, in its helpers too, and says why"
+)]
+
+mod bad_config;
+mod bad_input;
+mod demo;
+mod live_channels;
+mod resume;
+mod rotate;
+mod run;
+mod session;
+mod status;
+mod stop;
+mod support;
+mod tail;
+mod tail_secrets;
+mod webhook;

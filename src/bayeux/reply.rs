@@ -17,8 +17,9 @@ use super::session::{Session, Side};
 use super::state::{Client, Next, State};
 use crate::event::Batch;
 
-/// Replies in a row that are no Bayeux, after which a server that never was live is taken for no CometD server.
-const FOREIGN_MAX: u32 = 3;
+/// Replies in a row that are no Bayeux, after which a server that never was live is taken for no CometD server: a
+/// single page may be a passing one, and a third handshake would wait for its budget.
+const FOREIGN_MAX: u32 = 2;
 
 /// Tokens that may be refused in a row: servers lock users who try too often.
 const TOKENS_MAX: u32 = 5;

@@ -290,7 +290,7 @@ fn what_is_no_cometd_endpoint_ends_with_the_servers_words() {
     );
 
     let mut bench = Bench::new(config(&[]), None);
-    for _ in 0..3 {
+    for _ in 0..2 {
         while bench.open.is_empty() {
             bench.pass_wait();
         }

@@ -15,17 +15,19 @@ pub(super) enum Asked {
 pub(super) struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
+    /// None for a command at a terminal, which the end of the terminal ends, unless it was started to outlive it.
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
 impl Signals {
-    pub(super) fn new() -> io::Result<Self> {
+    /// Takes the signals over; SIGHUP only where files are to be opened anew by it.
+    pub(super) fn new(reopens: bool) -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
+            hangup: reopens.then(|| signal(SignalKind::hangup())).transpose()?,
         })
     }
 
@@ -34,8 +36,16 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.hangup.recv() => Asked::Reopen,
+            () = hung_up(&mut self.hangup) => Asked::Reopen,
         }
+    }
+}
+
+#[cfg(unix)]
+async fn hung_up(hangup: &mut Option<tokio::signal::unix::Signal>) {
+    match hangup {
+        Some(hangup) => drop(hangup.recv().await),
+        None => std::future::pending().await,
     }
 }
 
@@ -44,7 +54,7 @@ pub(super) struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(_reopens: bool) -> io::Result<Self> {
         Ok(Self)
     }
 

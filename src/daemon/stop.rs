@@ -42,7 +42,7 @@ pub struct Daemon {
 impl Daemon {
     /// Runs until a signal, or until nothing is left to do.
     pub async fn run(mut self) -> Ending {
-        let mut signals = match Signals::new() {
+        let mut signals = match Signals::new(!self.one_shot) {
             Ok(signals) => signals,
             Err(error) => {
                 tracing::error!(%error, "signals cannot be handled");

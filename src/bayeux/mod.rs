@@ -27,6 +27,8 @@ mod polling;
 pub mod refusal;
 mod reply;
 pub mod session;
+#[cfg(test)]
+mod sim;
 mod state;
 mod subscribing;
 pub mod subscription;

@@ -68,8 +68,9 @@ impl Reading {
 
     /// Whether no event can have been in it that was not seen: it was read to its end, or the server refused in
     /// its own words.
-    pub(super) const fn is_understood(&self) -> bool {
-        self.whole && (self.is_success() || !self.metas.is_empty())
+    pub(super) fn is_understood(&self) -> bool {
+        let empty = self.body.trim_ascii().is_empty();
+        self.whole && !empty && (self.is_success() || !self.metas.is_empty())
     }
 
     /// Whether the server found the request itself wrong.
@@ -130,6 +131,7 @@ impl Session {
         body: Bytes,
     ) -> Reading {
         if self.subscriptions.any_suspect() {
+            self.subscriptions.drop_of(decoded.events.channels());
             decoded.events.retain(|channel| self.subscriptions.accepts(channel));
         }
         let had_events = !decoded.events.is_empty();

@@ -264,7 +264,7 @@ impl Session {
 
     /// The first subscriptions of a session, in as many requests as they need, then the first connect.
     pub(super) fn subscribe_or_connect(&mut self, client: Client) {
-        match self.subscribe_body(&client) {
+        match self.subscribe_body(&client, false) {
             Some(body) => {
                 let exchange = self.send(Lane::Poll, body, self.config.request_timeout);
                 self.state = State::Subscribing { client, exchange };
@@ -281,10 +281,17 @@ impl Session {
         self.state = State::Polling { client, exchange };
     }
 
-    fn subscribe_body(&mut self, client: &Client) -> Option<Bytes> {
+    fn subscribe_body(&mut self, client: &Client, beside_poll: bool) -> Option<Bytes> {
         let now = self.now.mono;
         let most = self.batch_most;
-        let body = self.subscriptions.request(now, &client.id, client.replay, most, &mut self.last_message);
+        let body = self.subscriptions.request(
+            now,
+            &client.id,
+            client.replay,
+            beside_poll,
+            most,
+            &mut self.last_message,
+        );
         body.map(Bytes::from)
     }
 
@@ -302,7 +309,7 @@ impl Session {
             let exchange = self.send(Lane::Side, body, self.config.request_timeout);
             self.side = Some((exchange, Side::Unsubscribe(channel)));
         } else if self.subscriptions.any_due(self.now.mono)
-            && let Some(body) = self.subscribe_body(&client)
+            && let Some(body) = self.subscribe_body(&client, true)
         {
             let exchange = self.send(Lane::Side, body, self.config.request_timeout);
             self.side = Some((exchange, Side::Subscribe));

@@ -212,8 +212,9 @@ impl Session {
     fn subscribed(&mut self, channel: &Channel) {
         let replay = self.state.client().is_some_and(|client| client.replay);
         if let Some(one) = self.subscriptions.find(channel.as_str()) {
-            one.standing = Standing::Live;
-            one.suspect = false;
+            if !one.confirm() {
+                return;
+            }
             let asked = one.asks_for();
             let gap = one.gap.take();
             if let Some((since, reason)) = gap {

@@ -6,6 +6,9 @@ use super::refusal::Meaning;
 use super::{Wanted, encode};
 use crate::event::{Channel, ReplayId};
 
+/// How often a channel is subscribed again because events stood in the response to its subscription.
+const AGAIN_MAX: u32 = 3;
+
 /// What the server said of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -31,6 +34,10 @@ pub(super) struct Subscription {
     /// Whether a response that may have held events of it was lost: no event is taken before it has been
     /// subscribed again from its position.
     pub(super) suspect: bool,
+    /// Whether events of it stood in the very response to its subscription: they may have been what was missed.
+    dropped: bool,
+    /// How often it has been subscribed again for that.
+    again: u32,
     /// Since when events may be missing that no position can bring back, and why.
     pub(super) gap: Option<(SystemTime, String)>,
 }
@@ -57,6 +64,18 @@ impl Subscription {
     fn is_source_of(&self, channel: &Channel) -> bool {
         let (name, wanted) = (self.channel.as_str(), channel.as_str());
         name == wanted || name.split_once('?').is_some_and(|(path, _)| path == wanted)
+    }
+
+    /// The server has subscribed it; whether its events can be taken from now on.
+    pub(super) fn confirm(&mut self) -> bool {
+        if self.suspect && self.dropped && self.again < AGAIN_MAX {
+            self.again += 1;
+            self.standing = Standing::Pending;
+            return false;
+        }
+        self.suspect = false;
+        self.standing = Standing::Live;
+        true
     }
 
     fn is_due(&self, now: Instant) -> bool {
@@ -97,6 +116,8 @@ impl Subscriptions {
                 start: wanted.replay,
                 position: None,
                 suspect: false,
+                dropped: false,
+                again: 0,
                 gap: None,
             }),
         }
@@ -130,6 +151,7 @@ impl Subscriptions {
         for one in self.list.iter_mut().filter(|one| one.standing == Standing::Live) {
             if one.can_replay(replay) {
                 one.suspect = true;
+                one.again = 0;
                 one.standing = Standing::Pending;
             } else {
                 lost.push(one.channel.clone());
@@ -142,6 +164,15 @@ impl Subscriptions {
     /// may name the channel without its filter.
     pub(super) fn accepts(&self, channel: &Channel) -> bool {
         !self.list.iter().any(|one| one.suspect && one.is_source_of(channel))
+    }
+
+    /// Notes that events of these channels are not taken.
+    pub(super) fn drop_of(&mut self, channels: &[Channel]) {
+        let asked =
+            self.list.iter_mut().filter(|one| one.suspect && matches!(one.standing, Standing::Asked(_)));
+        for one in asked {
+            one.dropped |= channels.iter().any(|channel| one.is_source_of(channel));
+        }
     }
 
     /// Whether any channel is under suspicion.
@@ -195,32 +226,36 @@ impl Subscriptions {
         }
     }
 
-    /// Whether a channel has to be asked for now.
+    /// Whether a channel has to be asked for now beside an open poll.
     pub(super) fn any_due(&self, now: Instant) -> bool {
-        self.list.iter().any(|one| one.is_due(now))
+        self.list.iter().any(|one| one.is_due(now) && !one.suspect)
     }
 
-    /// When the next refused channel is asked for again.
+    /// When the next refused channel is asked for again beside an open poll.
     pub(super) fn next_due(&self) -> Option<Instant> {
         let times = self.list.iter().filter_map(|one| match one.standing {
-            Standing::Refused(_, at) => at,
+            Standing::Refused(_, at) if !one.suspect => at,
             _ => None,
         });
         times.min()
     }
 
     /// The body of one request for the channels that are due: as many as fit the server's limit, and at most
-    /// `most`. `None` where no channel is due. Ids are counted on from `last_id`.
+    /// `most`. `None` where no channel is due. Ids are counted on from `last_id`. Beside an open poll, a channel
+    /// under suspicion is left out: what the poll brings could not be told from what is replayed.
     pub(super) fn request(
         &mut self,
         now: Instant,
         client_id: &str,
         with_replay: bool,
+        beside_poll: bool,
         most: usize,
         last_id: &mut u64,
     ) -> Option<String> {
         let mut body = String::new();
-        for one in self.list.iter_mut().filter(|one| one.is_due(now)).take(most) {
+        let due = self.list.iter_mut().filter(|one| one.is_due(now) && !(beside_poll && one.suspect));
+        for one in due.take(most) {
+            one.dropped = false;
             let id = *last_id + 1;
             let message = encode::subscribe(id, client_id, &one.channel, with_replay.then(|| one.asks_for()));
             // One separator or bracket before it, one bracket after it.
@@ -249,7 +284,7 @@ mod tests {
         let names: Vec<_> = (0..1000).map(|n| wanted(&format!("/topic/Channel{n:04}"))).collect();
         let mut all = Subscriptions::new(&names);
         let (mut id, mut requests, now) = (0, 0, Instant::now());
-        while let Some(body) = all.request(now, "client", true, usize::MAX, &mut id) {
+        while let Some(body) = all.request(now, "client", true, false, usize::MAX, &mut id) {
             assert!(body.len() <= encode::REQUEST_MAX);
             assert!(serde_json::from_str::<Vec<serde_json::Value>>(&body).is_ok());
             requests += 1;
@@ -263,7 +298,7 @@ mod tests {
         all.commit(&Channel::parse("/topic/A").unwrap(), ReplayId(7));
         all.commit(&Channel::parse("/topic/B").unwrap(), ReplayId(9));
         all.all_pending(true, SystemTime::UNIX_EPOCH, "");
-        let body = all.request(Instant::now(), "c", true, 10, &mut 0).unwrap();
+        let body = all.request(Instant::now(), "c", true, false, 10, &mut 0).unwrap();
         assert!(body.contains(r#""replay":{"/topic/A":7}"#), "{body}");
         assert!(body.contains(r#""replay":{"/topic/B?x='1'":9}"#), "{body}");
     }

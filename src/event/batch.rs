@@ -159,6 +159,11 @@ impl BatchBuilder {
         self.places.get(channel).copied()
     }
 
+    /// The channels that have been noted.
+    pub fn channels(&self) -> &[Channel] {
+        &self.channels
+    }
+
     /// Takes events back by their channel.
     pub fn retain(&mut self, keep: impl Fn(&Channel) -> bool) {
         let kept: Vec<_> = self.channels.iter().map(keep).collect();

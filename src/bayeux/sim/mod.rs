@@ -1,0 +1,276 @@
+//! The session against a random server in virtual time, with faults on every message.
+//!
+//! One seed is one day: what it does can be repeated by its number. `COMETAIL_SIM_DAYS` says how many days are run
+//! (60 where it is not set) and `COMETAIL_SIM_SEED` with which they begin.
+//!
+//! What must hold: something is always open or a time is set; of the events of a channel with replay none is passed
+//! over (a subscription beside an open poll may bring some of them again); handshakes keep their budget; after the faults stop the session is live within a
+//! bounded time and nothing is missing.
+
+mod server;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use bytes::Bytes;
+
+use super::border::{Exchange, Fault, FaultKind, Outcome, Reply};
+use super::contract::{Credentials, Input, Now, Output};
+use super::session::Session;
+use super::{Config, Wanted};
+use crate::event::{Channel, ReplayId};
+use server::{CHANNEL, Server};
+
+/// All times are milliseconds since the beginning.
+const MINUTE: u64 = 60_000;
+const DAY: u64 = 24 * 60 * MINUTE;
+/// How long after the last fault everything must have arrived: fifteen minutes after five refused tokens, the
+/// longest jittered wait after that, and a session's beginning.
+const HEALED: u64 = 25 * MINUTE;
+
+/// An exchange under way.
+struct Open {
+    exchange: Exchange,
+    deadline: u64,
+    fate: Fate,
+}
+
+enum Fate {
+    /// It ends at this time.
+    Ends(u64, Outcome),
+    /// The server holds it until this time, or until there is an event; the connection breaks before, or not.
+    Held { until: u64, breaks: u64 },
+}
+
+struct Sim {
+    seed: u64,
+    random: fastrand::Rng,
+    start: Instant,
+    now: u64,
+    session: Session,
+    server: Server,
+    open: Vec<Open>,
+    until: Option<u64>,
+    handshakes: VecDeque<u64>,
+    delivered: usize,
+    faults: bool,
+}
+
+impl Sim {
+    fn new(seed: u64) -> Self {
+        let start = Instant::now();
+        let wanted = |name, replay| Wanted { channel: Channel::parse(name).unwrap(), replay };
+        let channels = vec![wanted(CHANNEL, ReplayId::ALL), wanted("/topic/New", ReplayId::NEW)];
+        let config = Config::new(Arc::from("sim"), channels);
+        let now = Now { mono: start, wall: UNIX_EPOCH };
+        let mut random = fastrand::Rng::with_seed(seed);
+        Self {
+            seed,
+            start,
+            now: 0,
+            session: Session::new(config, random.u64(..), now, None),
+            server: Server::new(random.fork()),
+            random,
+            open: Vec::new(),
+            until: None,
+            handshakes: VecDeque::new(),
+            delivered: 0,
+            faults: true,
+        }
+    }
+
+    fn day(mut self) {
+        self.give(Input::Start);
+        let mut publish = self.random.u64(0..MINUTE);
+        let mut at_once = 0;
+        while self.now < DAY + HEALED {
+            self.faults = self.now < DAY;
+            let ends = self.open.iter().map(Open::next);
+            let next = ends.chain(self.until).chain([publish]).min().unwrap();
+            let stands = next <= self.now;
+            self.now = self.now.max(next);
+            at_once = if stands { at_once + 1 } else { 0 };
+            assert!(
+                at_once < 1000,
+                "seed {}: time stands still at {} in {}",
+                self.seed,
+                self.now,
+                self.session.state()
+            );
+            if publish <= self.now {
+                // Nothing new at the very end, so that it can be said what must have arrived.
+                publish = if self.faults { self.now + self.random.u64(1000..20 * MINUTE) } else { u64::MAX };
+                self.publish();
+            } else if let Some(at) = self.open.iter().position(|open| open.next() <= self.now) {
+                self.land(at);
+            } else {
+                self.give(Input::Time);
+            }
+        }
+        assert_eq!(self.session.state(), "live", "seed {}", self.seed);
+        assert_eq!(self.delivered, self.server.log.len(), "seed {}: events are missing", self.seed);
+    }
+
+    fn publish(&mut self) {
+        if self.faults && self.random.u32(0..40) == 0 {
+            self.server.forget_sessions();
+        }
+        let count = self.random.usize(0..4);
+        self.server.publish(count);
+        if self.faults && self.random.u32(0..20) == 0 {
+            let extra = Channel::parse(&format!("/topic/Extra{}", self.random.u32(0..3))).unwrap();
+            let input =
+                if self.random.bool() { Input::Subscribe(extra.into()) } else { Input::Unsubscribe(extra) };
+            self.give(input);
+        }
+        for at in 0..self.open.len() {
+            if matches!(self.open[at].fate, Fate::Held { .. })
+                && let Some(reply) = self.server.wake(self.now, &self.open[at].exchange.body)
+            {
+                self.reply(at, reply);
+            }
+        }
+    }
+
+    fn land(&mut self, at: usize) {
+        let Open { exchange, deadline, fate } = self.open.swap_remove(at);
+        let outcome = match fate {
+            Fate::Ends(at, outcome) if at <= self.now => outcome,
+            Fate::Held { until, .. } if until <= self.now && deadline > self.now => {
+                let reply = self.server.time_out(self.now, &exchange.body);
+                self.disturb(reply)
+            }
+            Fate::Held { .. } => {
+                self.server.let_go(self.now, &exchange.body);
+                let kind = if deadline <= self.now { FaultKind::Timeout } else { FaultKind::Broken };
+                Err(fault(kind, true))
+            }
+            Fate::Ends(..) => Err(fault(FaultKind::Timeout, true)),
+        };
+        self.give(Input::Outcome(exchange.id, outcome));
+    }
+
+    fn give(&mut self, input: Input) {
+        let now = Now {
+            mono: self.start + Duration::from_millis(self.now),
+            wall: UNIX_EPOCH + Duration::from_millis(self.now),
+        };
+        self.session.handle(now, input);
+        loop {
+            match self.session.poll_output() {
+                Output::Send(exchange) => self.send(exchange),
+                Output::Cancel(id) => {
+                    for open in self.open.extract_if(.., |open| open.exchange.id == id) {
+                        self.server.let_go(self.now, &open.exchange.body);
+                    }
+                }
+                Output::Authenticate { .. } => {
+                    self.session.handle(now, Input::Credentials(Credentials::Ready));
+                }
+                Output::Deliver(batch) => {
+                    for event in batch.iter().filter(|event| event.channel.as_str() == CHANNEL) {
+                        let id = event.replay.expect("a counted event has its number").0;
+                        let at = self.server.log.binary_search(&id).expect("the server published it");
+                        assert!(at <= self.delivered, "seed {}: a loss at {}", self.seed, self.now);
+                        self.delivered = self.delivered.max(at + 1);
+                    }
+                    for (channel, replay) in batch.positions() {
+                        self.session.handle(now, Input::Committed(channel.clone(), replay));
+                    }
+                }
+                Output::Save(_) | Output::Notice(_) => {}
+                Output::Wait { until, .. } => {
+                    self.until = until.map(|until| {
+                        let after = until.saturating_duration_since(self.start);
+                        u64::try_from(after.as_nanos().div_ceil(1_000_000)).unwrap()
+                    });
+                    break;
+                }
+            }
+        }
+        assert!(!self.session.is_closed(), "seed {}", self.seed);
+        assert!(!self.open.is_empty() || self.until.is_some(), "seed {}: silence at {}", self.seed, self.now);
+    }
+
+    fn send(&mut self, exchange: Exchange) {
+        assert!(exchange.body.len() <= 32_768 && !exchange.deadline.is_zero());
+        if exchange.body.windows(15).any(|window| window == b"/meta/handshake") {
+            self.handshakes.push_back(self.now);
+            while self.handshakes.front().is_some_and(|at| at + MINUTE <= self.now) {
+                self.handshakes.pop_front();
+            }
+            assert!(self.handshakes.len() <= 8, "seed {}: a storm of handshakes at {}", self.seed, self.now);
+        }
+        let deadline = self.now + u64::try_from(exchange.deadline.as_millis()).unwrap();
+        let soon = self.now + self.random.u64(1..200);
+        let fate = match self.random.u32(0..100) {
+            _ if !self.faults => None,
+            0..4 => Some(Fate::Ends(soon, Err(fault(FaultKind::Connect, false)))),
+            4..6 => Some(Fate::Ends(soon, Err(fault(FaultKind::Broken, true)))),
+            // Nothing is heard of it again.
+            6 => Some(Fate::Ends(u64::MAX, Err(fault(FaultKind::Timeout, true)))),
+            _ => None,
+        };
+        let held = Fate::Held { until: self.now + server::HOLD, breaks: self.breaks() };
+        let seen = fate.is_none();
+        self.open.push(Open { exchange, deadline, fate: fate.unwrap_or(held) });
+        let at = self.open.len() - 1;
+        if seen && let Some(reply) = self.server.answer(self.now, &self.open[at].exchange.body) {
+            self.reply(at, reply);
+        }
+    }
+
+    fn breaks(&mut self) -> u64 {
+        let breaks = self.faults && self.random.u32(0..30) == 0;
+        if breaks { self.now + self.random.u64(1..server::HOLD) } else { u64::MAX }
+    }
+
+    fn reply(&mut self, at: usize, reply: String) {
+        let outcome = self.disturb(reply);
+        self.open[at].fate = Fate::Ends(self.now + self.random.u64(1..50), outcome);
+    }
+
+    /// The server has acted; what becomes of its answer.
+    fn disturb(&mut self, body: String) -> Outcome {
+        let reply = |status, body: String| Ok(Reply { status, retry_after: None, body: Bytes::from(body) });
+        if !self.faults {
+            return reply(200, body);
+        }
+        match self.random.u32(0..200) {
+            0..4 => Err(fault(FaultKind::Broken, true)),
+            4..6 => Err(fault(FaultKind::TooLarge, true)),
+            6..9 => reply(200, body.chars().take(self.random.usize(0..body.len())).collect()),
+            9..11 => reply(200, String::from("<html>maintenance</html>")),
+            11 => reply(503, String::new()),
+            12 => reply(502, String::from("<h1>Bad Gateway</h1>")),
+            13 => reply(401, String::new()),
+            14 => reply(200, String::new()),
+            _ => reply(200, body),
+        }
+    }
+}
+
+impl Open {
+    /// When something happens to it next.
+    fn next(&self) -> u64 {
+        let fate = match self.fate {
+            Fate::Ends(at, _) => at,
+            Fate::Held { until, breaks } => until.min(breaks),
+        };
+        fate.min(self.deadline)
+    }
+}
+
+fn fault(kind: FaultKind, sent: bool) -> Fault {
+    Fault { kind, sent, detail: String::from("by the simulation") }
+}
+
+#[test]
+fn a_session_survives_every_day_and_loses_and_doubles_nothing() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let first = number("COMETAIL_SIM_SEED").unwrap_or(1);
+    for seed in first..first + number("COMETAIL_SIM_DAYS").unwrap_or(60) {
+        Sim::new(seed).day();
+    }
+}

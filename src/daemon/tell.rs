@@ -116,7 +116,7 @@ pub(super) const fn meaning_of(why: &Closed) -> &'static str {
         Closed::Endpoint(_) => {
             "this URL is no CometD endpoint; it looks like https://HOST/cometd/61.0, check host and API version"
         }
-        Closed::Unauthenticated(_) => "the server refused the access token",
+        Closed::Unauthenticated(_) => "no access token that the server takes",
     }
 }
 

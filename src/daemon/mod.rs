@@ -12,6 +12,7 @@
 mod connection;
 mod flight;
 mod outlet;
+mod redact;
 mod report;
 mod signals;
 mod start;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
+use super::redact::Redactor;
 use crate::bayeux::contract::Credentials;
 use crate::config::TokenSource;
 use crate::secret::Secret;
@@ -47,6 +48,11 @@ impl Token {
     /// The value of the `Authorization` header.
     pub(super) fn header(&self) -> Option<Arc<Secret<String>>> {
         self.header.clone()
+    }
+
+    /// What takes the token out of texts.
+    pub(super) fn redactor(&self) -> Redactor {
+        Redactor::new(self.header())
     }
 
     /// The server took the token in use: a later refusal of it may pass.

@@ -51,9 +51,10 @@ pub(super) struct Emulator {
 }
 
 pub(super) fn main(emulator: Emulator) -> u8 {
-    if let Err(error) = telemetry::start(&telemetry::Config::default()) {
-        return fail(USAGE, &error);
-    }
+    let _logs = match telemetry::start(&telemetry::Config::default()) {
+        Ok(guard) => guard,
+        Err(error) => return fail(USAGE, &error),
+    };
     let token = match emulator.token_env.as_deref().map(token).transpose() {
         Ok(token) => token,
         Err(error) => return fail(USAGE, &format!("--token-env: {error}")),

@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 pub use connection::Command;
 pub use start::{StartError, start};
 pub use stop::Daemon;
+pub use store::is_running;
 
 use crate::http;
 

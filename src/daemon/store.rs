@@ -302,7 +302,7 @@ mod tests {
         Url::parse("http://localhost/cometd").unwrap()
     }
 
-    fn kept(session: Snapshot) -> Option<Snapshot> {
+    fn kept(session: &Snapshot) -> Option<Snapshot> {
         let text =
             serde_json::json!({"version": 1, "url": url(), "session": session, "cookies": []}).to_string();
         parse(&text, &url()).unwrap().session
@@ -317,9 +317,9 @@ mod tests {
             channels: (0..channels).map(|number| format!("/topic/{number}")).collect(),
         };
         let good = session(20, 3, 110_000);
-        assert_eq!(kept(good.clone()), Some(good));
-        assert_eq!(kept(session(20, 5000, u64::MAX)), Some(session(20, 1000, 600_000)));
-        assert_eq!((kept(session(0, 1, 1)), kept(session(1025, 1, 1))), (None, None));
+        assert_eq!(kept(&good), Some(good));
+        assert_eq!(kept(&session(20, 5000, u64::MAX)), Some(session(20, 1000, 600_000)));
+        assert_eq!((kept(&session(0, 1, 1)), kept(&session(1025, 1, 1))), (None, None));
     }
 
     #[test]
@@ -349,15 +349,15 @@ mod tests {
         assert!(!is_running(dir.path()).unwrap());
         let looker = File::open(dir.path().join(LOCK)).unwrap();
         looker.lock_shared().unwrap();
-        let looked = std::thread::spawn(move || {
+        let ending = std::thread::spawn(move || {
             std::thread::sleep(LOCK_PAUSE);
             drop(looker);
         });
         Store::open(dir.path()).unwrap();
-        looked.join().unwrap();
+        ending.join().unwrap();
     }
 
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_pipe_in_the_place_of_a_kept_session_is_not_waited_for() {
         let dir = tempfile::tempdir().unwrap();

@@ -152,6 +152,8 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
+    use bytes::Bytes;
+
     use super::*;
     use crate::bayeux::border::{Fault, FaultKind};
     use crate::bayeux::decode::Bad;
@@ -175,26 +177,26 @@ mod tests {
     }
 
     /// All the notices that carry words of a server.
-    fn notices(text: String) -> Vec<Notice> {
+    fn notices(text: &str) -> Vec<Notice> {
         let channel = Channel::parse("/topic/A").unwrap();
         let (wait, now) = (Duration::from_secs(1), SystemTime::now());
-        let bytes = text.clone().into_bytes().into();
-        let fault = Fault { kind: FaultKind::Redirect, sent: true, detail: text.clone() };
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        let fault = Fault { kind: FaultKind::Redirect, sent: true, detail: text.to_owned() };
         let meaning = Meaning::Other;
         let refused =
-            |channel| Notice::Refused { channel, text: text.clone(), meaning, retry_in: Some(wait) };
+            |channel| Notice::Refused { channel, text: text.to_owned(), meaning, retry_in: Some(wait) };
         vec![
-            Notice::SessionLost { reason: text.clone() },
+            Notice::SessionLost { reason: text.to_owned() },
             refused(Some(channel.clone())),
             refused(None),
-            Notice::Gap { channel, since: now, until: now, reason: text.clone() },
-            Notice::Suspect { reason: text.clone() },
+            Notice::Gap { channel, since: now, until: now, reason: text.to_owned() },
+            Notice::Suspect { reason: text.to_owned() },
             Notice::Failed { fault, retry_in: wait },
-            Notice::Misbehaved { what: text.clone(), retry_in: wait },
-            Notice::Malformed(Bad { reason: text.clone(), bytes }),
-            Notice::OddAdvice(text.clone()),
-            Notice::Closed(Closed::Endpoint(text.clone())),
-            Notice::Closed(Closed::Unauthenticated(text.clone())),
+            Notice::Misbehaved { what: text.to_owned(), retry_in: wait },
+            Notice::Malformed(Bad { reason: text.to_owned(), bytes }),
+            Notice::OddAdvice(text.to_owned()),
+            Notice::Closed(Closed::Endpoint(text.to_owned())),
+            Notice::Closed(Closed::Unauthenticated(text.to_owned())),
         ]
     }
 
@@ -214,7 +216,7 @@ mod tests {
                 format!("no right: {}…", &TOKEN[..20]),
                 format!("{}{TOKEN}", "no right ".repeat(20)),
             ] {
-                for notice in notices(text) {
+                for notice in notices(&text) {
                     tell("c", &notice, &mut status, &secrets);
                     count += 1;
                     let last = status.last_error.take().map(|error| error.text).unwrap_or_default();

@@ -228,7 +228,7 @@ mod tests {
         assert!(child.status.success() && stdout.contains("1 passed"), "{stdout}");
     }
 
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn only_a_regular_file_of_a_tokens_size_is_read() {
         let dir = tempfile::tempdir().unwrap();

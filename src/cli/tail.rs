@@ -91,7 +91,7 @@ fn endpoint(text: &str) -> Result<Url, String> {
     let url =
         Url::parse(text).map_err(|error| format!("the URL: {error}; wanted https://HOST/cometd/61.0"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(String::from("the URL: wanted http or https, such as https://HOST/cometd/61.0"));
+        return Err(String::from("wanted an http or https URL, such as https://HOST/cometd/61.0"));
     }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(format!("a URL is no place for secrets; put the access token into {TOKEN}"));
@@ -100,8 +100,8 @@ fn endpoint(text: &str) -> Result<Url, String> {
 }
 
 fn channel(text: &str) -> Result<Channel, String> {
-    // Anything else may be the URL, in the wrong place.
-    let shown = if text.starts_with('/') { format!(" '{}'", text.escape_debug()) } else { String::new() };
+    // It may be the URL, in the wrong place.
+    let shown = if text.contains(['@', ':']) { String::new() } else { format!(" '{}'", text.escape_debug()) };
     let channel = Channel::parse(text).map_err(|error| format!("channel{shown}: {error}"))?;
     if channel.is_meta() {
         return Err(format!("channel{shown}: those under /meta/ are the protocol's own"));

@@ -189,9 +189,9 @@ fn what_a_url_holds_is_not_repeated_by_an_error() {
     let user = "https://bob:hunter2@acme.example/cometd/61.0";
     for (url, channel, why) in [
         (user, A, "no place for secrets"),
-        ("ftp://bob:hunter2@acme.example/", A, "http or https"),
+        ("ftp://bob:hunter2@acme.example/", A, "an http or https URL"),
         ("https://bob:hunter2@acme.example:x/", A, "invalid port"),
-        ("bob:hunter2@acme.example", A, "http or https"),
+        ("bob:hunter2@acme.example", A, "an http or https URL"),
         (A, user, "relative URL"),
         ("https://acme.example/cometd/61.0", user, "a channel starts with '/'"),
         ("https://acme.example/cometd/61.0", "/meta/\u{1b}[2J", "channel '/meta/\\u{1b}[2J'"),

@@ -1,13 +1,16 @@
 //! Logs on stderr.
 //!
-//! Constraints: a log never fails or panics what it reports on (a closed stderr is ignored), and what a
+//! Constraints: a log never fails, panics or holds up what it reports on (a closed stderr is ignored, lines that
+//! nobody reads are lost and counted), and what a
 //! server or a file put into a field stays within its line: on human lines every control character is
 //! escaped, on JSON lines JSON does it.
 //!
 //! Format: on a terminal `TIME LEVEL message key=value ...`, coloured unless `NO_COLOR` is set; elsewhere one
 //! flat JSON object a line with `timestamp` (RFC 3339, UTC), `level`, `target`, `message` and the fields.
 //!
-//! Operations: [`start`] once in a process; [`check_filter`] before that.
+//! Operations: [`start`] once in a process, its [`Guard`] kept to the end; [`check_filter`] before that.
+
+mod lossy;
 
 use std::fmt::{self, Write as _};
 use std::io::IsTerminal as _;
@@ -22,6 +25,8 @@ use tracing_subscriber::fmt::{self as lines, FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+pub use lossy::Guard;
 
 /// The environment variable that wins over the configured filter.
 const VARIABLE: &str = "COMETAIL_LOG";
@@ -62,6 +67,8 @@ pub enum TelemetryError {
     },
     /// `COMETAIL_LOG` is not UTF-8.
     NotUnicode,
+    /// No thread for them could be started; the system's words.
+    NoThread(String),
     /// Logs are started once in a process.
     AlreadyStarted,
 }
@@ -74,6 +81,7 @@ impl fmt::Display for TelemetryError {
                 "the log filter {text:?} cannot be understood: {reason}; valid are \"info\" or \"warn,cometail=debug\""
             ),
             Self::NotUnicode => write!(f, "the environment variable {VARIABLE} is not UTF-8"),
+            Self::NoThread(error) => write!(f, "no thread for the logs: {error}"),
             Self::AlreadyStarted => f.write_str("logs have been started already"),
         }
     }
@@ -81,8 +89,8 @@ impl fmt::Display for TelemetryError {
 
 impl std::error::Error for TelemetryError {}
 
-/// Starts the logs of this process, on stderr.
-pub fn start(config: &Config) -> Result<(), TelemetryError> {
+/// Starts the logs of this process, on stderr, until the guard is dropped.
+pub fn start(config: &Config) -> Result<Guard, TelemetryError> {
     let variable = match std::env::var(VARIABLE) {
         Ok(text) => Some(text),
         Err(std::env::VarError::NotPresent) => None,
@@ -90,14 +98,20 @@ pub fn start(config: &Config) -> Result<(), TelemetryError> {
     };
     let filter = choose_filter(variable.as_deref(), config.filter.as_deref())?;
     let terminal = std::io::stderr().is_terminal();
+    let (lines, guard) = lossy::start(std::io::stderr(), |lines| {
+        tracing::warn!(lines, "standard error was not read in time; these log lines are lost");
+    })
+    .map_err(|error| TelemetryError::NoThread(error.to_string()))?;
+    let writer = move || lines.clone();
     let registry = tracing_subscriber::registry().with(filter);
     let started = if is_human(config.form, terminal) {
         let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        registry.with(human(std::io::stderr, terminal && !plain)).try_init()
+        registry.with(human(writer, terminal && !plain)).try_init()
     } else {
-        registry.with(json(std::io::stderr)).try_init()
+        registry.with(json(writer)).try_init()
     };
-    started.map_err(|_| TelemetryError::AlreadyStarted)
+    started.map_err(|_| TelemetryError::AlreadyStarted)?;
+    Ok(guard)
 }
 
 /// Checks a filter: levels and `TARGET=LEVEL`, separated by commas.

@@ -51,10 +51,11 @@ pub(super) struct Emulator {
 }
 
 pub(super) fn main(emulator: Emulator) -> u8 {
-    if let Err(error) = telemetry::start(&telemetry::Config::default()) {
-        return fail(USAGE, &error);
-    }
-    let token = match emulator.token_env.as_ref().map(std::env::var).transpose() {
+    let _logs = match telemetry::start(&telemetry::Config::default()) {
+        Ok(guard) => guard,
+        Err(error) => return fail(USAGE, &error),
+    };
+    let token = match emulator.token_env.as_deref().map(token).transpose() {
         Ok(token) => token,
         Err(error) => return fail(USAGE, &format!("--token-env: {error}")),
     };
@@ -77,6 +78,12 @@ pub(super) fn main(emulator: Emulator) -> u8 {
         Ok(()) => 0,
         Err(error) => fail(IO, &format!("emulator on {}: {error}", emulator.listen)),
     }
+}
+
+/// The standard library's error is not shown: for a value that is not UTF-8 its text is the value.
+fn token(name: &str) -> Result<String, &'static str> {
+    let value = std::env::var_os(name).ok_or("this environment variable is not set")?;
+    value.into_string().map_err(|_| "the value of this environment variable is not UTF-8")
 }
 
 async fn listen(address: SocketAddr, config: Config) -> io::Result<()> {

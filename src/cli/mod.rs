@@ -109,9 +109,10 @@ fn open_wire(path: Option<&PathBuf>) -> Result<Option<Arc<Wire>>, String> {
 
 /// Runs a daemon to its end on a runtime of one thread: sinks have threads of their own.
 fn run_daemon(config: Config, options: Options, warnings: &[String]) -> u8 {
-    if let Err(error) = telemetry::start(&config.log) {
-        return fail(CONFIG, &error);
-    }
+    let _logs = match telemetry::start(&config.log) {
+        Ok(guard) => guard,
+        Err(error) => return fail(CONFIG, &error),
+    };
     for warning in warnings {
         tracing::warn!("{warning}");
     }

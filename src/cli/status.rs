@@ -1,4 +1,7 @@
 //! `cometail status`: what a running daemon last wrote into its state directory.
+//!
+//! Constraints: names and words in it come from servers; none is printed with a control character. Whether the daemon
+//! runs is told by its lock on the directory, which ends with the process, whatever the status says.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -8,6 +11,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use super::{CONFIG, FAILED, IO, fail, load};
+use crate::daemon;
 use crate::status::millis;
 
 /// Older than this, the daemon that wrote it does not run any more: it writes at least every ten seconds.
@@ -18,7 +22,7 @@ const STALE: Duration = Duration::from_secs(30);
 #[command(after_help = "\
 Examples:
   cometail status -c /etc/cometail/cometail.toml
-  cometail status --health      nothing but the exit code: 0 when every connection is live")]
+  cometail status --health      nothing but the exit code: 0 when every channel is live and every sink delivers")]
 pub(super) struct Status {
     /// The daemon's configuration [default: /etc/cometail/cometail.toml]
     #[arg(short, long, value_name = "FILE")]
@@ -26,7 +30,8 @@ pub(super) struct Status {
     /// The daemon's state directory, in place of its configuration
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     state_dir: Option<PathBuf>,
-    /// Print nothing when all is well; exit with 1 when a connection is not live or the daemon does not run
+    /// Print nothing when all is well; exit with 1 when the daemon does not run, a connection or channel is not live, or a
+    /// sink fails
     #[arg(long)]
     health: bool,
     /// Print JSON
@@ -39,7 +44,21 @@ struct Snapshot {
     pid: u32,
     updated_at: u64,
     connections: Vec<Connection>,
-    sinks: Vec<serde_json::Value>,
+    sinks: Vec<Sink>,
+}
+
+#[derive(Deserialize)]
+struct Sink {
+    name: String,
+    kind: String,
+    state: String,
+    delivered: u64,
+    queued_events: u64,
+    parked: u64,
+    refused: u64,
+    dropped: u64,
+    failing_since: Option<u64>,
+    last_error: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -86,7 +105,8 @@ pub(super) fn main(status: &Status) -> u8 {
         Err(error) => return fail(FAILED, &format!("{}: {error}", path.display())),
     };
     let now = millis(SystemTime::now());
-    let trouble = trouble(&snapshot, now);
+    // Where the lock cannot be looked at, the age of the status has to do.
+    let trouble = trouble(&snapshot, now, daemon::is_running(&dir).ok());
     let printed = match (status.health, status.json) {
         (true, _) => Ok(()),
         (false, true) => writeln!(io::stdout(), "{text}"),
@@ -99,15 +119,53 @@ pub(super) fn main(status: &Status) -> u8 {
     }
 }
 
-/// The first thing that keeps the daemon from being healthy.
-fn trouble(snapshot: &Snapshot, now: u64) -> Option<String> {
-    let age = now.saturating_sub(snapshot.updated_at);
-    if u128::from(age) > STALE.as_millis() {
-        return Some(format!("the daemon (process {}) last wrote its status {} ago", snapshot.pid, ago(age)));
+/// The first thing that keeps the daemon from being healthy; `running` where that is known.
+fn trouble(snapshot: &Snapshot, now: u64, running: Option<bool>) -> Option<String> {
+    not_running(snapshot, now, running)
+        .or_else(|| snapshot.connections.iter().find_map(|one| down(one, now)))
+        .or_else(|| snapshot.sinks.iter().find_map(|one| failing(one, now)))
+}
+
+fn not_running(snapshot: &Snapshot, now: u64, running: Option<bool>) -> Option<String> {
+    let (process, age) = (snapshot.pid, now.saturating_sub(snapshot.updated_at));
+    let ahead = snapshot.updated_at.saturating_sub(now);
+    if running == Some(false) {
+        let in_order = snapshot.connections.iter().all(|one| one.state == "closed");
+        let how = if in_order { "has ended" } else { "does not run any more, and did not end in order" };
+        return Some(format!(
+            "the daemon (process {process}) {how}; it last wrote its status {} ago",
+            ago(age)
+        ));
     }
-    let down = snapshot.connections.iter().find(|one| one.state != "live")?;
-    let since = ago(now.saturating_sub(down.since));
-    Some(format!("connection {} is {} for {since}, waiting {}", down.name, down.state, down.waiting))
+    if u128::from(ahead) > STALE.as_millis() {
+        let ahead = ago(ahead);
+        return Some(format!(
+            "the status of the daemon (process {process}) is {ahead} in the future; check the clock"
+        ));
+    }
+    (u128::from(age) > STALE.as_millis())
+        .then(|| format!("the daemon (process {process}) last wrote its status {} ago", ago(age)))
+}
+
+fn down(one: &Connection, now: u64) -> Option<String> {
+    let name = one.name.escape_debug();
+    if one.state != "live" {
+        let (state, waiting) = (one.state.escape_debug(), one.waiting.escape_debug());
+        let since = ago(now.saturating_sub(one.since));
+        return Some(format!("connection {name} is {state} for {since}, waiting {waiting}"));
+    }
+    let channel = one.channels.iter().find(|channel| channel.standing != "live")?;
+    let (named, standing) = (channel.name.escape_debug(), channel.standing.escape_debug());
+    Some(format!("connection {name}: channel {named} is not live: {standing}"))
+}
+
+fn failing(one: &Sink, now: u64) -> Option<String> {
+    let (name, error) = (one.name.escape_debug(), one.last_error.as_deref().unwrap_or("no reason known"));
+    if one.state == "ended" {
+        return Some(format!("sink {name} has ended"));
+    }
+    let since = ago(now.saturating_sub(one.failing_since?));
+    Some(format!("sink {name} fails for {since}: {}", error.escape_debug()))
 }
 
 fn print(out: &mut impl io::Write, snapshot: &Snapshot, now: u64) -> io::Result<()> {
@@ -116,24 +174,45 @@ fn print(out: &mut impl io::Write, snapshot: &Snapshot, now: u64) -> io::Result<
         writeln!(
             out,
             "connection {}: {} for {since}, waiting {}, {} events",
-            one.name, one.state, one.waiting, one.events
+            one.name.escape_debug(),
+            one.state.escape_debug(),
+            one.waiting.escape_debug(),
+            one.events
         )?;
         for channel in &one.channels {
-            writeln!(out, "  {} {}", channel.name, channel.standing)?;
+            writeln!(out, "  {} {}", channel.name.escape_debug(), channel.standing.escape_debug())?;
         }
         if let Some(error) = &one.last_error {
-            writeln!(
-                out,
-                "  last trouble {} ago: {}",
-                ago(now.saturating_sub(error.at)),
-                error.text.escape_debug()
-            )?;
+            let since = ago(now.saturating_sub(error.at));
+            writeln!(out, "  last trouble {since} ago: {}", error.text.escape_debug())?;
         }
     }
-    for sink in &snapshot.sinks {
-        writeln!(out, "sink {sink}")?;
+    snapshot.sinks.iter().try_for_each(|sink| print_sink(out, sink, now))
+}
+
+fn print_sink(out: &mut impl io::Write, one: &Sink, now: u64) -> io::Result<()> {
+    write!(
+        out,
+        "sink {} ({}): {}, {} delivered, {} queued",
+        one.name.escape_debug(),
+        one.kind.escape_debug(),
+        one.state.escape_debug(),
+        one.delivered,
+        one.queued_events
+    )?;
+    for (count, what) in [(one.parked, "parked"), (one.refused, "refused"), (one.dropped, "lost")] {
+        if count > 0 {
+            write!(out, ", {count} {what}")?;
+        }
     }
-    Ok(())
+    if let Some(since) = one.failing_since {
+        write!(out, ", failing for {}", ago(now.saturating_sub(since)))?;
+    }
+    writeln!(out)?;
+    match &one.last_error {
+        Some(error) => writeln!(out, "  last trouble: {}", error.escape_debug()),
+        None => Ok(()),
+    }
 }
 
 fn ago(millis: u64) -> String {
@@ -141,5 +220,100 @@ fn ago(millis: u64) -> String {
         seconds @ 0..=119 => format!("{seconds} s"),
         seconds @ 120..=7199 => format!("{} min", seconds / 60),
         seconds => format!("{} h", seconds / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000_000;
+
+    /// A healthy daemon, changed by `change`.
+    fn snapshot(change: impl FnOnce(&mut Value)) -> Snapshot {
+        let mut value = json!({
+            "pid": 7, "updated_at": NOW - 2000,
+            "connections": [{"name": "c", "state": "live", "since": NOW - 60_000, "events": 3, "waiting": "for events",
+                "channels": [{"name": "/topic/A", "standing": "live"}], "last_error": null}],
+            "sinks": [{"name": "s", "kind": "webhook", "state": "idle", "delivered": 3, "queued_events": 0, "parked": 0,
+                "refused": 0, "dropped": 0, "failing_since": null, "last_error": null}],
+        });
+        change(&mut value);
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn health_looks_at_process_clock_connections_channels_and_sinks() {
+        let told = |running, change: fn(&mut Value)| trouble(&snapshot(change), NOW, running);
+        assert_eq!((told(Some(true), |_| {}), told(None, |_| {})), (None, None));
+        for (running, change, why) in [
+            (Some(false), (|_| {}) as fn(&mut Value), "does not run any more, and did not end in order"),
+            (Some(false), |all| all["connections"][0]["state"] = "closed".into(), "has ended; it last wrote"),
+            (None, |all| all["updated_at"] = (NOW - 31_000).into(), "last wrote its status 31 s ago"),
+            (None, |all| all["updated_at"] = (NOW * 2).into(), "in the future"),
+            (
+                None,
+                |all| all["connections"][0]["state"] = "resting".into(),
+                "connection c is resting for 60 s",
+            ),
+            (
+                None,
+                |all| all["connections"][0]["channels"][0]["standing"] = "forbidden".into(),
+                "channel /topic/A is not live: forbidden",
+            ),
+            (
+                None,
+                |all| {
+                    all["sinks"][0]["failing_since"] = (NOW - 5000).into();
+                    all["sinks"][0]["last_error"] = "HTTP status 500".into();
+                },
+                "sink s fails for 5 s: HTTP status 500",
+            ),
+            (None, |all| all["sinks"][0]["state"] = "ended".into(), "sink s has ended"),
+        ] {
+            let told = told(running, change).unwrap_or_default();
+            assert!(told.contains(why), "{told:?}, wanted {why:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_from_a_server_drives_the_terminal() {
+        let evil = "a\u{1b}[2J\r\nb\u{9b}c\u{202e}";
+        let shown = snapshot(|all| {
+            let connection = &mut all["connections"][0];
+            for key in ["name", "state", "waiting"] {
+                connection[key] = evil.into();
+            }
+            connection["channels"] = json!([{"name": evil, "standing": evil}]);
+            connection["last_error"] = json!({"at": NOW, "text": evil});
+            for key in ["name", "kind", "state", "last_error"] {
+                all["sinks"][0][key] = evil.into();
+            }
+        });
+        let mut out = Vec::new();
+        print(&mut out, &shown, NOW).unwrap();
+        let printed = String::from_utf8(out).unwrap();
+        assert_eq!(printed.lines().count(), 5, "{printed}");
+        let told = trouble(&shown, NOW, None).unwrap();
+        for text in [printed.replace('\n', ""), told] {
+            assert!(!text.contains(|c: char| c.is_control() || c == '\u{202e}'), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_sink_is_one_readable_line_and_its_trouble() {
+        let shown = snapshot(|all| {
+            all["sinks"][0]["failing_since"] = (NOW - 5000).into();
+            all["sinks"][0]["last_error"] = "HTTP status 500".into();
+            all["sinks"][0]["dropped"] = 2.into();
+        });
+        let mut out = Vec::new();
+        print_sink(&mut out, &shown.sinks[0], NOW).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "sink s (webhook): idle, 3 delivered, 0 queued, 2 lost, failing for 5 s\n  last trouble: HTTP status 500\n"
+        );
     }
 }

@@ -1,4 +1,7 @@
 //! `cometail tail`: the events of some channels on standard output, without a configuration file.
+//!
+//! Constraints: URL and channels are read here and not by the parser of arguments, whose errors repeat them with the
+//! password that a URL may hold.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -8,7 +11,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use url::Url;
 
-use super::{IO, fail, open_wire, run_daemon};
+use super::{IO, USAGE, fail, open_wire, run_daemon};
 use crate::bayeux::Wanted;
 use crate::config::{Config, Connection, TokenSource};
 use crate::daemon::Options;
@@ -33,11 +36,10 @@ Examples:
   cometail tail http://127.0.0.1:8080/cometd/61.0 /topic/A /u/B --count 10 --pretty")]
 pub(super) struct Tail {
     /// The endpoint, such as `https://acme.my.salesforce.com/cometd/61.0`
-    #[arg(value_parser = endpoint)]
-    url: Url,
+    url: String,
     /// The channels, such as /topic/InvoiceStatementUpdates
-    #[arg(required = true, value_name = "CHANNEL", value_parser = channel)]
-    channels: Vec<Channel>,
+    #[arg(required = true, value_name = "CHANNEL")]
+    channels: Vec<String>,
     /// Where to begin: new events, all that the server retains, or after an event's replay id
     #[arg(long, default_value = "new", value_name = "new|all|ID", value_parser = replay, allow_hyphen_values = true)]
     replay: ReplayId,
@@ -84,8 +86,10 @@ impl From<Form> for Format {
     }
 }
 
+/// What is wrong with a URL is told without the URL.
 fn endpoint(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).map_err(|error| format!("{error}; wanted https://HOST/cometd/61.0"))?;
+    let url =
+        Url::parse(text).map_err(|error| format!("the URL: {error}; wanted https://HOST/cometd/61.0"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
         return Err(String::from("wanted an http or https URL, such as https://HOST/cometd/61.0"));
     }
@@ -96,9 +100,11 @@ fn endpoint(text: &str) -> Result<Url, String> {
 }
 
 fn channel(text: &str) -> Result<Channel, String> {
-    let channel = Channel::parse(text).map_err(|error| error.to_string())?;
+    // It may be the URL, in the wrong place.
+    let shown = if text.contains(['@', ':']) { String::new() } else { format!(" '{}'", text.escape_debug()) };
+    let channel = Channel::parse(text).map_err(|error| format!("channel{shown}: {error}"))?;
     if channel.is_meta() {
-        return Err(String::from("the channels under /meta/ are the protocol's own"));
+        return Err(format!("channel{shown}: those under /meta/ are the protocol's own"));
     }
     Ok(channel)
 }
@@ -107,28 +113,33 @@ fn replay(text: &str) -> Result<ReplayId, String> {
     match text {
         "new" => Ok(ReplayId::NEW),
         "all" => Ok(ReplayId::ALL),
-        _ => text.parse().map(ReplayId).map_err(|_| String::from("wanted new, all or a replay id")),
+        _ => match text.parse() {
+            Ok(id @ -2..) => Ok(ReplayId(id)),
+            _ => Err(String::from("wanted new (-1), all (-2) or a replay id from 0 on")),
+        },
     }
 }
 
 pub(super) fn main(tail: Tail) -> u8 {
-    let wire = match open_wire(tail.wire.as_ref()) {
-        Ok(wire) => wire,
-        Err(error) => return fail(IO, &error),
+    let (wire, config) = match (open_wire(tail.wire.as_ref()), config(tail)) {
+        (_, Err(error)) => return fail(USAGE, &error),
+        (Err(error), _) => return fail(IO, &error),
+        (Ok(wire), Ok(config)) => (wire, config),
     };
-    run_daemon(config(tail), Options { one_shot: true, wire, commands: None }, &[])
+    run_daemon(config, Options { one_shot: true, wire, commands: None }, &[])
 }
 
-fn config(tail: Tail) -> Config {
+fn config(tail: Tail) -> Result<Config, String> {
+    let url = endpoint(&tail.url)?;
     let replay = tail.replay;
     let mut channels = Vec::new();
-    for channel in tail.channels {
-        let wanted = Wanted { channel, replay };
+    for text in tail.channels {
+        let wanted = Wanted { channel: channel(&text)?, replay };
         if !channels.contains(&wanted) {
             channels.push(wanted);
         }
     }
-    let mut connection = Connection::new("tail", tail.url, channels);
+    let mut connection = Connection::new("tail", url, channels);
     connection.session.one_shot = true;
     connection.http.ca_file = tail.ca_file;
     let from_environment = || std::env::var_os(TOKEN).map(|_| TokenSource::Env(TOKEN.to_owned()));
@@ -142,11 +153,11 @@ fn config(tail: Tail) -> Config {
         order: Vec::new(),
         kind: sinks::Kind::Stdout(stdout::Config { limit: tail.count, pretty: tail.pretty, color }),
     };
-    Config {
+    Ok(Config {
         state_dir: None,
         grace: Duration::from_secs(5),
         log: telemetry::Config::default(),
         connections: vec![connection],
         sinks: vec![sink],
-    }
+    })
 }

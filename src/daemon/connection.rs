@@ -199,9 +199,12 @@ impl Connection {
         }
     }
 
-    fn tell(&self, notice: &Notice) {
+    fn tell(&mut self, notice: &Notice) {
+        if matches!(notice, Notice::Live) {
+            self.token.accepted();
+        }
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        tell(&self.name, notice, &mut status);
+        tell(&self.name, notice, &mut status, &self.token.redactor());
         let standings = self.session.standings();
         status.set_channels(standings.map(|(channel, standing)| (channel.clone(), standing_name(standing))));
     }

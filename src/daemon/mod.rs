@@ -12,6 +12,7 @@
 mod connection;
 mod flight;
 mod outlet;
+mod redact;
 mod report;
 mod signals;
 mod start;
@@ -27,6 +28,7 @@ use tokio::sync::mpsc;
 pub use connection::Command;
 pub use start::{StartError, start};
 pub use stop::Daemon;
+pub use store::is_running;
 
 use crate::http;
 

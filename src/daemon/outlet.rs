@@ -9,6 +9,9 @@ use crate::sinks::{Handle, Offer};
 /// How many events a sink loses before they are told of again.
 const TELL_EVERY: u64 = 10_000;
 
+/// How much of a channel's name is told, in characters: a server chooses it.
+const NAME_SHOWN: usize = 200;
+
 /// Every sink.
 pub(super) struct Outlet {
     sinks: Vec<Tap>,
@@ -68,8 +71,37 @@ impl Tap {
 
 /// The first event of a batch, for a person who will ask the server for it again.
 fn place_of(batch: &Batch) -> String {
-    batch.get(0).map_or_else(String::new, |event| match event.replay {
-        Some(replay) => format!("{} {} replay {replay}", event.connection, event.channel),
-        None => format!("{} {}", event.connection, event.channel),
+    batch.get(0).map_or_else(String::new, |event| {
+        let name = event.channel.as_str();
+        let cut = name.char_indices().nth(NAME_SHOWN).map(|(end, _)| name.get(..end).unwrap_or_default());
+        let channel = cut.map_or_else(|| name.to_owned(), |cut| format!("{cut}…"));
+        match event.replay {
+            Some(replay) => format!("{} {channel} replay {replay}", event.connection),
+            None => format!("{} {channel}", event.connection),
+        }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::event::{BatchBuilder, ReplayId};
+
+    fn place(channel: &str, replay: Option<i64>) -> String {
+        let mut builder = BatchBuilder::default();
+        builder.push(channel, 0, 2, replay.map(ReplayId)).unwrap();
+        place_of(&Batch::new(Arc::from("acme"), SystemTime::now(), Bytes::from_static(b"{}"), builder))
+    }
+
+    #[test]
+    fn a_channels_name_is_told_up_to_a_length() {
+        assert_eq!(place("/topic/A", Some(7)), "acme /topic/A replay 7");
+        assert_eq!(place("/topic/A", None), "acme /topic/A");
+        let long = place(&format!("/topic/{}", "é".repeat(1000)), None);
+        assert_eq!(long, format!("acme /topic/{}…", "é".repeat(193)));
+    }
 }

@@ -10,6 +10,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -26,6 +27,22 @@ const VERSION: u32 = 1;
 
 /// The largest session file that is read, in bytes.
 const FILE_MAX: u64 = 4 << 20;
+
+/// The most channels of a kept session; any more are subscribed again.
+const CHANNELS_MAX: usize = 1000;
+
+/// The longest poll of a kept session, in milliseconds; the session takes no longer one from a server.
+const TIMEOUT_MAX: u64 = 600_000;
+
+/// The longest name of a kept session, in bytes.
+const CLIENT_ID_MAX: usize = 1024;
+
+/// Held by the process that uses the directory.
+const LOCK: &str = "lock";
+
+/// How often and how long apart the lock is tried: [`is_running`] holds it for an instant.
+const LOCK_TRIES: u32 = 25;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// The state directory, locked for this process.
 pub(super) struct Store {
@@ -51,13 +68,31 @@ impl std::fmt::Display for StoreError {
                 dir.display()
             ),
             Self::Io(path, error) => {
-                write!(
-                    f,
-                    "state directory: {}: {error}; make it writable or set another [state] dir",
-                    path.display()
-                )
+                let remedy = remedy(error.kind());
+                write!(f, "state directory: {}: {error}; {remedy}set another [state] dir", path.display())
             }
         }
+    }
+}
+
+/// What helps beside another directory.
+const fn remedy(kind: io::ErrorKind) -> &'static str {
+    use io::ErrorKind as Kind;
+    match kind {
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem => "make it writable or ",
+        Kind::AlreadyExists | Kind::NotADirectory => "a file is in its place: move that away or ",
+        Kind::IsADirectory => "a directory is in its place: move that away or ",
+        Kind::StorageFull | Kind::QuotaExceeded => "make room on its file system or ",
+        _ => "",
+    }
+}
+
+/// Whether a process uses the state directory `dir`.
+pub fn is_running(dir: &Path) -> io::Result<bool> {
+    match File::open(dir.join(LOCK))?.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -90,14 +125,17 @@ impl Store {
     pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
         let failed = |path: &Path, error| StoreError::Io(path.to_owned(), error);
         make_private_dir(dir).map_err(|error| failed(dir, error))?;
-        let path = dir.join("lock");
+        let path = dir.join(LOCK);
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let lock = lock.map_err(|error| failed(&path, error))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::InUse(dir.to_owned())),
-            Err(TryLockError::Error(error)) => Err(failed(&path, error)),
+        for _ in 0..LOCK_TRIES {
+            match lock.try_lock() {
+                Ok(()) => return Ok(Self { dir: dir.to_owned(), _lock: lock }),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+                Err(TryLockError::Error(error)) => return Err(failed(&path, error)),
+            }
         }
+        Err(StoreError::InUse(dir.to_owned()))
     }
 
     /// What an earlier process kept for this connection and this server.
@@ -225,13 +263,15 @@ fn make_private_dir(dir: &Path) -> io::Result<()> {
 
 fn read_file(path: &Path) -> io::Result<Option<Secret<String>>> {
     use io::Read as _;
-    let file = match File::open(path) {
-        Ok(file) => file,
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => {}
+        // To open a pipe would wait for a writer.
+        Ok(_) => return Err(io::Error::other("it is not a regular file")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
-    };
+    }
     let mut text = String::new();
-    file.take(FILE_MAX).read_to_string(&mut text)?;
+    File::open(path)?.take(FILE_MAX).read_to_string(&mut text)?;
     Ok(Some(Secret::new(text)))
 }
 
@@ -244,5 +284,87 @@ fn parse(text: &str, url: &Url) -> Result<Kept, String> {
         return Err(String::from("it is of another server"));
     }
     let jar = Jar::load(read.cookies.get()).map_err(|error| error.to_string())?;
-    Ok(Kept { session: read.session, jar })
+    Ok(Kept { session: read.session.and_then(plausible), jar })
+}
+
+/// A session as this program keeps them: anyone may have written into the file.
+fn plausible(mut session: Snapshot) -> Option<Snapshot> {
+    session.channels.truncate(CHANNELS_MAX);
+    session.timeout_ms = session.timeout_ms.min(TIMEOUT_MAX);
+    (1..=CLIENT_ID_MAX).contains(&session.client_id.len()).then_some(session)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url() -> Url {
+        Url::parse("http://localhost/cometd").unwrap()
+    }
+
+    fn kept(session: &Snapshot) -> Option<Snapshot> {
+        let text =
+            serde_json::json!({"version": 1, "url": url(), "session": session, "cookies": []}).to_string();
+        parse(&text, &url()).unwrap().session
+    }
+
+    #[test]
+    fn a_kept_session_beyond_measure_is_cut_down() {
+        let session = |client: usize, channels: usize, timeout_ms| Snapshot {
+            client_id: "c".repeat(client),
+            replay: true,
+            timeout_ms,
+            channels: (0..channels).map(|number| format!("/topic/{number}")).collect(),
+        };
+        let good = session(20, 3, 110_000);
+        assert_eq!(kept(&good), Some(good));
+        assert_eq!(kept(&session(20, 5000, u64::MAX)), Some(session(20, 1000, 600_000)));
+        assert_eq!((kept(&session(0, 1, 1)), kept(&session(1025, 1, 1))), (None, None));
+    }
+
+    #[test]
+    fn what_helps_depends_on_what_is_wrong() {
+        let dir = tempfile::tempdir().unwrap();
+        let told = |path: &Path| Store::open(path).err().map(|error| error.to_string()).unwrap_or_default();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for path in [file.clone(), file.join("below")] {
+            assert!(told(&path).contains("a file is in its place"), "{}", told(&path));
+        }
+        let place = dir.path().join("place");
+        std::fs::create_dir_all(place.join("lock")).unwrap();
+        assert!(told(&place).contains("a directory is in its place"), "{}", told(&place));
+        let error = StoreError::Io(file, io::ErrorKind::PermissionDenied.into()).to_string();
+        assert!(error.ends_with("; make it writable or set another [state] dir"), "{error}");
+    }
+
+    #[test]
+    fn who_looks_keeps_nobody_from_starting() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(is_running(dir.path()).unwrap_err().kind(), io::ErrorKind::NotFound);
+        let store = Store::open(dir.path()).unwrap();
+        assert!(is_running(dir.path()).unwrap());
+        assert!(matches!(Store::open(dir.path()), Err(StoreError::InUse(_))));
+        drop(store);
+        assert!(!is_running(dir.path()).unwrap());
+        let looker = File::open(dir.path().join(LOCK)).unwrap();
+        looker.lock_shared().unwrap();
+        let ending = std::thread::spawn(move || {
+            std::thread::sleep(LOCK_PAUSE);
+            drop(looker);
+        });
+        Store::open(dir.path()).unwrap();
+        ending.join().unwrap();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_pipe_in_the_place_of_a_kept_session_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let mode = rustix::fs::Mode::from_bits_truncate(0o600);
+        let pipe = store.session_path("c");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        assert!(store.load("c", &url()).session.is_none());
+    }
 }

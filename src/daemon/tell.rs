@@ -2,12 +2,17 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::redact::Redactor;
 use crate::bayeux::notice::{Closed, Notice};
 use crate::bayeux::subscription::Standing;
 use crate::status;
 
-/// Logs a notice and counts it.
-pub(super) fn tell(connection: &str, notice: &Notice, status: &mut status::Connection) {
+/// How much of a message that cannot be read is shown, in characters.
+const SHOWN: usize = 200;
+
+/// Logs a notice and counts it, without the secrets of the connection.
+pub(super) fn tell(connection: &str, notice: &Notice, status: &mut status::Connection, secrets: &Redactor) {
+    let notice = &*secrets.notice(notice);
     count(notice, status);
     match notice {
         Notice::Handshaken { replay } => tracing::info!(connection, replay, "handshake succeeded"),
@@ -40,7 +45,7 @@ pub(super) fn tell(connection: &str, notice: &Notice, status: &mut status::Conne
             connection,
             reason = bad.reason,
             bytes = bad.bytes.len(),
-            begin = %String::from_utf8_lossy(bad.bytes.get(..200.min(bad.bytes.len())).unwrap_or_default()).escape_debug(),
+            begin = %secrets.beginning(&bad.bytes, SHOWN),
             "a message that cannot be read was set aside"
         ),
         Notice::OddAdvice(what) => tracing::warn!(connection, what, "advice that makes no sense"),
@@ -116,7 +121,7 @@ pub(super) const fn meaning_of(why: &Closed) -> &'static str {
         Closed::Endpoint(_) => {
             "this URL is no CometD endpoint; it looks like https://HOST/cometd/61.0, check host and API version"
         }
-        Closed::Unauthenticated(_) => "the server refused the access token",
+        Closed::Unauthenticated(_) => "no access token that the server takes",
     }
 }
 
@@ -140,4 +145,95 @@ pub(super) const fn standing_name(standing: Standing) -> &'static str {
 
 fn seconds(wait: Duration) -> String {
     format!("{:.1}s", wait.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::bayeux::border::{Fault, FaultKind};
+    use crate::bayeux::decode::Bad;
+    use crate::bayeux::refusal::Meaning;
+    use crate::event::Channel;
+    use crate::secret::Secret;
+
+    const TOKEN: &str = "00Dxx0000001gPL!AQ4AQFakeTokenForTests";
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// All the notices that carry words of a server.
+    fn notices(text: &str) -> Vec<Notice> {
+        let channel = Channel::parse("/topic/A").unwrap();
+        let (wait, now) = (Duration::from_secs(1), SystemTime::now());
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        let fault = Fault { kind: FaultKind::Redirect, sent: true, detail: text.to_owned() };
+        let meaning = Meaning::Other;
+        let refused =
+            |channel| Notice::Refused { channel, text: text.to_owned(), meaning, retry_in: Some(wait) };
+        vec![
+            Notice::SessionLost { reason: text.to_owned() },
+            refused(Some(channel.clone())),
+            refused(None),
+            Notice::Gap { channel, since: now, until: now, reason: text.to_owned() },
+            Notice::Suspect { reason: text.to_owned() },
+            Notice::Failed { fault, retry_in: wait },
+            Notice::Misbehaved { what: text.to_owned(), retry_in: wait },
+            Notice::Malformed(Bad { reason: text.to_owned(), bytes }),
+            Notice::OddAdvice(text.to_owned()),
+            Notice::Closed(Closed::Endpoint(text.to_owned())),
+            Notice::Closed(Closed::Unauthenticated(text.to_owned())),
+        ]
+    }
+
+    #[test]
+    fn no_notice_tells_the_token_that_a_server_repeats() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let secrets = Redactor::new(Some(Arc::new(Secret::new(format!("Bearer {TOKEN}")))));
+        let mut status = status::Connection::new("c", "http://localhost/");
+        let mut count = 0;
+        tracing::subscriber::with_default(subscriber, || {
+            // Whole, and cut by a limit of the reader or of what is shown.
+            for text in [
+                format!("no right: {TOKEN}"),
+                format!("no right: {}…", &TOKEN[..20]),
+                format!("{}{TOKEN}", "no right ".repeat(20)),
+            ] {
+                for notice in notices(&text) {
+                    tell("c", &notice, &mut status, &secrets);
+                    count += 1;
+                    let last = status.last_error.take().map(|error| error.text).unwrap_or_default();
+                    assert!(!last.contains(&TOKEN[..16]), "{last}");
+                }
+            }
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), count, "{text}");
+        assert!(!text.contains(&TOKEN[..16]), "{text}");
+        assert!(text.matches("no right").count() >= count && text.contains("***"), "{text}");
+    }
+
+    #[test]
+    fn what_a_message_begins_with_is_short_and_on_one_line() {
+        let secrets = Redactor::new(None);
+        assert_eq!(secrets.beginning(b"a\n\xff\x1b", 200), "a\\n\u{fffd}\\u{1b}");
+        assert_eq!(secrets.beginning(&[b'x'; 5000], 200), "x".repeat(200));
+    }
 }

@@ -1,11 +1,13 @@
 //! The body of a response, read to its end, inflated, and never larger than its caps.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+use tokio::time::Instant;
 
 use super::trouble::Trouble;
 use crate::bayeux::border::FaultKind;
@@ -14,6 +16,9 @@ use crate::bayeux::border::FaultKind;
 const RESERVED_MAX: usize = 1 << 20;
 /// Bodies below this are copied: they would otherwise keep the whole read buffer, of 8 KiB and more, in memory.
 const COPIED_BELOW: usize = 16 << 10;
+/// The most that is read of a body that nobody wants, in bytes, and for how long: more costs more than a new connection.
+const SKIPPED_MAX: usize = 64 << 10;
+const SKIPPED_FOR: Duration = Duration::from_secs(1);
 
 /// The caps of a body, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +56,23 @@ pub(super) async fn read(
         Encoding::Identity => plain(&mut frames, announced).await,
         Encoding::Gzip => gzip(&mut frames, limits.inflated).await,
     }
+}
+
+/// Reads a body that nobody wants, within its own limits and not beyond `deadline`; tells whether its end was reached,
+/// that is whether its connection can carry another request.
+pub(super) async fn skip(body: Incoming, deadline: Option<Instant>) -> bool {
+    let announced = body.size_hint().lower();
+    if usize::try_from(announced).map_or(true, |length| length > SKIPPED_MAX) {
+        return false;
+    }
+    let mut frames = Frames { body, seen: 0, max: SKIPPED_MAX, authority: "" };
+    let ended = async {
+        while frames.next().await?.is_some() {}
+        Ok::<(), Trouble>(())
+    };
+    let soon = Instant::now() + SKIPPED_FOR;
+    let until = deadline.map_or(soon, |deadline| deadline.min(soon));
+    matches!(tokio::time::timeout_at(until, ended).await, Ok(Ok(())))
 }
 
 /// The pieces of a body as they come, up to a cap.

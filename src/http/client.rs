@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderValue, LOCATION};
 use hyper::http::response::Parts;
 use hyper::{Response, StatusCode};
+use tokio::time::Instant;
 use url::Url;
 
 use super::Config;
@@ -48,6 +49,14 @@ pub struct Client {
     wrote_before: bool,
     /// The request under way, for the capture.
     draft: Option<Draft>,
+}
+
+/// What is done with the body of a response.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Whole,
+    /// Nothing: the status has said it all. The deadline of the request, where it has one within the clock's range.
+    Nothing(Option<Instant>),
 }
 
 /// What one request came to.
@@ -123,13 +132,28 @@ impl Client {
     /// # Errors
     /// A [`Fault`] whose `sent` is exact; a response of any status is no error.
     pub async fn post(&mut self, request: Request<'_>) -> Outcome {
+        self.run(&request, Wanted::Whole).await
+    }
+
+    /// Like [`Client::post`], for a server whose status is the whole answer: the body of the reply is empty, and no
+    /// body, however long, slow or odd, is a fault. At most 64 KiB of it are read, for at most a second, so that the
+    /// connection can be kept; otherwise the connection is closed.
+    ///
+    /// # Errors
+    /// A [`Fault`] whose `sent` is exact; a response of any status is no error.
+    pub async fn post_for_status(&mut self, request: Request<'_>) -> Outcome {
+        let deadline = Instant::now().checked_add(request.deadline);
+        self.run(&request, Wanted::Nothing(deadline)).await
+    }
+
+    async fn run(&mut self, request: &Request<'_>, wanted: Wanted) -> Outcome {
         // Left over when the future of the request before was dropped.
         self.capture(Err("given up by the client before the response was complete"));
         self.stage = Stage::default();
         self.wrote_before = false;
         self.wrote.store(false, Ordering::Relaxed);
         let deadline = request.deadline;
-        let ended = tokio::time::timeout(deadline, self.follow(&request)).await;
+        let ended = tokio::time::timeout(deadline, self.follow(request, wanted)).await;
         let outcome = ended.unwrap_or_else(|_| {
             let authority = self.route.as_ref().map_or("the server", |route| &route.target.authority);
             let what = format!("{authority}: the deadline of {deadline:?} passed {}", self.stage);
@@ -146,10 +170,10 @@ impl Client {
         self.wrote_before || (!self.stage.is_before_request() && self.wrote.load(Ordering::Relaxed))
     }
 
-    async fn follow(&mut self, request: &Request<'_>) -> Result<Reply, Trouble> {
+    async fn follow(&mut self, request: &Request<'_>, wanted: Wanted) -> Result<Reply, Trouble> {
         let mut url = Cow::Borrowed(request.url);
         for _ in 0..=REDIRECTS_MAX {
-            match self.exchange(&url, request).await? {
+            match self.exchange(&url, request, wanted).await? {
                 Answer::Reply(reply) => return Ok(reply),
                 Answer::Redirect(next) => url = Cow::Owned(next),
             }
@@ -159,7 +183,12 @@ impl Client {
         Err(Trouble::new(FaultKind::Redirect, what))
     }
 
-    async fn exchange(&mut self, url: &Url, request: &Request<'_>) -> Result<Answer, Trouble> {
+    async fn exchange(
+        &mut self,
+        url: &Url,
+        request: &Request<'_>,
+        wanted: Wanted,
+    ) -> Result<Answer, Trouble> {
         self.wrote_before = self.has_sent();
         self.stage = Stage::default();
         self.aim(url)?;
@@ -168,18 +197,34 @@ impl Client {
         if self.wire.is_some() {
             self.draft = Some(Draft::new(url, call.headers().clone(), request.body.clone()));
         }
-        let (mut link, response) = self.send(call, request).await?;
+        let (link, response) = self.send(call, request).await?;
         let (head, body) = response.into_parts();
         self.stage = Stage::Reading;
         self.check_proxy(head.status)?;
         if let Some(jar) = &self.jar {
             jar.store(&head.headers, url);
         }
-        let body = self.read(&head.headers, body).await?;
-        link.rest();
-        self.link = Some(link);
+        let body = match wanted {
+            Wanted::Whole => {
+                let body = self.read(&head.headers, body).await?;
+                self.keep(link);
+                body
+            }
+            Wanted::Nothing(deadline) => {
+                if body::skip(body, deadline).await {
+                    self.keep(link);
+                }
+                Bytes::new()
+            }
+        };
         self.capture(Ok((&head, &body)));
         self.judge(url, &head, body)
+    }
+
+    /// The connection waits for the next request.
+    fn keep(&mut self, mut link: Link) {
+        link.rest();
+        self.link = Some(link);
     }
 
     /// Turns to `url`; the connection stays when it leads to the same server.

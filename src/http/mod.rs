@@ -11,7 +11,8 @@
 //!
 //! Format: HTTP/1.1 with `POST` alone, `gzip` undone here, the HAR 1.2 format for captures.
 //!
-//! Operations: [`Client::post`] on one lane, that is one kept-alive connection; [`Client::lane`] for another;
+//! Operations: [`Client::post`] on one lane, that is one kept-alive connection;
+//! [`Client::post_for_status`] where only the status matters; [`Client::lane`] for another connection;
 //! [`Jar`] for cookies, shared by the lanes of one session; [`Wire`] for captures.
 
 mod body;

@@ -4,12 +4,16 @@
 //! free of secrets (XML, which carries passwords in logins) is not shown at all.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 
 use bytes::Bytes;
 use hyper::header::{
     AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION, PROXY_AUTHORIZATION, SET_COOKIE,
 };
+use serde_json::Value;
 use url::{Url, form_urlencoded};
+
+use crate::secret::hide;
 
 /// What stands for a secret.
 const HIDDEN: &str = "***";
@@ -36,8 +40,6 @@ const KEYS: [&str; 18] = [
 ];
 /// How deep JSON inside strings of JSON is looked into.
 const DEPTH_MAX: usize = 3;
-/// Shorter tokens are not looked for in bodies: they could be any word.
-const TOKEN_MIN: usize = 8;
 
 /// Whether a value of this name is a secret.
 fn is_secret(name: &str) -> bool {
@@ -108,32 +110,61 @@ fn form(text: &str) -> String {
     shown.collect::<Vec<_>>().join("&")
 }
 
-/// The secrets of one exchange that could come back in its bodies.
-pub(super) struct Secrets(Option<String>);
+/// The secrets of one exchange, which a server may repeat anywhere.
+pub(super) struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// The token of a request's `Authorization`.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = value.and_then(|value| value.rsplit(' ').next()).filter(|token| token.len() >= TOKEN_MIN);
-        Self(token.map(str::to_owned))
+    /// The tokens and cookies of a request, and the cookies that came with its response.
+    pub(super) fn of(request: &HeaderMap, response: Option<&HeaderMap>) -> Self {
+        let texts = |headers: &HeaderMap, name: HeaderName| -> Vec<String> {
+            let values = headers.get_all(name).iter();
+            values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect()
+        };
+        let tokens = [AUTHORIZATION, PROXY_AUTHORIZATION].into_iter().flat_map(|name| texts(request, name));
+        let mut all: Vec<_> =
+            tokens.filter_map(|value| value.rsplit(' ').next().map(str::to_owned)).collect();
+        for cookies in texts(request, COOKIE) {
+            all.extend(cookies.split("; ").filter_map(value_of));
+        }
+        for cookie in response.map(|headers| texts(headers, SET_COOKIE)).unwrap_or_default() {
+            all.extend(cookie.split(';').next().and_then(value_of));
+        }
+        // One that is part of another must not leave the rest of it.
+        all.sort_unstable_by_key(|value| Reverse(value.len()));
+        Self(all)
     }
 
-    /// A body of type `mime` as it may be shown.
-    pub(super) fn body(&self, body: &Bytes, mime: &str) -> String {
-        let mime = mime.to_ascii_lowercase();
-        let text = String::from_utf8_lossy(body);
-        let shown = if mime.contains("xml") || mime.contains("octet-stream") {
-            format!("({} bytes, not shown)", body.len())
-        } else if mime.contains("form-urlencoded") {
-            form(&text)
-        } else {
-            json(&text, 0).into_owned()
-        };
-        match &self.0 {
-            Some(token) => shown.replace(token, HIDDEN),
-            None => shown,
+    /// Takes them out of every string in `value`.
+    pub(super) fn hide_in(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                for secret in &self.0 {
+                    if let Cow::Owned(shown) = hide(text, secret) {
+                        *text = shown;
+                    }
+                }
+            }
+            Value::Array(values) => values.iter_mut().for_each(|value| self.hide_in(value)),
+            Value::Object(fields) => fields.values_mut().for_each(|value| self.hide_in(value)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
+    }
+}
+
+fn value_of(cookie: &str) -> Option<String> {
+    cookie.split_once('=').map(|(_, value)| value.trim().trim_matches('"').to_owned())
+}
+
+/// A body of type `mime` as it may be shown.
+pub(super) fn body(body: &Bytes, mime: &str) -> String {
+    let mime = mime.to_ascii_lowercase();
+    let text = String::from_utf8_lossy(body);
+    if mime.contains("xml") || mime.contains("octet-stream") {
+        format!("({} bytes, not shown)", body.len())
+    } else if mime.contains("form-urlencoded") {
+        form(&text)
+    } else {
+        json(&text, 0).into_owned()
     }
 }
 
@@ -148,10 +179,10 @@ fn json(text: &str, depth: usize) -> Cow<'_, str> {
         let end = string_end(text, start);
         let inner = text.get(start + 1..end).unwrap_or_default();
         let is_key = text.get(end + 1..).is_some_and(|rest| rest.trim_start().starts_with(':'));
-        let hidden = if is_key { None } else { hide(inner, key_is_secret, depth) };
-        if let Some(hidden) = hidden {
+        let replacement = if is_key { None } else { replacement(inner, key_is_secret, depth) };
+        if let Some(replacement) = replacement {
             shown.push_str(text.get(copied..=start).unwrap_or_default());
-            shown.push_str(&hidden);
+            shown.push_str(&replacement);
             copied = end;
         }
         key_is_secret = is_key && is_secret(&unescaped(inner));
@@ -165,7 +196,7 @@ fn json(text: &str, depth: usize) -> Cow<'_, str> {
 }
 
 /// What is shown in the place of a string value, if not the value.
-fn hide(inner: &str, is_secret: bool, depth: usize) -> Option<String> {
+fn replacement(inner: &str, is_secret: bool, depth: usize) -> Option<String> {
     if is_secret {
         return Some(HIDDEN.into());
     }
@@ -252,12 +283,21 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_comes_back_in_a_body_is_hidden() {
-        let headers =
-            HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer 00Dxx!hushhush"))]);
-        let secrets = Secrets::of(&headers);
-        let body = |text: &'static str, mime| secrets.body(&Bytes::from_static(text.as_bytes()), mime);
-        assert_eq!(body("bad token 00Dxx!hushhush.", "text/plain"), "bad token ***.");
-        assert_eq!(body("<sessionId>x</sessionId>", "text/xml; charset=utf-8"), "(24 bytes, not shown)");
+    fn what_a_server_repeats_is_hidden_wherever_it_is() {
+        let request = HeaderMap::from_iter([
+            (AUTHORIZATION, HeaderValue::from_static("Bearer 00Dxx!hushhush")),
+            (COOKIE, HeaderValue::from_static("a=1; sid=hushhush-1; t=\"hushhush-2\"")),
+        ]);
+        let response = HeaderMap::from_iter([(SET_COOKIE, HeaderValue::from_static("b=hushhush-3; Path=/"))]);
+        let mut value = serde_json::json!({"a": ["bad 00Dxx!hushhush.", 1], "b": {"c": "hushhush-1hushhush-2"},
+            "d": "hushhush-3 a 1"});
+        Secrets::of(&request, Some(&response)).hide_in(&mut value);
+        assert_eq!(value, serde_json::json!({"a": ["bad ***.", 1], "b": {"c": "******"}, "d": "*** a 1"}));
+    }
+
+    #[test]
+    fn what_cannot_be_looked_through_is_not_shown() {
+        let xml = Bytes::from_static(b"<sessionId>x</sessionId>");
+        assert_eq!(body(&xml, "text/xml; charset=utf-8"), "(24 bytes, not shown)");
     }
 }

@@ -155,7 +155,7 @@ fn entry(draft: &Draft, response: Result<(&Parts, &Bytes), &str>) -> Value {
     let elapsed = draft.clock.elapsed().as_secs_f64() * 1000.0;
     let started = jiff::Timestamp::try_from(draft.started).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let url = redact::url(&draft.url);
-    let secrets = redact::Secrets::of(&draft.headers);
+    let secrets = redact::Secrets::of(&draft.headers, response.ok().map(|(head, _)| &head.headers));
     let query: Vec<_> =
         url.query_pairs().map(|(name, value)| json!({"name": name, "value": value})).collect();
     let mime = mime(&draft.headers);
@@ -169,7 +169,7 @@ fn entry(draft: &Draft, response: Result<(&Parts, &Bytes), &str>) -> Value {
             "cookies": [],
             "headers": headers(&draft.headers),
             "queryString": query,
-            "postData": {"mimeType": mime, "params": [], "text": secrets.body(&draft.body, &mime)},
+            "postData": {"mimeType": mime, "params": [], "text": redact::body(&draft.body, &mime)},
             "headersSize": -1,
             "bodySize": draft.body.len(),
         },
@@ -177,17 +177,18 @@ fn entry(draft: &Draft, response: Result<(&Parts, &Bytes), &str>) -> Value {
         "timings": {"send": 0, "wait": elapsed, "receive": 0},
     });
     let (response, error) = match response {
-        Ok((head, body)) => (response_of(head, body, &secrets), None),
+        Ok((head, body)) => (response_of(head, body), None),
         Err(error) => (no_response(), Some(error)),
     };
     if let Value::Object(fields) = &mut entry {
         fields.insert("response".into(), response);
         fields.extend(error.map(|error| ("_error".into(), error.into())));
     }
+    secrets.hide_in(&mut entry);
     entry
 }
 
-fn response_of(head: &Parts, body: &Bytes, secrets: &redact::Secrets) -> Value {
+fn response_of(head: &Parts, body: &Bytes) -> Value {
     let mime = mime(&head.headers);
     let location = head.headers.get(LOCATION).map(|value| redact::header(&LOCATION, value));
     json!({
@@ -196,7 +197,7 @@ fn response_of(head: &Parts, body: &Bytes, secrets: &redact::Secrets) -> Value {
         "httpVersion": format!("{:?}", head.version),
         "cookies": [],
         "headers": headers(&head.headers),
-        "content": {"size": body.len(), "mimeType": mime, "text": secrets.body(body, &mime)},
+        "content": {"size": body.len(), "mimeType": mime, "text": redact::body(body, &mime)},
         "redirectURL": location.unwrap_or_default(),
         "headersSize": -1,
         "bodySize": -1,

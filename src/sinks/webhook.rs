@@ -3,6 +3,7 @@
 //! * One record a request, the next when the last one is dealt with: in order, whatever the channel.
 //! * 2xx: delivered. A network error, a missed deadline, 408, 425, 429 and 5xx: tried again for ever, not before
 //!   `Retry-After` (at most one hour). Every other status, and a redirect to another origin: refused for good.
+//! * The status decides, once it is there: nothing in or about the body of an answer makes it less true.
 //! * At least once: an answer that got lost means another attempt, with the same `webhook-id`, the event's
 //!   stable id.
 //! * The values of configured headers are secrets and never leave but for the endpoint.
@@ -133,7 +134,7 @@ impl Sink {
             headers: &headers,
             deadline: self.timeout,
         };
-        self.client.post(request).await
+        self.client.post_for_status(request).await
     }
 
     fn add_header(&mut self, name: &str, value: &Secret<String>) -> Result<(), (String, &'static str)> {

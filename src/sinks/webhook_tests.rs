@@ -297,3 +297,17 @@ fn retry_after_is_capped() {
     let wanted = Verdict::Again { error: "HTTP status 503".to_owned(), after: Some(AFTER_MAX) };
     assert_eq!(verdict(Ok(reply)), wanted);
 }
+
+#[tokio::test]
+async fn a_success_is_believed_whatever_its_body_is() {
+    let receiver = Receiver::start(&[
+        "200 OK\r\nContent-Encoding: br",
+        "200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno chunk",
+        "204 No Content",
+    ]);
+    let handle = started(config(&receiver.url));
+    handle.offer(&several(&[("/topic/A", "1"), ("/topic/A", "2"), ("/topic/A", "3")]));
+    drained(&handle).await;
+    assert_eq!(receiver.bodies(), ["1", "2", "3"]);
+    assert_eq!((handle.status().delivered, handle.status().retried), (3, 0));
+}

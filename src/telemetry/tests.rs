@@ -1,8 +1,9 @@
 //! Real lines from real subscribers.
 
-use std::io::{self, Write};
-use std::process::{Command, Stdio};
+use std::io::{self, BufRead as _, BufReader, Write};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use tracing::{debug, info, info_span, warn};
@@ -132,33 +133,93 @@ fn the_variable_wins_and_a_bad_filter_is_shown() {
     }
 }
 
-/// In a child process of itself, whose stderr is a pipe that nobody reads any more.
-#[test]
-fn a_closed_stderr_is_ignored() {
-    const CHILD: &str = "COMETAIL_TEST_CLOSED_STDERR";
-    if std::env::var_os(CHILD).is_some() {
-        let mut go = String::new();
-        io::stdin().read_line(&mut go).unwrap();
-        start(&Config { filter: None, form: Form::Json }).unwrap();
-        assert_eq!(start(&Config::default()), Err(TelemetryError::AlreadyStarted));
-        (0..1000).for_each(|number| warn!(number, "nobody reads this"));
-        return;
+/// Runs the test `name` in a child process in which the variable `CHILD` is set, to write its logs there.
+const CHILD: &str = "COMETAIL_TEST_CHILD";
+
+fn is_child() -> bool {
+    let is_child = std::env::var_os(CHILD).is_some();
+    if is_child {
+        io::stdin().read_line(&mut String::new()).unwrap();
     }
-    let name = "telemetry::tests::a_closed_stderr_is_ignored";
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
+    is_child
+}
+
+fn child(name: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("telemetry::tests::{name}"), "--nocapture"])
         .env(CHILD, "1")
         .env_remove(VARIABLE)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    drop(child.stderr.take());
+        .unwrap()
+}
+
+fn go(child: &mut Child) {
     child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+}
+
+fn assert_passed(child: Child) {
     let output = child.wait_with_output().unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && stdout.contains("1 passed"), "{}: {stdout}", output.status);
+}
+
+#[test]
+fn a_closed_stderr_is_ignored() {
+    if is_child() {
+        let _logs = start(&Config { filter: None, form: Form::Json }).unwrap();
+        assert!(matches!(start(&Config::default()), Err(TelemetryError::AlreadyStarted)));
+        (0..1000).for_each(|number| warn!(number, "nobody reads this"));
+        return;
+    }
+    let mut child = child("a_closed_stderr_is_ignored");
+    drop(child.stderr.take());
+    go(&mut child);
+    assert_passed(child);
+}
+
+#[test]
+fn a_stderr_that_nobody_reads_holds_nothing_up_and_loses_lines_with_a_word() {
+    const LINES: u64 = 100_000;
+    if is_child() {
+        let _logs = start(&Config { filter: None, form: Form::Json }).unwrap();
+        (0..LINES).for_each(|number| warn!(number, "read late"));
+        drop(writeln!(io::stdout(), "all logged"));
+        // Until the reader is there.
+        io::stdin().read_line(&mut String::new()).unwrap();
+        return;
+    }
+    let mut child = child("a_stderr_that_nobody_reads_holds_nothing_up_and_loses_lines_with_a_word");
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"go\n").unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(stdout.any(|line| line.unwrap().contains("all logged")), "it stands still");
+    let (mut stderr, read) = (child.stderr.take().unwrap(), Shared::default());
+    let mut copy = read.clone();
+    let reader = std::thread::spawn(move || io::copy(&mut stderr, &mut copy).unwrap());
+    let word = b"these log lines are lost";
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while memchr::memmem::find(&read.0.lock().unwrap(), word).is_none() {
+        assert!(Instant::now() < deadline, "no word of the lost lines");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    stdin.write_all(b"end\n").unwrap();
+    assert!(stdout.any(|line| line.unwrap().contains("1 passed")));
+    assert!(child.wait().unwrap().success());
+    reader.join().unwrap();
+    let (mut kept, mut lost) = (0, 0);
+    let bytes = read.0.lock().unwrap();
+    for line in std::str::from_utf8(&bytes).unwrap().lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("no line is cut");
+        match line["lines"].as_u64() {
+            Some(lines) => lost += lines,
+            None => kept += 1,
+        }
+    }
+    assert_eq!(kept + lost, LINES);
+    assert!(kept > 5_000 && lost > 5_000, "{kept} kept, {lost} lost");
 }
 
 proptest! {

@@ -147,7 +147,7 @@ fn wrong_usage_is_told_with_a_code_of_its_own() {
         (&["tail", "https://me:hush-hush@acme/cometd/61.0", A], "COMETAIL_TOKEN"),
         (&["tail", URL, "topic/A"], "'topic/A'"),
         (&["tail", URL, "/meta/connect"], "the protocol's own"),
-        (&["tail", URL, A, "--replay", "some"], "wanted new, all or a replay id"),
+        (&["tail", URL, A, "--replay", "some"], "wanted new (-1), all (-2) or a replay id"),
         (&["tail", URL, A, "--count", "0"], "--count"),
     ];
     for (arguments, told) in cases {

@@ -183,3 +183,39 @@ fn a_capture_that_cannot_be_written_is_told() {
     let ended = tail("http://127.0.0.1:9/cometd/61.0", &[A, "--wire", &place.text("missing/wire.har")]);
     assert_told(&ended, 74, &["--wire", "missing/wire.har", "No such file"]);
 }
+
+#[test]
+fn what_a_url_holds_is_not_repeated_by_an_error() {
+    let user = "https://bob:hunter2@acme.example/cometd/61.0";
+    for (url, channel, why) in [
+        (user, A, "no place for secrets"),
+        ("ftp://bob:hunter2@acme.example/", A, "an http or https URL"),
+        ("https://bob:hunter2@acme.example:x/", A, "invalid port"),
+        ("bob:hunter2@acme.example", A, "an http or https URL"),
+        (A, user, "relative URL"),
+        ("https://acme.example/cometd/61.0", user, "a channel starts with '/'"),
+        ("https://acme.example/cometd/61.0", "/meta/\u{1b}[2J", "channel '/meta/\\u{1b}[2J'"),
+        ("https://acme.example/cometd/61.0", "/meta/connect", "the protocol's own"),
+    ] {
+        let ended = tail(url, &[channel]);
+        assert_eq!(ended.code, Some(2), "{url} {channel}: {}", ended.stderr);
+        assert!(ended.stderr.contains(why), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("hunter2") && !ended.stderr.contains("bob"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_replay_id_that_no_server_knows_is_refused() {
+    for replay in ["-3", "-9223372036854775808", "9223372036854775808", "now", ""] {
+        let ended = tail("http://127.0.0.1:9/cometd/61.0", &[A, "--replay", replay]);
+        assert_eq!(ended.code, Some(2), "{replay}: {}", ended.stderr);
+        assert!(ended.stderr.contains("new (-1), all (-2)"), "{}", ended.stderr);
+    }
+    let (emulator, forms) = (Emulator::start(), ["new", "all", "-1", "-2", "0", "17"]);
+    emulator.publish(A, 1);
+    for replay in forms {
+        let tail = Cometail::start(&mut cometail(&["tail", &emulator.url("61.0"), A, "--replay", replay]));
+        tail.wait_log("handshake succeeded");
+        drop(tail);
+    }
+}

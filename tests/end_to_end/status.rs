@@ -65,17 +65,47 @@ fn a_daemon_that_has_ended_is_not_healthy() {
     assert_eq!(daemon.stop().code, Some(0));
     let (code, told) = health(&place);
     assert_eq!(code, Some(1), "{told}");
-    assert!(told.contains("connection c is closed"), "{told}");
+    assert!(told.contains("has ended; it last wrote its status"), "{told}");
     assert!(status(&place, &[]).stdout.contains("connection c: closed"));
 }
 
 #[test]
-fn a_daemon_that_was_killed_or_hangs_is_told_by_the_age_of_its_status() {
+fn a_daemon_that_was_killed_is_unhealthy_at_once() {
     let (emulator, place) = (Emulator::start(), Place::new());
     let daemon = place.run(&(connection(&emulator.url("61.0"), &[A], "") + &archive(&place)));
     wait("health", || health(&place).0 == Some(0));
-    daemon.signal(Signal::KILL);
-    daemon.end();
+    daemon.kill();
+    let (code, told) = health(&place);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("did not end in order"), "{told}");
+    let _daemon = place.run(&(connection(&emulator.url("61.0"), &[A], "") + &archive(&place)));
+    wait("health again", || health(&place).0 == Some(0));
+}
+
+#[test]
+fn a_refused_channel_or_a_failing_sink_makes_it_unhealthy() {
+    let (emulator, place) = (Emulator::start_with(&["--channel", A]), Place::new());
+    let url = emulator.url("61.0");
+    let _daemon = place.run(&(connection(&url, &[A, "/topic/Nowhere"], "") + &archive(&place)));
+    wait("the refusal", || health(&place).1.contains("channel /topic/Nowhere is not live: no_such_channel"));
+    assert_eq!(health(&place).0, Some(1));
+
+    let place = Place::new();
+    let webhook = "[sink.hook.webhook]\nurl = \"http://127.0.0.1:9/\"\nproxy = \"direct\"\n";
+    let _daemon = place.run(&(connection(&url, &[A], "") + webhook));
+    wait("health", || health(&place).0 == Some(0));
+    emulator.publish(A, 1);
+    wait("the failing sink", || health(&place).1.contains("sink hook fails for "));
+    let shown = status(&place, &[]).stdout;
+    assert!(shown.contains("sink hook (webhook): retrying, 0 delivered, 1 queued, failing for"), "{shown}");
+}
+
+#[test]
+fn a_daemon_that_hangs_is_told_by_the_age_of_its_status() {
+    let (emulator, place) = (Emulator::start(), Place::new());
+    let daemon = place.run(&(connection(&emulator.url("61.0"), &[A], "") + &archive(&place)));
+    wait("health", || health(&place).0 == Some(0));
+    daemon.signal(Signal::STOP);
     // A minute passes.
     let mut status = place.status().unwrap();
     status["updated_at"] = (status["updated_at"].as_u64().unwrap() - 60_000).into();

@@ -1,13 +1,15 @@
 //! Bodies: whole, cut at their caps, inflated.
 
 use std::io::Write as _;
+use std::time::{Duration, Instant};
 
 use cometail::bayeux::border::{FaultKind, Outcome};
 use cometail::http::Client;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use tokio::io::AsyncWriteExt as _;
 
-use crate::support::{Server, client, config, post, with_headers};
+use crate::support::{Server, client, config, post, post_for_status, request, with_headers};
 
 const READ_MAX: usize = 10_000;
 const INFLATED_MAX: usize = 50_000;
@@ -88,7 +90,7 @@ async fn chunks_are_cut_at_the_cap() {
     let server = Server::start(move |mut stream, _, seen| {
         let chunk = chunk.clone();
         async move {
-            crate::support::request(&mut stream, &seen).await;
+            request(&mut stream, &seen).await;
             tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes()).await.unwrap();
             while tokio::io::AsyncWriteExt::write_all(&mut stream, chunk.as_bytes()).await.is_ok() {}
         }
@@ -146,4 +148,46 @@ async fn gzip_that_is_none_is_malformed() {
     }
     let response = with_body("Content-Encoding: br\r\n", b"[]");
     assert_eq!(fault(&mut capped(), response).await, FaultKind::Malformed);
+}
+
+#[tokio::test]
+async fn where_only_the_status_matters_no_body_is_a_fault() {
+    let broken = with_body("Content-Encoding: gzip\r\n", b"this is no gzip");
+    let odd = with_headers("201 Created", "Content-Encoding: br\r\n", "xx");
+    for (response, kept) in [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\nx".to_vec(), false),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n".to_vec(), false),
+        (broken, true),
+        (odd.into_bytes(), true),
+        (with_headers("500 Oops", "", &"x".repeat(60_000)).into_bytes(), true),
+        (with_headers("200 OK", "", &"x".repeat(70_000)).into_bytes(), false),
+    ] {
+        let server = Server::saying(response.clone()).await;
+        let mut client = capped();
+        for _ in 0..2 {
+            let reply =
+                post_for_status(&mut client, &server.url("/"), Duration::from_secs(20)).await.unwrap();
+            assert!(reply.body.is_empty() && [200, 201, 500].contains(&reply.status));
+        }
+        let head = String::from_utf8_lossy(&response[..60.min(response.len())]).into_owned();
+        assert_eq!(server.connections(), if kept { 1 } else { 2 }, "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_holds_up_no_status() {
+    let server = Server::start(|mut stream, _, seen| async move {
+        request(&mut stream, &seen).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n").await.unwrap();
+        while stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    for (deadline, at_most) in [(Duration::from_secs(60), 10_000), (Duration::from_millis(300), 900)] {
+        let begun = Instant::now();
+        let reply = post_for_status(&mut client(), &server.url("/"), deadline).await.unwrap();
+        assert_eq!(reply.status, 200);
+        assert!(begun.elapsed() < Duration::from_millis(at_most), "{:?}", begun.elapsed());
+    }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use cometail::http::{Jar, Wire};
 use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
 
-use crate::support::{Server, client, post, post_within, with_headers};
+use crate::support::{Server, TOKEN, client, post, post_within, request, with_headers};
 
 fn read(path: &Path) -> Value {
     let text = std::fs::read_to_string(path).unwrap();
@@ -44,6 +45,45 @@ async fn every_exchange_is_captured_without_its_secrets() {
     let headers = entry["request"]["headers"].to_string();
     assert!(headers.contains("Bearer ***") && headers.contains("sid=***"), "{headers}");
     assert!(entry["startedDateTime"].as_str().unwrap().ends_with('Z'));
+}
+
+/// A server that repeats the token and its cookies everywhere it can.
+#[tokio::test]
+async fn what_a_server_repeats_is_in_no_capture() {
+    const COOKIE: &str = "Cookie-hush-value";
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("wire.har");
+    let token = TOKEN.strip_prefix("Bearer ").unwrap();
+    let server = Server::start(move |mut stream, _, seen| async move {
+        let echo = format!("X-Echo: {token} {COOKIE}\r\nSet-Cookie: sid={COOKIE}; Path=/\r\n");
+        for number in 1.. {
+            if request(&mut stream, &seen).await.is_none() {
+                return;
+            }
+            let location = match number {
+                1 => format!("/{token}/{COOKIE}?x={token}"),
+                _ => format!("https://{token}.evil.example/{COOKIE}"),
+            };
+            let response = match number {
+                2 => with_headers("200 OK", &echo, &format!("no right for {token} {COOKIE}")),
+                _ => with_headers("307 Temporary Redirect", &format!("{echo}Location: {location}\r\n"), ""),
+            };
+            stream.write_all(response.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    let wire = Arc::new(Wire::create(&path).unwrap());
+    let mut client = client().with_wire(wire).with_jar(Arc::new(Jar::new()));
+    post(&mut client, &server.url("/")).await.unwrap();
+    post(&mut client, &server.url("/")).await.unwrap_err();
+    let har = read(&path);
+    let entries = har["log"]["entries"].as_array().unwrap();
+    assert_eq!(entries.len(), 3);
+    assert!(server.requests()[1].contains(token) && server.requests()[1].contains(COOKIE), "they were used");
+    assert_eq!(entries[0]["response"]["redirectURL"], "/***/***?x=***");
+    assert_eq!(entries[1]["request"]["url"], server.url("/***/***?x=***").as_str());
+    assert_eq!(entries[1]["response"]["content"]["text"], "no right for *** ***");
+    assert_eq!(entries[2]["response"]["redirectURL"], "https://***.evil.example/***");
 }
 
 #[tokio::test]

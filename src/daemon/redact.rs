@@ -1,0 +1,73 @@
+//! The access token out of what a server said, before anything is logged, counted or written.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::bayeux::border::Fault;
+use crate::bayeux::decode::Bad;
+use crate::bayeux::notice::{Closed, Notice};
+use crate::secret::{Secret, hide};
+
+/// Knows the token that is in use.
+pub(super) struct Redactor {
+    /// The whole header value, `Bearer ...`.
+    header: Option<Arc<Secret<String>>>,
+}
+
+impl Redactor {
+    pub(super) const fn new(header: Option<Arc<Secret<String>>>) -> Self {
+        Self { header }
+    }
+
+    /// A text without the token.
+    fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let header = self.header.as_deref().map_or("", |header| header.expose());
+        hide(text, header.strip_prefix("Bearer ").unwrap_or(header))
+    }
+
+    /// A notice without the token; [`Redactor::beginning`] is for the bytes of a malformed message.
+    pub(super) fn notice<'n>(&self, notice: &'n Notice) -> Cow<'n, Notice> {
+        if self.header.is_none() {
+            return Cow::Borrowed(notice);
+        }
+        let mut notice = notice.clone();
+        if let Some(text) = text_of(&mut notice)
+            && let Cow::Owned(shown) = self.text(text)
+        {
+            *text = shown;
+        }
+        Cow::Owned(notice)
+    }
+
+    /// The first `most` characters of bytes from a server, on one line, without the token.
+    pub(super) fn beginning(&self, bytes: &[u8], most: usize) -> String {
+        let token = self.header.as_deref().map_or(0, |header| header.expose().len());
+        // A token that begins before the cut is seen whole, and with backslashes in it.
+        let window = bytes.get(..most.saturating_add(token * 2)).unwrap_or(bytes);
+        let text = String::from_utf8_lossy(window);
+        self.text(&text).chars().take(most).flat_map(char::escape_debug).collect()
+    }
+}
+
+/// The words of a server, or about it, in a notice; channels are those of the configuration.
+fn text_of(notice: &mut Notice) -> Option<&mut String> {
+    match notice {
+        Notice::SessionLost { reason: text }
+        | Notice::Refused { text, .. }
+        | Notice::Gap { reason: text, .. }
+        | Notice::Suspect { reason: text }
+        | Notice::Failed { fault: Fault { detail: text, .. }, .. }
+        | Notice::Misbehaved { what: text, .. }
+        | Notice::Malformed(Bad { reason: text, .. })
+        | Notice::OddAdvice(text)
+        | Notice::Closed(Closed::Endpoint(text) | Closed::Unauthenticated(text)) => Some(text),
+        Notice::Handshaken { .. }
+        | Notice::Resuming
+        | Notice::Live
+        | Notice::Subscribed { .. }
+        | Notice::Unsubscribed { .. }
+        | Notice::ReplayLost { .. }
+        | Notice::NoReplay
+        | Notice::Closed(Closed::Requested) => None,
+    }
+}

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener as StdListener};
-use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -10,14 +9,13 @@ use tokio::net::TcpListener;
 use url::Url;
 
 use super::emulator::CHANNEL;
-use super::{IO, duration, fail, run_daemon};
+use super::{IO, duration, fail, on_screen, run_daemon};
 use crate::bayeux::Wanted;
 use crate::config::{Config, Connection};
 use crate::daemon::Options;
 use crate::emulator::{self, Generate};
 use crate::event::{Channel, ReplayId};
-use crate::sinks::{self, format::Format, stdout};
-use crate::telemetry;
+use crate::sinks::{format::Format, stdout};
 
 /// See events on the screen: an emulator and a subscriber in one process
 #[derive(Debug, Args)]
@@ -70,19 +68,6 @@ fn config(demo: &Demo, url: &str) -> io::Result<Config> {
     let channel = Channel::parse(CHANNEL).map_err(io::Error::other)?;
     let mut connection = Connection::new("demo", url, vec![Wanted { channel, replay: ReplayId::ALL }]);
     connection.http.proxy = crate::http::Proxy::Direct;
-    let sink = sinks::Config {
-        name: Arc::from("stdout"),
-        channels: Vec::new(),
-        format: Format::Message,
-        queue: 1 << 20,
-        order: Vec::new(),
-        kind: sinks::Kind::Stdout(stdout::Config { limit: demo.count, pretty: demo.pretty, color: false }),
-    };
-    Ok(Config {
-        state_dir: None,
-        grace: Duration::from_secs(5),
-        log: telemetry::Config::default(),
-        connections: vec![connection],
-        sinks: vec![sink],
-    })
+    let output = stdout::Config { limit: demo.count, pretty: demo.pretty, color: false };
+    Ok(on_screen(connection, Format::Message, output))
 }

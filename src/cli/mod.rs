@@ -21,12 +21,15 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Config};
 use crate::daemon::{self, Options};
 use crate::http::Wire;
+use crate::sinks::format::Format;
+use crate::sinks::{self, stdout};
 use crate::telemetry;
 
 const FAILED: u8 = 1;
@@ -107,6 +110,29 @@ fn open_wire(path: Option<&PathBuf>) -> Result<Option<Arc<Wire>>, String> {
     path.map(open).transpose()
 }
 
+/// What may wait for a slow reader of standard output, in bytes.
+const QUEUE: usize = 64 << 20;
+
+/// A daemon for a person who watches: one connection, its events on standard output, nothing kept.
+fn on_screen(mut connection: config::Connection, format: Format, output: stdout::Config) -> Config {
+    connection.session.one_shot = true;
+    let sink = sinks::Config {
+        name: Arc::from("stdout"),
+        channels: Vec::new(),
+        format,
+        queue: QUEUE,
+        order: Vec::new(),
+        kind: sinks::Kind::Stdout(output),
+    };
+    Config {
+        state_dir: None,
+        grace: Duration::from_secs(5),
+        log: telemetry::Config::default(),
+        connections: vec![connection],
+        sinks: vec![sink],
+    }
+}
+
 /// Runs a daemon to its end on a runtime of one thread: sinks have threads of their own.
 fn run_daemon(config: Config, options: Options, warnings: &[String]) -> u8 {
     let _logs = match telemetry::start(&config.log) {
@@ -137,6 +163,6 @@ fn run_daemon(config: Config, options: Options, warnings: &[String]) -> u8 {
 }
 
 /// A duration such as `10s` or `500ms`.
-fn duration(text: &str) -> Result<std::time::Duration, String> {
+fn duration(text: &str) -> Result<Duration, String> {
     config::duration(text).ok_or_else(|| String::from("wanted a duration such as 10s or 500ms"))
 }

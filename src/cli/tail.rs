@@ -5,25 +5,19 @@
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use url::Url;
 
-use super::{IO, USAGE, fail, open_wire, run_daemon};
+use super::{IO, USAGE, fail, on_screen, open_wire, run_daemon};
 use crate::bayeux::Wanted;
 use crate::config::{Config, Connection, TokenSource};
 use crate::daemon::Options;
 use crate::event::{Channel, ReplayId};
-use crate::sinks::{self, format::Format, stdout};
-use crate::telemetry;
+use crate::sinks::{format::Format, stdout};
 
 /// The variable that holds the access token.
 const TOKEN: &str = "COMETAIL_TOKEN";
-
-/// What may wait for a slow reader of standard output, in bytes.
-const QUEUE: usize = 64 << 20;
 
 /// Print the events of channels, one JSON object a line
 #[derive(Debug, Args)]
@@ -140,24 +134,10 @@ fn config(tail: Tail) -> Result<Config, String> {
         }
     }
     let mut connection = Connection::new("tail", url, channels);
-    connection.session.one_shot = true;
     connection.http.ca_file = tail.ca_file;
     let from_environment = || std::env::var_os(TOKEN).map(|_| TokenSource::Env(TOKEN.to_owned()));
     connection.token = tail.token_file.map(TokenSource::File).or_else(from_environment);
     let color = tail.pretty && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let sink = sinks::Config {
-        name: Arc::from("stdout"),
-        channels: Vec::new(),
-        format: tail.format.into(),
-        queue: QUEUE,
-        order: Vec::new(),
-        kind: sinks::Kind::Stdout(stdout::Config { limit: tail.count, pretty: tail.pretty, color }),
-    };
-    Ok(Config {
-        state_dir: None,
-        grace: Duration::from_secs(5),
-        log: telemetry::Config::default(),
-        connections: vec![connection],
-        sinks: vec![sink],
-    })
+    let output = stdout::Config { limit: tail.count, pretty: tail.pretty, color };
+    Ok(on_screen(connection, tail.format.into(), output))
 }

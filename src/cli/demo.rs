@@ -15,7 +15,7 @@ use crate::config::{Config, Connection};
 use crate::daemon::Options;
 use crate::emulator::{self, Generate};
 use crate::event::{Channel, ReplayId};
-use crate::sinks::{format::Format, stdout};
+use crate::sinks::format::Format;
 
 /// See events on the screen: an emulator and a subscriber in one process
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ pub(super) struct Demo {
     /// End after this many events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Indent
+    /// Indent, with colours on a terminal
     #[arg(long)]
     pretty: bool,
 }
@@ -68,6 +68,5 @@ fn config(demo: &Demo, url: &str) -> io::Result<Config> {
     let channel = Channel::parse(CHANNEL).map_err(io::Error::other)?;
     let mut connection = Connection::new("demo", url, vec![Wanted { channel, replay: ReplayId::ALL }]);
     connection.http.proxy = crate::http::Proxy::Direct;
-    let output = stdout::Config { limit: demo.count, pretty: demo.pretty, color: false };
-    Ok(on_screen(connection, Format::Message, output))
+    Ok(on_screen(connection, Format::Message, demo.pretty, demo.count))
 }

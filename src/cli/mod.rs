@@ -17,7 +17,7 @@ mod status;
 mod tail;
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -114,15 +114,16 @@ fn open_wire(path: Option<&PathBuf>) -> Result<Option<Arc<Wire>>, String> {
 const QUEUE: usize = 64 << 20;
 
 /// A daemon for a person who watches: one connection, its events on standard output, nothing kept.
-fn on_screen(mut connection: config::Connection, format: Format, output: stdout::Config) -> Config {
+fn on_screen(mut connection: config::Connection, format: Format, pretty: bool, limit: Option<u64>) -> Config {
     connection.session.one_shot = true;
+    let color = pretty && io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let sink = sinks::Config {
         name: Arc::from("stdout"),
         channels: Vec::new(),
         format,
         queue: QUEUE,
         order: Vec::new(),
-        kind: sinks::Kind::Stdout(output),
+        kind: sinks::Kind::Stdout(stdout::Config { limit, pretty, color }),
     };
     Config {
         state_dir: None,

@@ -3,7 +3,6 @@
 //! Constraints: URL and channels are read here and not by the parser of arguments, whose errors repeat them with the
 //! password that a URL may hold.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -14,7 +13,7 @@ use crate::bayeux::Wanted;
 use crate::config::{Config, Connection, TokenSource};
 use crate::daemon::Options;
 use crate::event::{Channel, ReplayId};
-use crate::sinks::{format::Format, stdout};
+use crate::sinks::format::Format;
 
 /// The variable that holds the access token.
 const TOKEN: &str = "COMETAIL_TOKEN";
@@ -26,7 +25,7 @@ The access token is taken from the environment variable COMETAIL_TOKEN or from -
 
 Examples:
   cometail tail https://acme.my.salesforce.com/cometd/61.0 /topic/InvoiceStatementUpdates
-  cometail tail https://acme.my.salesforce.com/cometd/61.0 /event/Order__e --replay all --format data | jq .
+  cometail tail https://acme.my.salesforce.com/cometd/61.0 /event/Order__e --replay all | jq .data
   cometail tail http://127.0.0.1:8080/cometd/61.0 /topic/A /u/B --count 10 --pretty")]
 pub(super) struct Tail {
     /// The endpoint, such as `https://acme.my.salesforce.com/cometd/61.0`
@@ -137,7 +136,5 @@ fn config(tail: Tail) -> Result<Config, String> {
     connection.http.ca_file = tail.ca_file;
     let from_environment = || std::env::var_os(TOKEN).map(|_| TokenSource::Env(TOKEN.to_owned()));
     connection.token = tail.token_file.map(TokenSource::File).or_else(from_environment);
-    let color = tail.pretty && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let output = stdout::Config { limit: tail.count, pretty: tail.pretty, color };
-    Ok(on_screen(connection, tail.format.into(), output))
+    Ok(on_screen(connection, tail.format.into(), tail.pretty, tail.count))
 }

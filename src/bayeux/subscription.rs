@@ -144,16 +144,18 @@ impl Subscriptions {
         }
     }
 
-    /// A response may have been lost with events of any live channel. Those with a position are to be subscribed
+    /// A response may have been lost with events of any channel. Those with a position are to be subscribed
     /// again; the others are given back, for events that may be missing for good.
     pub(super) fn all_suspect(&mut self, replay: bool) -> Vec<Channel> {
         let mut lost = Vec::new();
-        for one in self.list.iter_mut().filter(|one| one.standing == Standing::Live) {
+        for one in &mut self.list {
+            let live = one.standing == Standing::Live;
             if one.can_replay(replay) {
+                // One that is not live may be so for the server, if the response to its subscription was lost.
                 one.suspect = true;
                 one.again = 0;
-                one.standing = Standing::Pending;
-            } else {
+                one.standing = if live { Standing::Pending } else { one.standing };
+            } else if live {
                 lost.push(one.channel.clone());
             }
         }

@@ -20,9 +20,9 @@ use crate::event::Batch;
 use crate::retry::{self, Backoff};
 
 /// Two finds closer together than this are dense traffic.
-const DENSE: Duration = Duration::from_micros(400);
+const DENSE: Duration = Duration::from_micros(700);
 /// How long the worker sleeps between two looks under dense traffic.
-const LINGER: Duration = Duration::from_micros(150);
+const LINGER: Duration = Duration::from_micros(300);
 /// How long a slow reader is left alone.
 const BUSY: Duration = Duration::from_millis(2);
 /// The waits of sinks that have none of their own: the disk is near, and may have room again soon.

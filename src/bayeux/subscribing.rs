@@ -47,7 +47,9 @@ impl Session {
         };
         self.failed_requests = self.failed_requests.saturating_add(1);
         let asked = self.subscriptions.unanswered().count();
-        if asked == 1 || (!failure.quick && self.failed_requests >= REQUESTS_MAX) {
+        // What a smaller request cannot help is tried a few times: it may be the network's trouble and pass.
+        let hopeless = if failure.quick { asked == 1 } else { self.failed_requests >= REQUESTS_MAX };
+        if hopeless {
             self.leave_for_later(&failure);
             return if self.failed_requests > STORM_MAX {
                 self.connect(client);

@@ -123,3 +123,16 @@ fn after_five_refused_tokens_in_a_row_logins_wait() {
     }
     assert_eq!(bench.pass_wait(), Duration::from_secs(15 * 60));
 }
+
+#[test]
+fn a_passing_fault_does_not_put_the_only_channel_off() {
+    let mut bench = Bench::new(config(&["/topic/A"]), None);
+    bench.handshake("c1");
+    let exchange = bench.open.pop().unwrap();
+    let fault = Fault { kind: FaultKind::Broken, sent: true, detail: "reset".into() };
+    bench.give(Input::Outcome(exchange.id, Err(fault)));
+    assert!(bench.pass_wait() <= Duration::from_millis(500));
+    bench.accept_subscriptions();
+    bench.connected();
+    assert_eq!(bench.session.state(), "live");
+}

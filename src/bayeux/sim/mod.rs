@@ -267,7 +267,7 @@ fn fault(kind: FaultKind, sent: bool) -> Fault {
 }
 
 #[test]
-fn a_session_survives_every_day_and_loses_and_doubles_nothing() {
+fn a_session_survives_every_day_and_passes_over_no_event() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let first = number("COMETAIL_SIM_SEED").unwrap_or(1);
     for seed in first..first + number("COMETAIL_SIM_DAYS").unwrap_or(60) {

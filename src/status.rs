@@ -2,6 +2,7 @@
 //!
 //! Times are milliseconds since 1970-01-01 UTC; counters start at zero with the process.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
@@ -50,10 +51,18 @@ pub struct Connection {
     pub channels: Vec<ChannelStatus>,
     /// Handshakes that succeeded.
     pub handshakes: u64,
+    /// Handshakes that were sent, by what made them necessary.
+    pub handshake_causes: BTreeMap<&'static str, u64>,
     /// Responses of every kind.
     pub responses: u64,
-    /// Events received.
+    /// Events received, without repeats.
     pub events: u64,
+    /// Events that had been received before and were dropped.
+    pub repeats: u64,
+    /// Events that came after later ones of their channel.
+    pub late: u64,
+    /// Messages that could not be read.
+    pub set_aside: u64,
     /// Bytes of the responses' bodies, after inflation.
     pub bytes: u64,
     /// Failures, refusals and odd replies.
@@ -62,6 +71,14 @@ pub struct Connection {
     pub sessions_lost: u64,
     /// Times that events of a channel may be missing for good.
     pub gaps: u64,
+    /// Since when a session that the server knows has had no poll open; the server forgets it after 40 s.
+    pub without_poll_since: Option<u64>,
+    /// The longest that this has lasted, in milliseconds.
+    pub longest_without_poll_ms: u64,
+    /// Times that no connect had succeeded for so long that everything began anew.
+    pub watchdog: u64,
+    /// Whether that was so and no connect has succeeded since.
+    pub stalled: bool,
     /// When the last response came.
     pub last_response: Option<u64>,
     /// When the last event came.
@@ -100,12 +117,20 @@ impl Connection {
             waiting_ms: None,
             channels: Vec::new(),
             handshakes: 0,
+            handshake_causes: BTreeMap::new(),
             responses: 0,
             events: 0,
+            repeats: 0,
+            late: 0,
+            set_aside: 0,
             bytes: 0,
             failures: 0,
             sessions_lost: 0,
             gaps: 0,
+            without_poll_since: None,
+            longest_without_poll_ms: 0,
+            watchdog: 0,
+            stalled: false,
             last_response: None,
             last_event: None,
             last_error: None,
@@ -114,7 +139,7 @@ impl Connection {
 
     /// Whether events are on their way.
     pub fn is_live(&self) -> bool {
-        self.state == "live"
+        self.state == "live" && !self.stalled
     }
 
     /// Notes the state and the wait that the session is in now.

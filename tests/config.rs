@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use cometail::bayeux;
 use cometail::bayeux::ReplayLost;
 use cometail::config::{self, Config, OnStop, Problems, TokenSource, Warnings};
 use cometail::event::ReplayId;
@@ -78,7 +79,9 @@ fn every_documented_key_is_a_key_and_every_default_is_the_default() {
     let (plain, _) = read(EVERY_KEY).unwrap();
     assert_eq!(every.grace, plain.grace);
     let (one, other) = (&every.connections[0], &plain.connections[0]);
-    assert_eq!(format!("{:?}", one.session), format!("{:?}", other.session));
+    assert_eq!(one.session.recheck, Some(Duration::from_mins(30)));
+    let session = bayeux::Config { recheck: None, ..one.session.clone() };
+    assert_eq!(format!("{session:?}"), format!("{:?}", other.session));
     assert_eq!(one.on_stop, other.on_stop);
     assert_eq!(one.http.proxy, other.http.proxy);
     assert_eq!(one.http.connect_timeout, other.http.connect_timeout);
@@ -88,7 +91,12 @@ fn every_documented_key_is_a_key_and_every_default_is_the_default() {
     assert_eq!(every.sinks.len(), 3);
     let names: Vec<_> = every.sinks.iter().map(|sink| &*sink.name).collect();
     assert_eq!(names, ["console", "archive", "orders"], "the order of the file");
-    assert!(every.sinks.iter().all(|sink| sink.queue == 64 << 20 && sink.format == Format::Message));
+    assert!(
+        every
+            .sinks
+            .iter()
+            .all(|sink| sink.queue == 64 << 20 && sink.gap_records && sink.format == Format::Message)
+    );
     let hook = webhook_of(&every, 2);
     assert_eq!(hook.timeout, Duration::from_secs(10));
     let headers: Vec<_> =

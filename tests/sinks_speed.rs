@@ -21,6 +21,7 @@ fn sink(path: &Path) -> Handle {
         name: Arc::from("speed"),
         channels: Vec::new(),
         format: Format::Message,
+        gap_records: true,
         queue: 256 << 20,
         order: Vec::new(),
         kind: Kind::File(file::Config { path }),

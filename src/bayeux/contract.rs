@@ -63,6 +63,8 @@ pub enum Output {
     Send(Exchange),
     /// Give this exchange up; its outcome is not awaited.
     Cancel(ExchangeId),
+    /// Give every idle connection to the server up: what follows begins with its name.
+    Renew,
     /// Get a token; `refused` when the one in use was refused.
     Authenticate {
         /// Whether the server refused the present one.
@@ -90,6 +92,9 @@ pub struct Snapshot {
     pub client_id: String,
     /// Whether the server confirmed the replay extension.
     pub replay: bool,
+    /// Whether the server confirmed the `ack` extension.
+    #[serde(default)]
+    pub ack: bool,
     /// How long the server holds a poll, in milliseconds.
     pub timeout_ms: u64,
     /// The subscriptions that it confirmed.

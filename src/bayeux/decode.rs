@@ -6,7 +6,8 @@
 //! Format: a JSON array of messages, or one message bare (Bayeux 1.0, "Message container").
 //!
 //! Operations: [`decode`]. A message of a channel under `/meta/` becomes a [`Meta`]; any other that has
-//! `data` is an event and is only located, not copied.
+//! `data` is an event and is only located, not copied. What cannot be read and whose end is known is set aside
+//! with its bytes; where an end is not known, events may be missing, and the body is not whole.
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -17,6 +18,9 @@ use crate::event::{BatchBuilder, ReplayId};
 
 /// The most messages of one body that may be bad, or of the protocol itself; what follows them is not looked at.
 const ODD_MAX: usize = 10_000;
+
+/// The most places of one body that are looked at for an event behind a message without an end.
+const LOOKS_MAX: usize = 256;
 
 /// The most messages that are set aside with their reason from one body; more are only counted.
 const BAD_MAX: usize = 8;
@@ -30,10 +34,12 @@ pub struct Decoded {
     pub events: BatchBuilder,
     /// The protocol's own replies.
     pub metas: Vec<Meta>,
-    /// Whether every byte was understood.
+    /// Whether no event can be missing: all there is was read or set aside, to its end.
     pub whole: bool,
-    /// What was not, with the reason; at most eight.
+    /// What was not understood, with the reason; at most eight.
     pub bad: Vec<Bad>,
+    /// How much was not understood.
+    pub bad_count: usize,
 }
 
 /// A message that could not be understood.
@@ -43,6 +49,8 @@ pub struct Bad {
     pub reason: String,
     /// Its bytes.
     pub bytes: Bytes,
+    /// The event that it seems to be, where that much can be read of it.
+    pub event: Option<(String, ReplayId)>,
 }
 
 /// The protocol's channels.
@@ -81,6 +89,8 @@ pub struct Meta {
     pub failure_reason: Option<String>,
     /// Whether `ext.replay` was confirmed.
     pub replay: bool,
+    /// `ext.ack`: the number of a response, -1 where the extension is merely confirmed.
+    pub ack: Option<i64>,
     /// What to do next.
     pub advice: Option<Advice>,
 }
@@ -92,6 +102,7 @@ pub fn decode(body: &Bytes) -> Decoded {
         flat: memchr::memchr2(b'\n', b'\r', body).map(|_| Vec::with_capacity(body.len())),
         out: Decoded { whole: true, ..Decoded::default() },
         odd: 0,
+        looks: LOOKS_MAX,
     };
     match std::str::from_utf8(body) {
         Ok(text) => decoder.container(body, |at| text.get(at..)),
@@ -112,32 +123,49 @@ struct Decoder<'b> {
     out: Decoded,
     /// Messages so far that are no events.
     odd: usize,
+    /// How often the next readable event may still be looked for.
+    looks: usize,
 }
 
 impl<'b> Decoder<'b> {
     fn container(&mut self, body: &'b [u8], text_at: impl Fn(usize) -> Option<&'b str>) {
-        let Some((mut at, first)) = next_byte(body, 0) else {
-            return;
-        };
-        let array = first == b'[';
-        at += usize::from(array);
-        while let Some((start, byte)) = next_byte(body, at) {
-            match byte {
-                b',' if array => at = start + 1,
-                b']' if array => return self.trailing(start + 1),
-                _ if self.odd > ODD_MAX => {
-                    return self.set_aside("too many messages that are no events", start, body.len());
+        let mut next = next_byte(body, 0);
+        while let Some((start, first)) = next {
+            let end = match first {
+                b'[' => self.array(start + 1, &text_at),
+                b'{' => self.element(start, text_at(start)),
+                _ => return self.cut("no message and no array of messages", start),
+            };
+            let Some(end) = end else {
+                return;
+            };
+            next = next_byte(body, end);
+            match next {
+                // An array is complete without what stands behind it.
+                Some((at, byte)) if !matches!(byte, b'[' | b'{') => {
+                    return self.set_aside("bytes after the end of the messages", at, body.len());
                 }
-                _ => match self.element(start, text_at(start)) {
-                    Some(end) => at = end,
-                    None => return,
-                },
-            }
-            if !array {
-                return self.trailing(at);
+                Some((at, _)) => self.set_aside("messages after the end of the messages", at, at),
+                None => {}
             }
         }
-        self.set_aside("the array is cut short", at, self.body.len());
+    }
+
+    /// The messages of an array up to its end, which is given back where there is one.
+    fn array(&mut self, mut at: usize, text_at: &impl Fn(usize) -> Option<&'b str>) -> Option<usize> {
+        while let Some((start, byte)) = next_byte(self.body, at) {
+            at = match byte {
+                b',' => start + 1,
+                b']' => return Some(start + 1),
+                _ if self.odd > ODD_MAX => {
+                    self.cut("too many messages that are no events", start);
+                    return None;
+                }
+                _ => self.element(start, text_at(start))?,
+            };
+        }
+        self.cut("the array is cut short", at);
+        None
     }
 
     /// Takes the element that starts at `start` and returns its end; `None` where there is no telling.
@@ -148,12 +176,40 @@ impl<'b> Decoder<'b> {
             return Some(start + len);
         }
         let rest = self.body.get(start..).unwrap_or_default();
-        let end = start + extent(rest).unwrap_or(rest.len());
-        match (parsed, text) {
-            (Some(Err(reason)), Some(text)) => self.odd_element(text, &reason, start, end),
-            _ => self.set_aside("not UTF-8", start, end),
+        let reason = parsed.and_then(Result::err);
+        let Some(len) = clean_extent(rest).or_else(|| self.next_event(rest)) else {
+            self.cut(reason.as_deref().unwrap_or("not UTF-8"), start);
+            return None;
+        };
+        match (reason, text) {
+            (Some(reason), Some(text)) => self.odd_element(text, &reason, start, start + len),
+            _ => self.set_aside("not UTF-8", start, start + len),
         }
-        (end > start && end < self.body.len()).then_some(end)
+        Some(start + len)
+    }
+
+    /// Where the next event begins that can be read, after a message of which the end cannot be told.
+    fn next_event(&mut self, rest: &[u8]) -> Option<usize> {
+        let begins = memchr::memchr_iter(b'{', rest).skip(1);
+        let after_comma = begins.filter(|at| {
+            let before = rest.get(..*at).unwrap_or_default().trim_ascii_end();
+            before.strip_suffix(b",").is_some_and(|before| before.trim_ascii_end().ends_with(b"}"))
+        });
+        let begins: Vec<_> = after_comma.take(LOOKS_MAX).collect();
+        begins.into_iter().find(|at| {
+            self.looks > 0 && {
+                self.looks -= 1;
+                let rest = rest.get(*at..).unwrap_or_default();
+                let end = extent(rest).unwrap_or(rest.len());
+                let text = rest.get(..end).and_then(|text| std::str::from_utf8(text).ok());
+                text.map(parse_one).is_some_and(|parsed| {
+                    parsed.is_ok_and(|(message, _)| {
+                        message.data
+                            && message.channel.and_then(text_of).is_some_and(|name| name.starts_with('/'))
+                    })
+                })
+            }
+        })
     }
 
     /// A message that is valid JSON but not of the expected shape may still be an event.
@@ -192,22 +248,23 @@ impl<'b> Decoder<'b> {
             to = flat.len();
         }
         if self.out.events.push(channel, from, to, replay).is_err() {
-            self.set_aside("beyond the 4 GiB that a body can have", start, end);
+            self.cut("beyond the 4 GiB that a body can have", start);
         }
     }
 
-    fn trailing(&mut self, at: usize) {
-        if let Some((start, _)) = next_byte(self.body, at) {
-            self.set_aside("bytes after the end of the messages", start, self.body.len());
-        }
+    /// The rest cannot be read, and events may stand in it.
+    fn cut(&mut self, reason: &str, start: usize) {
+        self.out.whole = false;
+        self.set_aside(reason, start, self.body.len());
     }
 
     fn set_aside(&mut self, reason: &str, start: usize, end: usize) {
         self.odd += 1;
-        self.out.whole = false;
+        self.out.bad_count += 1;
         if self.out.bad.len() < BAD_MAX {
             let bytes = self.body.slice(start.min(end)..end);
-            self.out.bad.push(Bad { reason: excerpt(reason), bytes });
+            let event = event_of(&bytes);
+            self.out.bad.push(Bad { reason: excerpt(reason), bytes, event });
         }
     }
 
@@ -225,6 +282,13 @@ fn parse_one(text: &str) -> Result<(Message<'_>, usize), String> {
         Some(Err(error)) => Err(error.to_string()),
         None => Err(String::from("nothing there")),
     }
+}
+
+/// The channel and replay id of an event that is no UTF-8, or has a channel of no text.
+fn event_of(bytes: &Bytes) -> Option<(String, ReplayId)> {
+    let text = String::from_utf8_lossy(bytes);
+    let (message, _) = parse_one(&text).ok()?;
+    Some((message.channel.and_then(text_of)?.into_owned(), message.replay?))
 }
 
 fn meta(name: &str, message: &Message<'_>) -> Meta {
@@ -247,6 +311,7 @@ fn meta(name: &str, message: &Message<'_>) -> Meta {
         error: text(message.error),
         failure_reason: ext.failure_reason,
         replay: ext.replay,
+        ack: ext.ack,
         advice: message.advice.map(|raw| Advice::parse(raw.get())),
     }
 }
@@ -275,6 +340,20 @@ fn extent(rest: &[u8]) -> Option<usize> {
         }
     }
     None
+}
+
+/// The extent of a value behind which an array goes on or ends.
+fn clean_extent(rest: &[u8]) -> Option<usize> {
+    let end = extent(rest).filter(|end| *end > 0)?;
+    let closed = match (rest.first(), rest.get(end - 1)) {
+        (Some(b'{'), last) => last == Some(&b'}'),
+        (Some(b'['), last) => last == Some(&b']'),
+        _ => true,
+    };
+    if !closed {
+        return None;
+    }
+    matches!(next_byte(rest, end), None | Some((_, b',' | b']'))).then_some(end)
 }
 
 #[cfg(test)]

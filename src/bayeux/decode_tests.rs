@@ -71,7 +71,8 @@ fn a_bad_message_costs_itself_alone() {
         (r#"{"channel":"/topic/B","data":{"lone":"\ud800"}}"#, 3),
     ] {
         let decoded = read(&format!("[{good},{bad},{good}]"));
-        assert_eq!(decoded.whole, count == 3, "{bad:.60}");
+        assert!(decoded.whole, "{bad:.60}: its bytes are there, so nothing can be missing");
+        assert_eq!(decoded.bad.len(), 3 - count, "{bad:.60}");
         let seen = events(decoded);
         assert_eq!(seen.len(), count, "{bad:.60}");
         assert_eq!((&*seen[count - 1].1, seen[0].2), (good, Some(2)), "{bad:.60}");
@@ -86,6 +87,7 @@ fn bytes_that_are_no_text_cost_their_message_alone() {
     let decoded = decode(&Bytes::from(body));
     assert_eq!(decoded.bad.len(), 1);
     assert_eq!(decoded.bad[0].reason, "not UTF-8");
+    assert!(decoded.whole);
     assert_eq!(events(decoded).len(), 2);
 }
 
@@ -98,19 +100,45 @@ fn what_is_cut_short_keeps_what_stood_before() {
         let expected = usize::from(cut >= 32) + usize::from(cut >= 64);
         assert_eq!(events(decoded).len(), expected, "{cut}");
     }
-    assert!(!read(&format!("{whole}x")).whole);
+    let behind = read(&format!("{whole}x"));
+    assert!(behind.whole && behind.bad.len() == 1, "an array is complete without what stands behind it");
+    let twice = read(&format!("{whole} {whole}"));
+    assert_eq!((twice.whole, twice.bad.len(), events(twice).len()), (true, 1, 4));
 }
 
 #[test]
 fn what_is_no_bayeux_at_all_is_set_aside() {
     for body in ["<html><body>login</body></html>", "true", "\"x\"", "{", "[[", "{}", "\u{feff}[]"] {
         let decoded = read(body);
-        assert!(!decoded.whole && decoded.metas.is_empty() && decoded.events.is_empty(), "{body}");
-        assert_eq!(decoded.bad.len(), 1, "{body}");
+        assert!(decoded.metas.is_empty() && decoded.events.is_empty(), "{body}");
+        assert_eq!((decoded.whole, decoded.bad.len()), (body == "{}", 1), "{body}");
     }
     for body in ["", "  ", "[]", "[ ]"] {
         assert!(read(body).whole, "{body:?}");
     }
+}
+
+#[test]
+fn an_event_that_is_no_text_still_has_its_place() {
+    let mut body = br#"[{"channel":"/topic/A","data":{"event":{"replayId":7},"x":""#.to_vec();
+    body.extend_from_slice(b"\xff\"}}]");
+    let decoded = decode(&Bytes::from(body));
+    assert_eq!(decoded.bad[0].event, Some(("/topic/A".into(), ReplayId(7))));
+}
+
+#[test]
+fn a_message_without_an_end_costs_itself_alone() {
+    let good = r#"{"channel":"/topic/A","data":{"event":{"replayId":2}}}"#;
+    for bad in [r#"{"channel":"/topic/B","data":{"x":"a"b"}}"#, r#"{"channel":"/topic/B","data":{{}}"#] {
+        let decoded =
+            read(&format!(r#"[{good},{bad},{good},{{"channel":"/meta/connect","successful":true}}]"#));
+        assert!(decoded.whole, "{bad}");
+        assert_eq!((decoded.metas.len(), decoded.bad.len()), (1, 1), "{bad}");
+        assert_eq!(events(decoded).len(), 2, "{bad}");
+    }
+    let inside = r#"[{"channel":"/topic/B","data":{"x":"a"b","list":[{"channel":"/topic/C","data":1}]}}]"#;
+    let decoded = read(inside);
+    assert!(decoded.events.is_empty(), "nothing inside of a message is taken for one");
 }
 
 proptest::proptest! {

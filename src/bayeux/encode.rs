@@ -8,23 +8,25 @@ use crate::event::{Channel, ReplayId};
 /// The largest body that a server accepts (guide: "How the client connects").
 pub(super) const REQUEST_MAX: usize = 32_768;
 
-/// A handshake, with the replay extension asked for.
-pub(super) fn handshake(id: u64) -> Bytes {
+/// A handshake, with the replay extension asked for, and the `ack` extension on request.
+pub(super) fn handshake(id: u64, ack: bool) -> Bytes {
+    let ext = if ack { json!({"replay": true, "ack": true}) } else { json!({"replay": true}) };
     body(&json!([{
         "id": id.to_string(),
         "channel": "/meta/handshake",
         "version": "1.0",
         "minimumVersion": "1.0",
         "supportedConnectionTypes": ["long-polling"],
-        "ext": {"replay": true},
+        "ext": ext,
     }]))
 }
 
 /// A connect. A `probe` asks the server to answer at once: whether the session is known and what the server
-/// advises is then told without waiting for an event or the timeout.
+/// advises is then told without waiting for an event or the timeout. `ack` is the last response that was handed
+/// on, for servers that send again what was not acknowledged.
 ///
 /// This is the one message that is sent for every response, so it is put together without a document in between.
-pub(super) fn connect(id: u64, client_id: &str, probe: bool) -> Bytes {
+pub(super) fn connect(id: u64, client_id: &str, probe: bool, ack: Option<i64>) -> Bytes {
     let mut body = String::with_capacity(160);
     body.push_str(r#"[{"id":""#);
     body.push_str(&id.to_string());
@@ -35,6 +37,11 @@ pub(super) fn connect(id: u64, client_id: &str, probe: bool) -> Bytes {
         body.push('"');
     } else {
         body.push_str(&json!(client_id).to_string());
+    }
+    if let Some(ack) = ack {
+        body.push_str(r#","ext":{"ack":"#);
+        body.push_str(&ack.to_string());
+        body.push('}');
     }
     body.push_str(if probe { r#","advice":{"timeout":0}}]"# } else { "}]" });
     Bytes::from(body)
@@ -80,8 +87,9 @@ mod tests {
     #[test]
     fn a_connect_is_valid_whatever_the_client_id_is() {
         for client_id in ["3x1y-_Z", "a\"b\\c\n", "é\u{1}", ""] {
-            for probe in [false, true] {
-                let sent: serde_json::Value = serde_json::from_slice(&connect(7, client_id, probe)).unwrap();
+            for (probe, ack) in [(false, None), (true, None), (false, Some(-1)), (true, Some(7))] {
+                let sent = connect(7, client_id, probe, ack);
+                let sent: serde_json::Value = serde_json::from_slice(&sent).unwrap();
                 let mut wanted = json!([{
                     "id": "7",
                     "channel": "/meta/connect",
@@ -90,6 +98,9 @@ mod tests {
                 }]);
                 if probe {
                     wanted[0]["advice"] = json!({"timeout": 0});
+                }
+                if let Some(ack) = ack {
+                    wanted[0]["ext"] = json!({"ack": ack});
                 }
                 assert_eq!(sent, wanted);
             }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::state::NO_ACK;
 use crate::event::ReplayId;
 
 /// One message; the fields of meta replies are kept unread.
@@ -38,6 +39,8 @@ pub(super) struct Loose<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Ext {
     pub(super) replay: bool,
+    /// The number of a response, or [`NO_ACK`] where the extension is merely confirmed.
+    pub(super) ack: Option<i64>,
     pub(super) failure_reason: Option<String>,
 }
 
@@ -48,6 +51,8 @@ impl Ext {
         struct Fields<'a> {
             #[serde(borrow, default)]
             replay: Option<&'a RawValue>,
+            #[serde(borrow, default)]
+            ack: Option<&'a RawValue>,
             #[serde(borrow, default)]
             sfdc: Option<&'a RawValue>,
         }
@@ -63,6 +68,10 @@ impl Ext {
         Self {
             // Salesforce confirms with `true`; others echo what they were sent.
             replay: fields.replay.is_some_and(|raw| !matches!(raw.get(), "false" | "null")),
+            ack: fields.ack.and_then(|raw| match raw.get() {
+                "true" => Some(NO_ACK),
+                number => number.parse().ok(),
+            }),
             failure_reason: sfdc.and_then(|sfdc| sfdc.reason).and_then(text_of).map(Cow::into_owned),
         }
     }

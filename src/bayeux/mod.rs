@@ -17,13 +17,18 @@
 
 pub mod advice;
 pub mod border;
+mod closing;
 pub mod contract;
 pub mod decode;
 mod encode;
+pub mod liveness;
 mod message;
 pub mod notice;
 mod pace;
 mod polling;
+mod reading;
+mod recent;
+mod recheck;
 pub mod refusal;
 mod reply;
 pub mod session;
@@ -58,6 +63,13 @@ pub struct Config {
     pub handshakes_per_minute: u32,
     /// What follows a position that the server no longer retains.
     pub replay_lost: ReplayLost,
+    /// After how many poll timeouts (with their margin) without a successful connect everything begins anew:
+    /// connections, session. At least 1.
+    pub watchdog: u32,
+    /// How often live channels with a position are checked for events that the server sent to nobody.
+    pub recheck: Option<Duration>,
+    /// Whether servers that can are asked to send again what was not acknowledged (the `ack` extension).
+    pub ack: bool,
     /// Whether it serves a command that a person watches: a server that is none ends it.
     pub one_shot: bool,
 }
@@ -74,6 +86,9 @@ impl Config {
             retry: retry::Config::default(),
             handshakes_per_minute: 6,
             replay_lost: ReplayLost::All,
+            watchdog: 3,
+            recheck: None,
+            ack: true,
             one_shot: false,
         }
     }

@@ -4,12 +4,18 @@ use std::time::{Duration, SystemTime};
 
 use super::border::Fault;
 use super::decode::Bad;
+use super::liveness::Cause;
 use super::refusal::Meaning;
 use crate::event::{Channel, ReplayId};
 
 /// Something that happened, and what follows.
 #[derive(Clone, Debug)]
 pub enum Notice {
+    /// A handshake is sent.
+    Handshaking {
+        /// Why.
+        cause: Cause,
+    },
     /// A handshake succeeded; whether the server numbers its events for replay.
     Handshaken {
         /// `ext.replay` was confirmed.
@@ -88,6 +94,20 @@ pub enum Notice {
     },
     /// A message could not be read and was set aside.
     Malformed(Bad),
+    /// More messages of the same response that could not be read.
+    MoreMalformed(usize),
+    /// Events that had been handed on before came again and were dropped, or events came after later ones.
+    Sifted {
+        /// Events that were dropped.
+        repeats: u64,
+        /// Events that were handed on late.
+        late: u64,
+    },
+    /// No connect has succeeded for too long: connections and session begin anew.
+    Watchdog {
+        /// Since the last one that did.
+        silent_for: Duration,
+    },
     /// A value in an advice made no sense.
     OddAdvice(String),
     /// Events were asked for from a position, but the server does not know replay.

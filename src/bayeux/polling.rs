@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use super::advice::Reconnect;
 use super::border::Fault;
-use super::decode::Kind;
+use super::decode::{Kind, Meta};
+use super::liveness::Cause;
 use super::notice::Notice;
-use super::reply::{Reading, refusal_of};
+use super::reading::Reading;
+use super::reply::refusal_of;
 use super::session::Session;
 use super::state::{Client, Next};
 
@@ -26,8 +28,13 @@ const CONNECTS_MAX: u32 = 3;
 /// without one for 40 s (guide: "Clients and timeouts").
 const INTERVAL_MAX: Duration = Duration::from_secs(30);
 
+/// Responses in a row that may come whole but unreadable from a server that sends again what was not
+/// acknowledged, before its acknowledgements are given up.
+const UNREAD_MAX: u32 = 2;
+
 impl Session {
-    pub(super) fn on_poll(&mut self, mut client: Client, outcome: Result<Reading, Fault>) {
+    pub(super) fn on_poll(&mut self, client: Client, outcome: Result<Reading, Fault>) {
+        self.liveness.poll_ends(self.now.mono);
         let reading = match outcome {
             Ok(reading) => reading,
             Err(fault) => {
@@ -38,24 +45,24 @@ impl Session {
                 return self.failed(fault, next);
             }
         };
+        if client.ack.is_some() && !reading.whole && reading.is_success() {
+            return self.unread(client, &reading);
+        }
+        self.unread = 0;
         if !reading.is_understood() {
             self.suspect(&client, "a response could not be read to its end");
         }
         if reading.metas.iter().any(|meta| meta.kind == Kind::Disconnect) {
-            return self.session_lost(String::from("the server disconnected it"), None);
+            let reason = String::from("the server disconnected it");
+            return self.session_lost(reason, None, Cause::Advised);
         }
+        self.on_connect_reply(client, &reading);
+    }
+
+    fn on_connect_reply(&mut self, client: Client, reading: &Reading) {
         match reading.metas.iter().find(|meta| meta.kind == Kind::Connect) {
-            Some(meta) if meta.successful == Some(true) => {
-                self.on_live(&mut client);
-                let interval = self.interval;
-                if meta.advice.as_ref().is_some_and(|advice| advice.reconnect == Some(Reconnect::Handshake)) {
-                    return self.session_lost(String::from("the server advised a handshake"), Some(interval));
-                }
-                let wait = interval.min(INTERVAL_MAX).max(self.pause_between_polls(reading.had_events));
-                let next = self.go_on(client);
-                self.rest(wait, next, "as the server advised");
-            }
-            Some(meta) => self.refused(Some(client), refusal_of(meta, &reading)),
+            Some(meta) if meta.successful == Some(true) => self.connected(client, meta, reading),
+            Some(meta) => self.refused(Some(client), refusal_of(meta, reading)),
             None => match reading.refusal() {
                 Some(refusal) => self.refused(Some(client), refusal),
                 None if reading.had_events && reading.whole => {
@@ -71,8 +78,48 @@ impl Session {
         }
     }
 
+    fn connected(&mut self, mut client: Client, meta: &Meta, reading: &Reading) {
+        // A connect that succeeds in a response that cannot be read proves nothing.
+        let failed = (!reading.is_understood()).then(|| self.pace.after_failure(None));
+        if failed.is_none() {
+            self.on_live(&mut client);
+            client.ack = client.ack.and(meta.ack.or(client.ack));
+        }
+        let interval = self.interval;
+        if meta.advice.as_ref().is_some_and(|advice| advice.reconnect == Some(Reconnect::Handshake)) {
+            let reason = String::from("the server advised a handshake");
+            return self.session_lost(reason, Some(interval), Cause::Advised);
+        }
+        let pause = self.pause_between_polls(reading.had_events);
+        let wait = interval.min(INTERVAL_MAX).max(pause).max(failed.unwrap_or_default());
+        let next = self.go_on(client);
+        self.rest(wait, next, if failed.is_some() { "after an odd reply" } else { "as the server advised" });
+    }
+
+    /// A response that was not acknowledged comes again with the next connect. A server that goes on to send what
+    /// cannot be read is no longer relied on for that.
+    fn unread(&mut self, client: Client, reading: &Reading) {
+        self.unread += 1;
+        if self.unread >= UNREAD_MAX {
+            self.config.ack = false;
+            let reason = String::from("responses that cannot be read, and come again");
+            return self.session_lost(reason, None, Cause::Failed);
+        }
+        let what = format!("a response that cannot be read, and is not acknowledged{}", reading.quote());
+        self.misbehaved(&what, Next::Connect(client));
+    }
+
+    /// Whether the server sends again what was not acknowledged.
+    pub(super) fn resends(&self) -> bool {
+        self.state.client().is_some_and(|client| client.ack.is_some())
+    }
+
     /// A response may have been lost that held events of this session.
     pub(super) fn suspect(&mut self, client: &Client, reason: &str) {
+        // It comes again with the next connect, which does not acknowledge it.
+        if client.ack.is_some() {
+            return;
+        }
         let lost = self.subscriptions.all_suspect(client.replay);
         let (since, until) = (self.heard, self.now.wall);
         for channel in lost {
@@ -80,6 +127,17 @@ impl Session {
         }
         if self.subscriptions.any_suspect() {
             self.say(Notice::Suspect { reason: reason.to_owned() });
+        }
+    }
+
+    /// Events may stand in any response, and be lost with it.
+    pub(super) fn suspect_if_cut(&mut self, client: &Client, outcome: &Result<Reading, Fault>) {
+        match outcome {
+            Err(fault) if fault.sent => self.suspect(client, &fault.to_string()),
+            Ok(reading) if reading.is_success() && !reading.whole => {
+                self.suspect(client, "a response could not be read to its end");
+            }
+            _ => {}
         }
     }
 
@@ -99,6 +157,7 @@ impl Session {
 
     fn on_live(&mut self, client: &mut Client) {
         self.pace.reset();
+        self.liveness.connect_succeeds(self.now.mono);
         self.refused_tokens = 0;
         self.ever_live = true;
         if !client.proven {
@@ -116,7 +175,7 @@ impl Session {
         if self.pace.failures() < CONNECTS_MAX {
             return self.go_on(client);
         }
-        self.forget_session(String::from("its connects keep failing"));
+        self.forget_session(String::from("its connects keep failing"), Cause::Failed);
         Next::Handshake
     }
 }

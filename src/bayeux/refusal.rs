@@ -27,8 +27,10 @@ pub enum Meaning {
     ReplayLost,
     /// The request was too large.
     TooLarge,
-    /// The URL is no CometD endpoint, or its API version is wrong.
+    /// The URL is no CometD endpoint.
     Endpoint,
+    /// The URL has no API version, or one that the server does not know.
+    Version,
     /// None of these.
     Other,
 }
@@ -69,6 +71,7 @@ impl Meaning {
             Self::ReplayLost => "replay_lost",
             Self::TooLarge => "too_large",
             Self::Endpoint => "endpoint",
+            Self::Version => "version",
             Self::Other => "other",
         }
     }
@@ -89,6 +92,7 @@ impl fmt::Display for Meaning {
             Self::Endpoint => {
                 "this is no CometD endpoint of the server; it looks like https://HOST/cometd/61.0"
             }
+            Self::Version => "the API version in the URL is missing or unknown to the server",
             Self::Other => "the server gave no reason that is known",
         })
     }
@@ -104,7 +108,7 @@ const TEXTS: &[(&str, Meaning)] = &[
     ("simultaneous connections", Meaning::Busy),
     ("too busy", Meaning::Busy),
     ("replayid", Meaning::ReplayLost),
-    ("api version", Meaning::Endpoint),
+    ("api version", Meaning::Version),
     ("maximum request size", Meaning::TooLarge),
     ("maximum channel limit", Meaning::Forbidden),
     ("limit exceeded", Meaning::Exhausted),
@@ -176,10 +180,10 @@ mod tests {
                 "403::Unable to create channel dynamically, maximum channel limit has been exceeded",
                 Meaning::Forbidden,
             ),
-            ("400::API version in the URI is mandatory. URI format: '/cometd/XX.X'", Meaning::Endpoint),
+            ("400::API version in the URI is mandatory. URI format: '/cometd/XX.X'", Meaning::Version),
             (
                 "400::Unsupported API version. Only API versions '23.0' and above are supported.",
-                Meaning::Endpoint,
+                Meaning::Version,
             ),
             ("413::Maximum Request Size Exceeded", Meaning::TooLarge),
             ("", Meaning::Other),

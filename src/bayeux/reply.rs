@@ -5,17 +5,16 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::advice::{Advice, Reconnect, excerpt};
 use super::border::{ExchangeId, Fault, FaultKind, Outcome};
 use super::contract::Output;
-use super::decode::{Decoded, Kind, Meta, decode};
+use super::decode::{Kind, Meta};
+use super::liveness::Cause;
 use super::notice::{Closed, Notice};
+use super::reading::Reading;
 use super::refusal::Meaning;
 use super::session::{Session, Side};
 use super::state::{Client, Next, State};
-use crate::event::Batch;
 
 /// Replies in a row that are no Bayeux, after which a server that never was live is taken for no CometD server: a
 /// single page may be a passing one, and a third handshake would wait for its budget.
@@ -41,58 +40,9 @@ pub(super) struct Refusal {
     pub(super) retry_after: Option<Duration>,
 }
 
-/// A reply after its events have been taken out.
-pub(super) struct Reading {
-    pub(super) metas: Vec<Meta>,
-    status: u16,
-    retry_after: Option<Duration>,
-    pub(super) had_events: bool,
-    pub(super) whole: bool,
-    body: Bytes,
-}
-
-impl Reading {
-    const fn is_success(&self) -> bool {
-        self.status >= 200 && self.status < 300
-    }
-
-    /// What the server's HTTP status says where its body says nothing.
-    pub(super) fn refusal(&self) -> Option<Refusal> {
-        (!self.is_success()).then(|| Refusal {
-            meaning: Meaning::of_status(self.status),
-            text: format!("HTTP status {}{}", self.status, self.quote()),
-            advice: Advice::default(),
-            retry_after: self.retry_after,
-        })
-    }
-
-    /// Whether no event can have been in it that was not seen: it was read to its end, or the server refused in
-    /// its own words.
-    pub(super) fn is_understood(&self) -> bool {
-        let empty = self.body.trim_ascii().is_empty();
-        self.whole && !empty && (self.is_success() || !self.metas.is_empty())
-    }
-
-    /// Whether the server found the request itself wrong.
-    pub(super) const fn is_bad_request(&self) -> bool {
-        self.status == 400
-    }
-
-    pub(super) fn quote(&self) -> String {
-        let text = String::from_utf8_lossy(&self.body);
-        match text.trim() {
-            "" => String::from(" with an empty body"),
-            text => format!(": {}", excerpt(text)),
-        }
-    }
-}
-
 impl Session {
     pub(super) fn on_outcome(&mut self, exchange: ExchangeId, outcome: Outcome) {
-        let outcome = outcome.map(|reply| {
-            let decoded = decode(&reply.body);
-            self.read(decoded, reply.status, reply.retry_after, reply.body)
-        });
+        let outcome = outcome.map(|reply| self.read(reply));
         if let Some((_, side)) = self.side.take_if(|(open, _)| *open == exchange) {
             return match side {
                 Side::Subscribe => self.on_side_subscribe(outcome),
@@ -123,52 +73,6 @@ impl Session {
         }
     }
 
-    fn read(
-        &mut self,
-        mut decoded: Decoded,
-        status: u16,
-        retry_after: Option<Duration>,
-        body: Bytes,
-    ) -> Reading {
-        if self.subscriptions.any_suspect() {
-            self.subscriptions.drop_of(decoded.events.channels());
-            decoded.events.retain(|channel| self.subscriptions.accepts(channel));
-        }
-        let had_events = !decoded.events.is_empty();
-        if had_events {
-            let connection = self.config.connection.clone();
-            let batch = Batch::new(connection, self.now.wall, decoded.body, decoded.events);
-            self.put(Output::Deliver(batch));
-        }
-        // The body of an HTTP error is a page for people, not a message that was lost.
-        if (200..300).contains(&status) && (had_events || !decoded.metas.is_empty()) {
-            for bad in decoded.bad {
-                self.say(Notice::Malformed(bad));
-            }
-        }
-        if decoded.whole {
-            self.heard = self.now.wall;
-        }
-        for advice in decoded.metas.iter().filter_map(|meta| meta.advice.as_ref()) {
-            self.on_advice(advice);
-        }
-        Reading { metas: decoded.metas, status, retry_after, had_events, whole: decoded.whole, body }
-    }
-
-    fn on_advice(&mut self, advice: &Advice) {
-        // A timeout of zero is the echo of a probe's own.
-        if let Some(timeout) = advice.timeout.filter(|timeout| !timeout.is_zero()) {
-            self.poll_timeout = timeout;
-        }
-        if let Some(interval) = advice.interval {
-            self.interval = interval;
-        }
-        if let Some(odd) = advice.odd.as_ref().filter(|_| !self.odd_advice_told) {
-            self.odd_advice_told = true;
-            self.say(Notice::OddAdvice(odd.clone()));
-        }
-    }
-
     fn on_handshake(&mut self, outcome: Result<Reading, Fault>) {
         let reading = match outcome {
             Ok(reading) => reading,
@@ -185,7 +89,9 @@ impl Session {
                 self.foreign = 0;
                 // What an earlier session was told, such as the pause before this handshake, is not for this one.
                 self.interval = meta.advice.as_ref().and_then(|advice| advice.interval).unwrap_or_default();
-                let client = Client { id: id.as_str().into(), replay: meta.replay, proven: false };
+                let ack = meta.ack.filter(|_| self.config.ack);
+                let client = Client { id: id.as_str().into(), replay: meta.replay, ack, proven: false };
+                self.liveness.poll_ends(self.now.mono);
                 self.say(Notice::Handshaken { replay: client.replay });
                 if !client.replay && self.config.channels.iter().any(|one| one.replay.0 != -1) {
                     self.say(Notice::NoReplay);
@@ -203,11 +109,8 @@ impl Session {
     /// A reply with status 200 that holds no reply to the handshake.
     fn foreign(&mut self, reading: &Reading) {
         self.foreign = self.foreign.saturating_add(1);
-        let what = format!(
-            "no reply to the handshake in a response of {} bytes{}",
-            reading.body.len(),
-            reading.quote()
-        );
+        let what =
+            format!("no reply to the handshake in a response of {} bytes{}", reading.len(), reading.quote());
         if self.foreign >= FOREIGN_MAX {
             return self.wrong_endpoint(what);
         }
@@ -223,7 +126,7 @@ impl Session {
         match meaning {
             Meaning::Unauthenticated => {
                 self.say(Notice::Refused { channel: None, text: text.clone(), meaning, retry_in: None });
-                self.forget_session(text);
+                self.forget_session(text, Cause::Token);
                 self.refused_tokens = self.refused_tokens.saturating_add(1);
                 if self.refused_tokens < TOKENS_MAX {
                     return self.authenticate(Next::Handshake, true);
@@ -231,8 +134,9 @@ impl Session {
                 let wait = self.config.retry.max * TOKEN_WAITS;
                 self.rest(wait, Next::Authenticate, "after too many refused tokens");
             }
-            Meaning::UnknownClient => self.session_lost(text, asked),
+            Meaning::UnknownClient => self.session_lost(text, asked, Cause::UnknownClient),
             Meaning::Endpoint => self.wrong_endpoint(text),
+            Meaning::Version => self.end(Closed::Endpoint(text)),
             Meaning::Exhausted => {
                 let wait = self.exhausted_wait().max(asked.unwrap_or_default());
                 self.refused_until(text, meaning, wait, Next::Handshake);
@@ -258,8 +162,11 @@ impl Session {
 
     fn refused_until(&mut self, text: String, meaning: Meaning, wait: Duration, next: Next) {
         self.reported_live = false;
-        if matches!(next, Next::Handshake) && self.state.client().is_some() {
-            self.forget_session(text.clone());
+        if matches!(next, Next::Handshake) {
+            match self.state.client() {
+                Some(_) => self.forget_session(text.clone(), Cause::Refused),
+                None => self.liveness.session_ends(Cause::Refused),
+            }
         }
         self.say(Notice::Refused { channel: None, text, meaning, retry_in: Some(wait) });
         self.rest(wait, next, "after a refusal");
@@ -271,15 +178,17 @@ impl Session {
     }
 
     /// The session is gone: a handshake follows, the first one as soon as the server allows.
-    pub(super) fn session_lost(&mut self, reason: String, interval: Option<Duration>) {
+    pub(super) fn session_lost(&mut self, reason: String, interval: Option<Duration>, cause: Cause) {
         let first = self.pace.failures() == 0;
         let wait = self.pace.after_failure(interval);
         let wait = if first { interval.unwrap_or_default() } else { wait };
-        self.forget_session(reason);
+        self.forget_session(reason, cause);
         self.rest(wait, Next::Handshake, "before a handshake");
     }
 
-    pub(super) fn forget_session(&mut self, reason: String) {
+    pub(super) fn forget_session(&mut self, reason: String, cause: Cause) {
+        self.liveness.session_ends(cause);
+        self.unread = 0;
         self.side = None;
         self.unwanted.clear();
         self.reported_live = false;

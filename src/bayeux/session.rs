@@ -17,16 +17,15 @@ use std::time::{Duration, Instant, SystemTime};
 use super::advice::TIMEOUT_MAX;
 use super::border::{Exchange, ExchangeId, Lane};
 use super::contract::{Credentials, Input, Now, Output, Snapshot};
+use super::liveness::Liveness;
 use super::notice::{Closed, Notice};
 use super::pace::Pace;
-use super::state::{Client, Next, State};
+use super::recent::Recent;
+use super::state::{Client, NO_ACK, Next, State};
 use super::subscription::{Standing, Subscriptions};
 use super::{Config, encode};
 use crate::event::Channel;
 use bytes::Bytes;
-
-/// How long a response that is on its way may take to arrive when the session is left to the next process.
-const LAST_BYTES: Duration = Duration::from_millis(250);
 
 /// The most channels of a saved session that are heeded.
 const RESUMED_MAX: usize = 1000;
@@ -44,6 +43,13 @@ pub struct Session {
     pub(super) config: Config,
     pub(super) state: State,
     pub(super) subscriptions: Subscriptions,
+    /// The last events, by which repeats are recognised.
+    pub(super) recent: Recent,
+    pub(super) liveness: Liveness,
+    /// When live channels are next checked for events that the server sent to nobody.
+    pub(super) recheck_at: Option<Instant>,
+    /// Responses in a row that could not be read and were not acknowledged.
+    pub(super) unread: u32,
     pub(super) pace: Pace,
     pub(super) now: Now,
     pub(super) poll_timeout: Duration,
@@ -74,7 +80,7 @@ pub struct Session {
     pub(super) odd_advice_told: bool,
     last_message: u64,
     last_exchange: u64,
-    outputs: VecDeque<Output>,
+    pub(super) outputs: VecDeque<Output>,
 }
 
 impl Session {
@@ -89,12 +95,17 @@ impl Session {
                 snapshot.channels.iter().take(RESUMED_MAX).filter_map(|name| Channel::parse(name).ok());
             unwanted.extend(held.filter(|channel| config.channels.iter().all(|one| one.channel != *channel)));
             poll_timeout = Duration::from_millis(snapshot.timeout_ms).min(TIMEOUT_MAX);
-            Client { id: Arc::from(snapshot.client_id), replay: snapshot.replay, proven: false }
+            let ack = snapshot.ack.then_some(NO_ACK);
+            Client { id: Arc::from(snapshot.client_id), replay: snapshot.replay, ack, proven: false }
         });
         let pace = Pace::new(config.retry, config.handshakes_per_minute, seed, now.mono);
         Self {
             state: State::New { resume },
             subscriptions,
+            recent: Recent::default(),
+            liveness: Liveness::new(now.mono),
+            recheck_at: config.recheck.map(|every| now.mono + every),
+            unread: 0,
             pace,
             now,
             poll_timeout,
@@ -126,7 +137,9 @@ impl Session {
             Input::Outcome(exchange, outcome) => self.on_outcome(exchange, outcome),
             Input::Credentials(credentials) => self.on_credentials(credentials),
             Input::Time => self.on_time(),
-            Input::Committed(channel, replay) => self.subscriptions.commit(&channel, replay),
+            Input::Committed(channel, replay) => {
+                self.subscriptions.commit(&channel, replay, now.wall);
+            }
             Input::Subscribe(wanted) => {
                 self.unwanted.retain(|channel| *channel != wanted.channel);
                 self.subscriptions.add(wanted);
@@ -138,6 +151,7 @@ impl Session {
             }
             Input::Close { disconnect } => self.on_close(disconnect),
         }
+        self.watch();
         self.use_side_lane();
     }
 
@@ -161,7 +175,7 @@ impl Session {
 
     /// Each wanted channel and what the server said of it.
     pub fn standings(&self) -> impl Iterator<Item = (&Channel, Standing)> {
-        self.subscriptions.iter().map(|one| (&one.channel, one.standing))
+        self.subscriptions.iter().map(|one| (&one.channel, one.shown()))
     }
 
     fn present_wait(&self) -> (Option<Instant>, &'static str) {
@@ -172,7 +186,7 @@ impl Session {
             State::Subscribing { .. } => (None, "for the reply to a subscription"),
             // What is due waits for the end of the probe, and for the side lane.
             State::Polling { client, .. } if client.proven && self.side.is_none() => {
-                (self.subscriptions.next_due(), "for events")
+                (self.subscriptions.next_due().into_iter().chain(self.recheck_at).min(), "for events")
             }
             State::Polling { .. } => (None, "for events"),
             State::Resting { until, reason, .. } => (Some(*until), reason),
@@ -257,7 +271,9 @@ impl Session {
             return self.rest(wait, Next::Handshake, "for the handshake budget");
         }
         self.pace.handshake(self.now.mono);
-        let body = encode::handshake(self.message_id());
+        let cause = self.liveness.take_cause();
+        self.say(Notice::Handshaking { cause });
+        let body = encode::handshake(self.message_id(), self.config.ack);
         let exchange = self.send(Lane::Poll, body, self.config.request_timeout);
         self.state = State::Handshaking { exchange };
     }
@@ -275,8 +291,9 @@ impl Session {
 
     pub(super) fn connect(&mut self, client: Client) {
         let probe = !client.proven;
-        let body = encode::connect(self.message_id(), &client.id, probe);
+        let body = encode::connect(self.message_id(), &client.id, probe, client.ack);
         let exchange = self.send(Lane::Poll, body, self.poll_timeout + self.config.poll_margin);
+        self.liveness.poll_opens(self.now.mono);
         self.poll_sent = self.now.mono;
         self.state = State::Polling { client, exchange };
     }
@@ -304,6 +321,7 @@ impl Session {
             return;
         }
         let client = client.clone();
+        self.recheck_if_due(client.replay);
         if let Some(channel) = self.unwanted.pop_front() {
             let body = encode::unsubscribe(self.message_id(), &client.id, &channel);
             let exchange = self.send(Lane::Side, body, self.config.request_timeout);
@@ -316,54 +334,13 @@ impl Session {
         }
     }
 
-    fn on_close(&mut self, disconnect: bool) {
-        let client = self.state.client().cloned();
-        let mut open: Vec<_> = self.side.take().map(|(exchange, _)| exchange).into_iter().collect();
-        if let State::Handshaking { exchange }
-        | State::Subscribing { exchange, .. }
-        | State::Polling { exchange, .. } = &self.state
-        {
-            open.push(*exchange);
-        }
-        match client.filter(|_| disconnect) {
-            Some(client) => {
-                let lane = if open.is_empty() { Lane::Poll } else { Lane::Side };
-                let body = encode::disconnect(self.message_id(), &client.id);
-                let goodbye = self.send(lane, body, self.config.request_timeout);
-                open.push(goodbye);
-                self.put(Output::Save(None));
-                let until = self.now.mono + self.config.request_timeout;
-                self.state = State::Closing { open, goodbye, until };
-            }
-            None if matches!(self.state, State::Closing { .. } | State::Closed) => {}
-            // The session is left to the next process; a response that is on its way is not.
-            None if matches!(self.state, State::Polling { .. }) => {
-                let until = self.now.mono + LAST_BYTES;
-                let goodbye = ExchangeId(0);
-                self.state = State::Closing { open, goodbye, until };
-            }
-            None => {
-                self.outputs.extend(open.into_iter().map(Output::Cancel));
-                self.end(Closed::Requested);
-            }
-        }
-    }
-
-    /// The end, from which nothing follows.
-    pub(super) fn end(&mut self, why: Closed) {
-        if why != Closed::Requested {
-            self.put(Output::Save(None));
-        }
-        self.state = State::Closed;
-        self.say(Notice::Closed(why));
-    }
-
     /// What the next process would need.
     pub(super) fn snapshot(&mut self, client: &Client) {
         let timeout_ms = u64::try_from(self.poll_timeout.as_millis()).unwrap_or(u64::MAX);
         self.put(Output::Save(Some(Snapshot {
             client_id: client.id.to_string(),
             replay: client.replay,
+            ack: client.ack.is_some(),
             timeout_ms,
             channels: self.subscriptions.live(),
         })));
@@ -384,7 +361,7 @@ impl Session {
         self.outputs.push_back(output);
     }
 
-    const fn message_id(&mut self) -> u64 {
+    pub(super) const fn message_id(&mut self) -> u64 {
         self.last_message += 1;
         self.last_message
     }

@@ -5,12 +5,17 @@ use std::time::Instant;
 
 use super::border::ExchangeId;
 
+/// What acknowledges nothing.
+pub(super) const NO_ACK: i64 = -1;
+
 /// A session that the server knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Client {
     pub(super) id: Arc<str>,
     /// Whether the server confirmed the replay extension.
     pub(super) replay: bool,
+    /// The last response that was handed on, where the server confirmed the `ack` extension.
+    pub(super) ack: Option<i64>,
     /// Whether a connect of this session has succeeded.
     pub(super) proven: bool,
 }

@@ -8,8 +8,9 @@ use super::border::Fault;
 use super::contract::Output;
 use super::decode::{Kind, Meta};
 use super::notice::Notice;
+use super::reading::Reading;
 use super::refusal::Meaning;
-use super::reply::{Reading, Refusal, refusal_of};
+use super::reply::{Refusal, refusal_of};
 use super::session::Session;
 use super::state::{Client, Next, State};
 use super::subscription::Standing;
@@ -29,6 +30,7 @@ const STORM_MAX: u32 = 8;
 impl Session {
     /// The first subscriptions of a session were answered; a connect follows, or the rest of them.
     pub(super) fn on_subscribe(&mut self, client: Client, outcome: Result<Reading, Fault>) {
+        self.suspect_if_cut(&client, &outcome);
         let failure = match outcome {
             Ok(reading) => match self.apply(&reading) {
                 Applied::Answered => return self.subscribe_or_connect(client),
@@ -38,12 +40,7 @@ impl Session {
                 }
                 Applied::Failed(failure) => failure,
             },
-            Err(fault) => {
-                if fault.sent {
-                    self.suspect(&client, &fault.to_string());
-                }
-                Failure::of(&fault)
-            }
+            Err(fault) => Failure::of(&fault),
         };
         self.failed_requests = self.failed_requests.saturating_add(1);
         let asked = self.subscriptions.unanswered().count();
@@ -69,18 +66,16 @@ impl Session {
 
     /// Subscriptions beside an open poll were answered.
     pub(super) fn on_side_subscribe(&mut self, outcome: Result<Reading, Fault>) {
+        if let Some(client) = self.state.client().cloned() {
+            self.suspect_if_cut(&client, &outcome);
+        }
         let failure = match outcome {
             Ok(reading) => match self.apply(&reading) {
                 Applied::Answered => None,
                 Applied::Session(refusal) => return self.side_refused(refusal),
                 Applied::Failed(failure) => Some(failure),
             },
-            Err(fault) => {
-                if let Some(client) = self.state.client().cloned().filter(|_| fault.sent) {
-                    self.suspect(&client, &fault.to_string());
-                }
-                Some(Failure::of(&fault))
-            }
+            Err(fault) => Some(Failure::of(&fault)),
         };
         if let Some(failure) = failure {
             self.failed_requests = self.failed_requests.saturating_add(1);
@@ -111,7 +106,7 @@ impl Session {
         let storm = self.failed_requests > STORM_MAX;
         let mut channels = Vec::new();
         for one in self.subscriptions.unsettled(storm) {
-            one.standing = standing;
+            one.standing = if one.end_recheck() { Standing::Live } else { standing };
             channels.push(one.channel.clone());
         }
         let (text, meaning) = (failure.text.clone(), failure.meaning);
@@ -122,15 +117,15 @@ impl Session {
     /// A subscription was taken back, or was not: then the server's session still ends some day, and events that
     /// nobody wants are filtered until it does.
     pub(super) fn on_unsubscribe(&mut self, channel: Channel, outcome: Result<Reading, Fault>) {
+        if let Some(client) = self.state.client().cloned() {
+            self.suspect_if_cut(&client, &outcome);
+        }
         let confirmed = outcome.as_ref().is_ok_and(|reading| {
             reading.metas.iter().any(|meta| meta.kind == Kind::Unsubscribe && meta.successful == Some(true))
         });
         if confirmed {
             self.say(Notice::Unsubscribed { channel });
         } else if let Err(fault) = outcome {
-            if let Some(client) = self.state.client().cloned().filter(|_| fault.sent) {
-                self.suspect(&client, &fault.to_string());
-            }
             self.say(Notice::Misbehaved {
                 what: format!("unsubscribe {channel}: {fault}"),
                 retry_in: Duration::ZERO,
@@ -217,6 +212,9 @@ impl Session {
             if !one.confirm() {
                 return;
             }
+            if one.end_recheck() {
+                return;
+            }
             let asked = one.asks_for();
             let gap = one.gap.take();
             if let Some((since, reason)) = gap {
@@ -229,6 +227,13 @@ impl Session {
 
     fn channel_refused(&mut self, channel: &Channel, refusal: Refusal) {
         let Refusal { meaning, text, .. } = refusal;
+        if let Some(one) = self.subscriptions.find(channel.as_str())
+            && one.end_recheck()
+        {
+            one.standing = Standing::Live;
+            let channel = Some(channel.clone());
+            return self.say(Notice::Refused { channel, text, meaning, retry_in: self.config.recheck });
+        }
         if meaning == Meaning::ReplayLost {
             return self.replay_lost(channel);
         }
@@ -252,7 +257,7 @@ impl Session {
         let Some(one) = self.subscriptions.find(channel.as_str()) else {
             return;
         };
-        let asked = one.asks_for();
+        let (asked, since) = (one.asks_for(), one.last_moved().unwrap_or(self.heard));
         // A server that refuses even the fallback must not be asked in a circle.
         let then = then.filter(|then| asked != *then);
         match then {
@@ -263,6 +268,9 @@ impl Session {
             None => one.standing = Standing::Refused(Meaning::ReplayLost, None),
         }
         self.say(Notice::ReplayLost { channel: channel.clone(), asked, then });
+        let (channel, until) = (channel.clone(), self.now.wall);
+        let reason = format!("the server does not retain position {asked} any more");
+        self.say(Notice::Gap { channel, since, until, reason });
     }
 
     /// Every channel is refused: nothing will arrive until that changes. For a command that has nothing else to

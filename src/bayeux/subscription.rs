@@ -2,6 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
+use super::recent::Recent;
 use super::refusal::Meaning;
 use super::{Wanted, encode};
 use crate::event::{Channel, ReplayId};
@@ -31,6 +32,12 @@ pub(super) struct Subscription {
     start: ReplayId,
     /// The last event that was committed.
     position: Option<ReplayId>,
+    /// An event that could not be read, and the one that was handed on last before it.
+    passed: Option<(ReplayId, ReplayId)>,
+    /// When the position last moved.
+    moved: Option<SystemTime>,
+    /// Where a check begins for events that the server sent to nobody.
+    recheck: Option<ReplayId>,
     /// Whether a response that may have held events of it was lost: no event is taken before it has been
     /// subscribed again from its position.
     pub(super) suspect: bool,
@@ -45,7 +52,26 @@ pub(super) struct Subscription {
 impl Subscription {
     /// What the next subscription asks for.
     pub(super) fn asks_for(&self) -> ReplayId {
-        self.position.unwrap_or(self.start)
+        self.recheck.or(self.position).unwrap_or(self.start)
+    }
+
+    /// When the last event of it was committed.
+    pub(super) const fn last_moved(&self) -> Option<SystemTime> {
+        self.moved
+    }
+
+    /// Moves the position, and past what could not be read behind it.
+    fn commit(&mut self, replay: ReplayId, now: SystemTime) {
+        self.moved = Some(now);
+        self.position = match self.passed.take_if(|(after, _)| *after <= replay) {
+            Some((_, passed)) if passed > replay => Some(passed),
+            _ => Some(replay),
+        };
+    }
+
+    /// Ends a check; whether one was under way.
+    pub(super) fn end_recheck(&mut self) -> bool {
+        self.recheck.take().is_some()
     }
 
     /// Whether the server can be asked for what was missed.
@@ -53,9 +79,15 @@ impl Subscription {
         replay && self.asks_for() != ReplayId::NEW
     }
 
+    /// What the server said of it; a check is no news.
+    pub(super) const fn shown(&self) -> Standing {
+        if self.recheck.is_some() { Standing::Live } else { self.standing }
+    }
+
     /// Forgets the position and begins from `start`.
     pub(super) fn begin_from(&mut self, start: ReplayId) {
         self.position = None;
+        self.passed = None;
         self.start = start;
     }
 
@@ -115,6 +147,9 @@ impl Subscriptions {
                 standing: Standing::Pending,
                 start: wanted.replay,
                 position: None,
+                passed: None,
+                moved: None,
+                recheck: None,
                 suspect: false,
                 dropped: false,
                 again: 0,
@@ -134,10 +169,11 @@ impl Subscriptions {
     /// The session is gone since a time, and every subscription with it.
     pub(super) fn all_pending(&mut self, replay: bool, since: SystemTime, reason: &str) {
         for one in &mut self.list {
-            if one.standing == Standing::Live && !one.can_replay(replay) && one.gap.is_none() {
+            if one.shown() == Standing::Live && !one.can_replay(replay) && one.gap.is_none() {
                 one.gap = Some((since, reason.to_owned()));
             }
             one.suspect = false;
+            one.recheck = None;
             if !matches!(one.standing, Standing::Refused(_, None)) {
                 one.standing = Standing::Pending;
             }
@@ -149,7 +185,7 @@ impl Subscriptions {
     pub(super) fn all_suspect(&mut self, replay: bool) -> Vec<Channel> {
         let mut lost = Vec::new();
         for one in &mut self.list {
-            let live = one.standing == Standing::Live;
+            let live = one.standing == Standing::Live || one.end_recheck();
             if one.can_replay(replay) {
                 // One that is not live may be so for the server, if the response to its subscription was lost.
                 one.suspect = true;
@@ -191,7 +227,7 @@ impl Subscriptions {
 
     /// The names of the live ones.
     pub(super) fn live(&self) -> Vec<String> {
-        let live = self.list.iter().filter(|one| one.standing == Standing::Live);
+        let live = self.list.iter().filter(|one| one.shown() == Standing::Live);
         live.map(|one| one.channel.to_string()).collect()
     }
 
@@ -222,9 +258,38 @@ impl Subscriptions {
     }
 
     /// Moves the position of the subscription that an event of `channel` came through.
-    pub(super) fn commit(&mut self, channel: &Channel, replay: ReplayId) {
+    pub(super) fn commit(&mut self, channel: &Channel, replay: ReplayId, now: SystemTime) {
         for one in self.list.iter_mut().filter(|one| one.is_source_of(channel)) {
-            one.position = Some(replay);
+            one.commit(replay, now);
+        }
+    }
+
+    /// An event of `channel` cannot be read: its position moves past it as soon as `last`, which was handed on
+    /// before it, is committed.
+    pub(super) fn pass(&mut self, channel: &Channel, last: Option<ReplayId>, replay: ReplayId) {
+        for one in self.list.iter_mut().filter(|one| one.is_source_of(channel)) {
+            match last {
+                Some(last) if one.position.is_none_or(|position| position < last) => {
+                    one.passed = Some((last, replay));
+                }
+                _ if one.position.is_none_or(|position| position < replay) => one.position = Some(replay),
+                _ => {}
+            }
+        }
+    }
+
+    /// Begins a check of every live channel whose last events are known, `back` of them back, or from where it
+    /// once began.
+    pub(super) fn recheck(&mut self, recent: &Recent, back: usize) {
+        for one in self.list.iter_mut().filter(|one| one.standing == Standing::Live && !one.suspect) {
+            let name = one.channel.as_str();
+            let name = name.split_once('?').map_or(name, |(path, _)| path);
+            let begin = Some(one.start).filter(|start| *start != ReplayId::NEW);
+            one.recheck =
+                recent.oldest(name).map(|oldest| recent.before(name, back).or(begin).unwrap_or(oldest));
+            if one.recheck.is_some() {
+                one.standing = Standing::Pending;
+            }
         }
     }
 
@@ -297,8 +362,9 @@ mod tests {
     #[test]
     fn a_position_replaces_the_start_and_survives_a_lost_session() {
         let mut all = Subscriptions::new(&[wanted("/topic/A"), wanted("/topic/B?x='1'")]);
-        all.commit(&Channel::parse("/topic/A").unwrap(), ReplayId(7));
-        all.commit(&Channel::parse("/topic/B").unwrap(), ReplayId(9));
+        let now = SystemTime::UNIX_EPOCH;
+        all.commit(&Channel::parse("/topic/A").unwrap(), ReplayId(7), now);
+        all.commit(&Channel::parse("/topic/B").unwrap(), ReplayId(9), now);
         all.all_pending(true, SystemTime::UNIX_EPOCH, "");
         let body = all.request(Instant::now(), "c", true, false, 10, &mut 0).unwrap();
         assert!(body.contains(r#""replay":{"/topic/A":7}"#), "{body}");

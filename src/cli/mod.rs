@@ -122,6 +122,8 @@ fn on_screen(mut connection: config::Connection, format: Format, pretty: bool, l
         channels: Vec::new(),
         format,
         queue: QUEUE,
+        // Its reader counts events, and reads of gaps on stderr.
+        gap_records: false,
         order: Vec::new(),
         kind: sinks::Kind::Stdout(stdout::Config { limit, pretty, color }),
     };

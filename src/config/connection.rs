@@ -22,6 +22,7 @@ const DAY: Duration = Duration::from_hours(24);
 /// What a timeout may be.
 pub(super) const TIMEOUT: RangeInclusive<Duration> = MILLISECOND..=HOUR;
 const MARGIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(10);
+const RECHECK: RangeInclusive<Duration> = Duration::from_secs(1)..=DAY;
 
 /// What body caps may be; the ends of an event within a body are 32-bit numbers.
 const BODY: RangeInclusive<u64> = 1 << 10..=2 << 30;
@@ -64,6 +65,9 @@ fn session(table: &mut Table<'_>, connection: Arc<str>) -> bayeux::Config {
     let poll_margin = wait("poll_margin", defaults.poll_margin, MARGIN);
     let request_timeout = wait("request_timeout", defaults.request_timeout, TIMEOUT);
     let handshakes = table.get("handshakes_per_minute").and_then(|node| node.number(&(1..=1000)));
+    let watchdog = table.get("watchdog").and_then(|node| node.number(&(1..=1000)));
+    let recheck = table.get("recheck").and_then(|node| node.duration(&RECHECK));
+    let ack = table.get("ack").and_then(|node| node.boolean());
     let lost = [("all", ReplayLost::All), ("new", ReplayLost::New), ("stop", ReplayLost::Stop)];
     let replay_lost = table.get("replay_lost").and_then(|node| node.choice(&lost));
     bayeux::Config {
@@ -73,6 +77,9 @@ fn session(table: &mut Table<'_>, connection: Arc<str>) -> bayeux::Config {
         retry: waits(table),
         handshakes_per_minute: handshakes.unwrap_or(defaults.handshakes_per_minute),
         replay_lost: replay_lost.unwrap_or(defaults.replay_lost),
+        watchdog: watchdog.unwrap_or(defaults.watchdog),
+        recheck,
+        ack: ack.unwrap_or(defaults.ack),
         ..defaults
     }
 }

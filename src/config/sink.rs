@@ -104,8 +104,9 @@ fn common(name: &str, table: &mut Table<'_>) -> impl FnOnce(Kind) -> Config + us
     let format = table.get("format").and_then(|node| node.choice(&formats)).unwrap_or_default();
     let queue = table.get("queue").and_then(|node| node.size(&QUEUE)).unwrap_or(QUEUE_DEFAULT);
     let channels = table.get("channels").and_then(|node| patterns(&node)).unwrap_or_default();
+    let gap_records = table.get("gap_records").and_then(|node| node.boolean()).unwrap_or(true);
     let name = Arc::from(name);
-    move |kind| Config { name, channels, format, queue, order: Vec::new(), kind }
+    move |kind| Config { name, channels, format, queue, gap_records, order: Vec::new(), kind }
 }
 
 fn patterns(node: &Node<'_>) -> Option<Vec<Pattern>> {

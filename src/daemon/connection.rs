@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
 
+use super::aside::Aside;
 use super::flight::Flights;
 use super::outlet::Outlet;
 use super::store::Keeper;
@@ -19,7 +20,7 @@ use crate::bayeux::contract::{Input, Now, Output};
 use crate::bayeux::notice::{Closed, Notice};
 use crate::bayeux::refusal::Meaning;
 use crate::bayeux::session::Session;
-use crate::event::{Batch, Channel};
+use crate::event::{Batch, Channel, Gap};
 use crate::status;
 
 /// Two outcomes closer together than this are dense traffic.
@@ -59,6 +60,7 @@ pub(super) struct Connection {
     pub(super) token: Token,
     pub(super) outlet: Arc<Outlet>,
     pub(super) keeper: Option<Keeper>,
+    pub(super) aside: Option<Aside>,
     pub(super) status: Arc<Mutex<status::Connection>>,
     pub(super) commands: mpsc::Receiver<Command>,
     /// Whether it ends when nothing is left to wait for.
@@ -109,6 +111,7 @@ impl Connection {
                 Output::Send(exchange) => self.flights.send(exchange, self.token.header()),
                 Output::Deliver(batch) => self.deliver(batch),
                 Output::Cancel(id) => self.flights.cancel(id),
+                Output::Renew => self.flights.renew(),
                 Output::Authenticate { refused } => {
                     let credentials = self.token.renew(refused).await;
                     self.give(Input::Credentials(credentials));
@@ -203,8 +206,18 @@ impl Connection {
         if matches!(notice, Notice::Live) {
             self.token.accepted();
         }
+        let secrets = self.token.redactor();
+        if let Notice::Malformed(bad) = notice
+            && let Some(aside) = &self.aside
+        {
+            aside.keep(bad);
+        }
+        if let Notice::Gap { channel, since, until, reason } = &*secrets.notice(notice) {
+            let gap = Gap { channel, since: *since, until: *until, reason };
+            self.outlet.offer(&Arc::new(gap.record(self.name.clone(), SystemTime::now())));
+        }
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        tell(&self.name, notice, &mut status, &self.token.redactor());
+        tell(&self.name, notice, &mut status, &secrets);
         let standings = self.session.standings();
         status.set_channels(standings.map(|(channel, standing)| (channel.clone(), standing_name(standing))));
     }
@@ -213,7 +226,17 @@ impl Connection {
         let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.enter(SystemTime::now(), self.session.state(), reason, wait);
+        let pulse = self.session.pulse();
+        status.stalled = pulse.stalled;
+        status.longest_without_poll_ms = whole_millis(pulse.longest_unpolled);
+        status.without_poll_since = pulse
+            .unpolled
+            .map(|since| status::millis(SystemTime::now()).saturating_sub(whole_millis(since.elapsed())));
     }
+}
+
+fn whole_millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn now() -> Now {

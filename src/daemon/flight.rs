@@ -60,6 +60,12 @@ impl Flights {
         self.open.retain(|flight| flight.id != id);
     }
 
+    /// Gives the idle HTTP connections up.
+    pub(super) fn renew(&mut self) {
+        self.poll = None;
+        self.side = None;
+    }
+
     /// The next exchange that ends; never, while none is open. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> (ExchangeId, Outcome) {
         poll_fn(|context| self.poll_next(context)).await

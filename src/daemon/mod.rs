@@ -9,6 +9,7 @@
 //!
 //! Operations: [`start`], then [`Daemon::run`].
 
+mod aside;
 mod connection;
 mod flight;
 mod outlet;

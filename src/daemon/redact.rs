@@ -61,7 +61,11 @@ fn text_of(notice: &mut Notice) -> Option<&mut String> {
         | Notice::Malformed(Bad { reason: text, .. })
         | Notice::OddAdvice(text)
         | Notice::Closed(Closed::Endpoint(text) | Closed::Unauthenticated(text)) => Some(text),
-        Notice::Handshaken { .. }
+        Notice::Handshaking { .. }
+        | Notice::Handshaken { .. }
+        | Notice::MoreMalformed(_)
+        | Notice::Sifted { .. }
+        | Notice::Watchdog { .. }
         | Notice::Resuming
         | Notice::Live
         | Notice::Subscribed { .. }

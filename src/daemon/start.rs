@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::aside::Aside;
 use super::connection::Connection;
 use super::flight::Flights;
 use super::outlet::Outlet;
@@ -111,6 +112,7 @@ fn prepare(
         client = client.with_wire(wire.clone());
     }
     let keeper = store.map(|store| store.keeper(&name, &url, kept.clone(), jar));
+    let aside = store.map(|store| Aside::new(store.aside_path(&name)));
     let status = Arc::new(Mutex::new(status::Connection::new(&name, url.as_str())));
     let (sender, commands) = mpsc::channel(COMMANDS);
     let now = Now { mono: Instant::now(), wall: SystemTime::now() };
@@ -121,6 +123,7 @@ fn prepare(
         token: Token::new(token, options.one_shot),
         outlet: outlet.clone(),
         keeper,
+        aside,
         status: status.clone(),
         commands,
         one_shot: options.one_shot,

@@ -173,6 +173,11 @@ impl Store {
         self.dir.join("status.json")
     }
 
+    /// Where what cannot be read of a connection's messages is kept.
+    pub(super) fn aside_path(&self, connection: &str) -> PathBuf {
+        self.dir.join(format!("{connection}.set-aside.jsonl"))
+    }
+
     fn session_path(&self, connection: &str) -> PathBuf {
         self.dir.join(format!("{connection}.session.json"))
     }
@@ -313,6 +318,7 @@ mod tests {
         let session = |client: usize, channels: usize, timeout_ms| Snapshot {
             client_id: "c".repeat(client),
             replay: true,
+            ack: false,
             timeout_ms,
             channels: (0..channels).map(|number| format!("/topic/{number}")).collect(),
         };

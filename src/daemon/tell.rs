@@ -15,6 +15,7 @@ pub(super) fn tell(connection: &str, notice: &Notice, status: &mut status::Conne
     let notice = &*secrets.notice(notice);
     count(notice, status);
     match notice {
+        Notice::Handshaking { cause } => tracing::debug!(connection, cause = cause.name(), "handshake"),
         Notice::Handshaken { replay } => tracing::info!(connection, replay, "handshake succeeded"),
         Notice::Resuming => tracing::info!(connection, "resuming the saved session"),
         Notice::Live => tracing::info!(connection, "live: waiting for events"),
@@ -47,6 +48,22 @@ pub(super) fn tell(connection: &str, notice: &Notice, status: &mut status::Conne
             bytes = bad.bytes.len(),
             begin = %secrets.beginning(&bad.bytes, SHOWN),
             "a message that cannot be read was set aside"
+        ),
+        Notice::MoreMalformed(count) => {
+            tracing::error!(connection, count, "more messages of this response cannot be read");
+        }
+        Notice::Sifted { repeats, late } => {
+            tracing::debug!(
+                connection,
+                repeats,
+                late,
+                "events that had come before, and events out of order"
+            );
+        }
+        Notice::Watchdog { silent_for } => tracing::error!(
+            connection,
+            silent_for = seconds(*silent_for),
+            "no connect has succeeded for too long; connections and session begin anew"
         ),
         Notice::OddAdvice(what) => tracing::warn!(connection, what, "advice that makes no sense"),
         Notice::NoReplay => tracing::warn!(
@@ -92,7 +109,16 @@ fn tell_trouble(connection: &str, notice: &Notice) {
 fn count(notice: &Notice, status: &mut status::Connection) {
     let now = SystemTime::now();
     match notice {
+        Notice::Handshaking { cause } => *status.handshake_causes.entry(cause.name()).or_default() += 1,
         Notice::Handshaken { .. } => status.handshakes += 1,
+        Notice::Sifted { repeats, late } => {
+            status.repeats += repeats;
+            status.late += late;
+        }
+        Notice::Watchdog { .. } => {
+            status.watchdog += 1;
+            status.failed(now, String::from("no connect has succeeded for too long"));
+        }
         Notice::SessionLost { .. } => status.sessions_lost += 1,
         Notice::Refused { channel: Some(channel), text, .. } => {
             status.failed(now, format!("{channel}: {text}"));
@@ -108,7 +134,13 @@ fn count(notice: &Notice, status: &mut status::Connection) {
             status.gaps += 1;
             status.failed(now, format!("{channel}: gap: {reason}"));
         }
-        Notice::Malformed(bad) => status.failed(now, format!("message set aside: {}", bad.reason)),
+        Notice::Malformed(bad) => {
+            status.set_aside += 1;
+            status.failed(now, format!("message set aside: {}", bad.reason));
+        }
+        Notice::MoreMalformed(count) => {
+            status.set_aside += u64::try_from(*count).unwrap_or(u64::MAX);
+        }
         Notice::Closed(why) if *why != Closed::Requested => status.failed(now, text_of(why).to_owned()),
         _ => {}
     }
@@ -193,7 +225,7 @@ mod tests {
             Notice::Suspect { reason: text.to_owned() },
             Notice::Failed { fault, retry_in: wait },
             Notice::Misbehaved { what: text.to_owned(), retry_in: wait },
-            Notice::Malformed(Bad { reason: text.to_owned(), bytes }),
+            Notice::Malformed(Bad { reason: text.to_owned(), bytes, event: None }),
             Notice::OddAdvice(text.to_owned()),
             Notice::Closed(Closed::Endpoint(text.to_owned())),
             Notice::Closed(Closed::Unauthenticated(text.to_owned())),

@@ -1,6 +1,7 @@
 //! The events of one response: a body, and where in it each event stands.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -29,12 +30,28 @@ pub struct Batch {
     body: Bytes,
     channels: Vec<Channel>,
     entries: Vec<Entry>,
+    gap: bool,
 }
 
 impl Batch {
     /// The batch of the one response whose events `builder` collected.
     pub fn new(connection: Arc<str>, received: SystemTime, body: Bytes, builder: BatchBuilder) -> Self {
-        Self { connection, received, body, channels: builder.channels, entries: builder.entries }
+        Self { connection, received, body, channels: builder.channels, entries: builder.entries, gap: false }
+    }
+
+    /// The batch of a gap record.
+    pub(super) fn gap(
+        connection: Arc<str>,
+        received: SystemTime,
+        body: Bytes,
+        builder: BatchBuilder,
+    ) -> Self {
+        Self { gap: true, ..Self::new(connection, received, body, builder) }
+    }
+
+    /// Whether this is no response but a gap record.
+    pub const fn is_gap(&self) -> bool {
+        self.gap
     }
 
     /// The name of the connection that the events came over.
@@ -97,6 +114,7 @@ impl Batch {
             message: self.body.get(range).expect("an entry lies within the body of its batch"),
             replay: entry.replay,
             received: self.received,
+            is_gap: self.gap,
         }
     }
 }
@@ -170,6 +188,13 @@ impl BatchBuilder {
         self.entries.retain(|entry| kept.get(index(entry.channel)) == Some(&true));
     }
 
+    /// Takes events back one by one. `keep` hears of each the place of its channel in
+    /// [`BatchBuilder::channels`], its replay id and its bytes in the body.
+    pub fn retain_each(&mut self, mut keep: impl FnMut(usize, Option<ReplayId>, Range<usize>) -> bool) {
+        self.entries
+            .retain(|entry| keep(index(entry.channel), entry.replay, index(entry.start)..index(entry.end)));
+    }
+
     /// How many events have been noted.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -196,6 +221,8 @@ pub struct Event<'a> {
     pub replay: Option<ReplayId>,
     /// When its response was read.
     pub received: SystemTime,
+    /// Whether it is no event but a gap record.
+    pub is_gap: bool,
 }
 
 /// The parts of a message that sinks may ask for, without copying the data.
@@ -222,10 +249,7 @@ struct Numbers<'a> {
 impl<'a> Event<'a> {
     /// The bytes of the message's `data`, of a gap record's `gap`, or `null` where it has neither.
     pub fn data(&self) -> &'a [u8] {
-        serde_json::from_slice::<Parts<'a>>(self.message)
-            .ok()
-            .and_then(|parts| parts.data.or(parts.gap))
-            .map_or(b"null", |data| data.get().as_bytes())
+        data_of(self.message)
     }
 
     /// The event's stable id: the same on every sink, every attempt and after every restart.
@@ -249,6 +273,14 @@ impl<'a> Event<'a> {
         let digest = hash.finalize();
         digest.iter().take(16).flat_map(|byte| [byte >> 4, byte & 15]).map(hex_digit).collect()
     }
+}
+
+/// The bytes of a message's `data`, of a gap record's `gap`, or `null` where it has neither.
+pub fn data_of(message: &[u8]) -> &[u8] {
+    serde_json::from_slice::<Parts<'_>>(message)
+        .ok()
+        .and_then(|parts| parts.data.or(parts.gap))
+        .map_or(b"null", |data| data.get().as_bytes())
 }
 
 fn hex_digit(nibble: u8) -> char {

@@ -5,12 +5,14 @@
 //! of pretty-printed JSON are removed when the batch is made.
 
 mod batch;
+mod gap;
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
-pub use batch::{Batch, BatchBuilder, Event};
+pub use batch::{Batch, BatchBuilder, Event, data_of};
+pub use gap::Gap;
 
 /// A Bayeux channel name, such as `/topic/InvoiceStatementUpdates`; cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

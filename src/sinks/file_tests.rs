@@ -12,7 +12,7 @@ fn sink(template: &str) -> Sink {
 
 fn run(batch: Arc<Batch>) -> Run {
     let events = 0..batch.len();
-    Run { lease: Queue::new(usize::MAX, Filter::new(&[])).lease(batch), events }
+    Run { lease: Queue::new(usize::MAX, Filter::new(&[]), true).lease(batch), events }
 }
 
 /// Delivers a batch as the worker does; how many flushes that took.

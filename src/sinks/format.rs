@@ -7,6 +7,8 @@
 //! * `data`: its `data`; `null` where it has none.
 //! * `envelope`: `{"connection":"acme","channel":"/topic/A","replayId":5,"receivedAt":"2026-01-02T03:04:05.678Z",
 //!   "id":"...","data":...}`; `replayId` is `null` on servers that do not number events.
+//! * a gap record (`{"channel":"/topic/A","gap":{"since":...,"until":...,"reason":...}}`) has `gap` in the place of
+//!   `data` in every form; `data` itself is `{"gap":...}`, and the CloudEvents type is `org.cometd.gap`.
 //! * `cloudevents`: a CloudEvents 1.0 event in the JSON format. `id` is [`Event::id`]; `source` is
 //!   `/connection/channel`, percent-encoded to a URI reference; `type` is `org.cometd.event`; `subject` is the
 //!   channel as it is; `time` is the event's date of creation where it has one, else the time of arrival;
@@ -48,6 +50,11 @@ impl Format {
     pub fn append(self, event: &Event<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Message => out.extend_from_slice(event.message),
+            Self::Data if event.is_gap => {
+                out.extend_from_slice(br#"{"gap":"#);
+                out.extend_from_slice(event.data());
+                out.push(b'}');
+            }
             Self::Data => out.extend_from_slice(event.data()),
             Self::Envelope => envelope(event, out),
             Self::CloudEvents => cloud_event(event, out),
@@ -69,7 +76,7 @@ fn envelope(event: &Event<'_>, out: &mut Vec<u8>) {
     text(&rfc3339(timestamp(event.received)), out);
     out.extend_from_slice(br#","id":"#);
     text(&event.id(), out);
-    out.extend_from_slice(br#","data":"#);
+    out.extend_from_slice(if event.is_gap { br#","gap":"#.as_slice() } else { br#","data":"# });
     out.extend_from_slice(event.data());
     out.push(b'}');
 }
@@ -81,7 +88,8 @@ fn cloud_event(event: &Event<'_>, out: &mut Vec<u8>) {
     text(&event.id(), out);
     out.extend_from_slice(br#","source":"#);
     text(&source(event), out);
-    out.extend_from_slice(br#","type":"org.cometd.event","subject":"#);
+    let kind = if event.is_gap { "gap" } else { "event" };
+    out.extend_from_slice(format!(r#","type":"org.cometd.{kind}","subject":"#).as_bytes());
     text(event.channel.as_str(), out);
     out.extend_from_slice(br#","time":"#);
     text(&rfc3339(time), out);

@@ -60,6 +60,8 @@ pub struct Config {
     pub channels: Vec<Pattern>,
     /// The form of a record.
     pub format: Format,
+    /// Whether it takes gap records: what tells that events may be missing.
+    pub gap_records: bool,
     /// The most that may wait for it, in bytes.
     pub queue: usize,
     /// The channels whose events are put in the order of their creation first.
@@ -133,7 +135,7 @@ fn start_with(config: Config, target: Target, park: Option<Park>) -> Result<Hand
         Kind::Webhook(kind) => kind.retry,
         Kind::Stdout(_) | Kind::File(_) => worker::LOCAL_RETRY,
     };
-    let queue = Queue::new(config.queue, Filter::new(&config.channels));
+    let queue = Queue::new(config.queue, Filter::new(&config.channels), config.gap_records);
     let shared = Arc::new(Shared::new(queue, Meter::new(Arc::clone(&name), target.kind())));
     let backoff = Backoff::new(waits, fastrand::u64(..));
     let worker = Worker::new(Arc::clone(&shared), Intake::new(config), target, park, backoff);

@@ -21,6 +21,7 @@ pub(super) struct Queue {
     wake: Notify,
     bytes: Arc<AtomicUsize>,
     max_bytes: usize,
+    gap_records: bool,
 }
 
 #[derive(Debug)]
@@ -71,14 +72,15 @@ pub(super) struct Run {
 }
 
 impl Queue {
-    /// An open, empty queue of at most `max_bytes` bytes.
-    pub(super) fn new(max_bytes: usize, filter: Filter) -> Self {
+    /// An open, empty queue of at most `max_bytes` bytes; `gap_records` are taken or not.
+    pub(super) fn new(max_bytes: usize, filter: Filter, gap_records: bool) -> Self {
         let state = State { batches: VecDeque::new(), filter, parked: false, closed: false };
         Self {
             state: Mutex::new(state),
             wake: Notify::new(),
             bytes: Arc::new(AtomicUsize::new(0)),
             max_bytes,
+            gap_records,
         }
     }
 
@@ -90,7 +92,7 @@ impl Queue {
             return Pushed::Closed;
         }
         let events = state.filter.count(batch);
-        if events == 0 {
+        if events == 0 || (batch.is_gap() && !self.gap_records) {
             return Pushed::Filtered;
         }
         let (size, queued) = (batch.size(), self.bytes());
@@ -162,7 +164,7 @@ mod tests {
 
     fn queue(max_bytes: usize, patterns: &[&str]) -> Queue {
         let patterns: Vec<_> = patterns.iter().map(|text| Pattern::parse(text).unwrap()).collect();
-        Queue::new(max_bytes, Filter::new(&patterns))
+        Queue::new(max_bytes, Filter::new(&patterns), true)
     }
 
     #[test]

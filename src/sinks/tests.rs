@@ -15,6 +15,7 @@ fn config(kind: Kind) -> Config {
         channels: Vec::new(),
         format: Format::Message,
         queue: 1 << 20,
+        gap_records: true,
         order: Vec::new(),
         kind,
     }

@@ -100,6 +100,7 @@ fn sink(format: Format, webhook: Config) -> SinkConfig {
         channels: Vec::new(),
         format,
         queue: 1 << 20,
+        gap_records: true,
         order: Vec::new(),
         kind: Kind::Webhook(Box::new(webhook)),
     }

@@ -33,6 +33,9 @@ pub(super) fn config(channels: &[&str]) -> Config {
         retry: retry::Config { initial: Duration::from_millis(500), max: Duration::from_mins(1) },
         handshakes_per_minute: 6,
         replay_lost: ReplayLost::All,
+        watchdog: 3,
+        recheck: None,
+        ack: true,
         one_shot: true,
     }
 }

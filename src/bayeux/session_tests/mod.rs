@@ -115,6 +115,7 @@ fn saved() -> Snapshot {
     Snapshot {
         client_id: "old".into(),
         replay: true,
+        ack: false,
         timeout_ms: 110_000,
         channels: vec!["/topic/A".into(), "/topic/Gone".into()],
     }

@@ -39,6 +39,13 @@ impl Server {
         }
     }
 
+    /// Takes what waits for its sessions for sent.
+    pub(super) fn lose(&mut self) {
+        for client in self.clients.values_mut() {
+            client.next = client.next.map(|_| self.log.len());
+        }
+    }
+
     pub(super) fn forget_sessions(&mut self) {
         self.clients.clear();
     }

@@ -1,0 +1,144 @@
+//! What is taken out of every response, whatever it answers: events, advice, what cannot be read.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::advice::{Advice, excerpt};
+use super::border::Reply;
+use super::contract::Output;
+use super::decode::{Bad, Decoded, Meta, decode};
+use super::notice::Notice;
+use super::refusal::Meaning;
+use super::reply::Refusal;
+use super::session::Session;
+use crate::event::{Batch, BatchBuilder, Channel};
+
+/// A reply after its events have been taken out.
+pub(super) struct Reading {
+    pub(super) metas: Vec<Meta>,
+    pub(super) status: u16,
+    pub(super) retry_after: Option<Duration>,
+    /// Whether it brought events that are news.
+    pub(super) had_events: bool,
+    pub(super) whole: bool,
+    /// Whether any message of a server stood in it.
+    answered: bool,
+    body: Bytes,
+}
+
+impl Reading {
+    pub(super) const fn is_success(&self) -> bool {
+        self.status >= 200 && self.status < 300
+    }
+
+    /// What the server's HTTP status says where its body says nothing.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        (!self.is_success()).then(|| Refusal {
+            meaning: Meaning::of_status(self.status),
+            text: format!("HTTP status {}{}", self.status, self.quote()),
+            advice: Advice::default(),
+            retry_after: self.retry_after,
+        })
+    }
+
+    /// Whether no event can have been in it that was not seen: it was read to its end, and is a server's answer
+    /// and not the page of somebody on the way.
+    pub(super) fn is_understood(&self) -> bool {
+        self.whole && self.answered
+    }
+
+    /// Whether the server found the request itself wrong.
+    pub(super) const fn is_bad_request(&self) -> bool {
+        self.status == 400
+    }
+
+    /// The length of its body, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.body.len()
+    }
+
+    pub(super) fn quote(&self) -> String {
+        let text = String::from_utf8_lossy(&self.body);
+        match text.trim() {
+            "" => String::from(" with an empty body"),
+            text => format!(": {}", excerpt(text)),
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn read(&mut self, reply: Reply) -> Reading {
+        let Reply { status, retry_after, body } = reply;
+        let mut decoded = decode(&body);
+        if !decoded.whole && self.resends() {
+            decoded.events = BatchBuilder::default();
+        }
+        let answered = !decoded.metas.is_empty() || !decoded.events.is_empty();
+        let had_events = self.deliver(&mut decoded);
+        // The body of an HTTP error is a page for people, not a message that was lost.
+        if (200..300).contains(&status) && answered {
+            self.set_aside(decoded.bad, decoded.bad_count);
+        }
+        if decoded.whole {
+            self.heard = self.now.wall;
+        }
+        for advice in decoded.metas.iter().filter_map(|meta| meta.advice.as_ref()) {
+            self.on_advice(advice);
+        }
+        let (metas, whole) = (decoded.metas, decoded.whole);
+        Reading { metas, status, retry_after, had_events, whole, answered, body }
+    }
+
+    /// Hands the events on that can be taken and are news; whether there were any.
+    fn deliver(&mut self, decoded: &mut Decoded) -> bool {
+        let events = &mut decoded.events;
+        if self.subscriptions.any_suspect() {
+            self.subscriptions.drop_of(events.channels());
+            events.retain(|channel| self.subscriptions.accepts(channel));
+        }
+        let sifted = self.recent.sift(&decoded.body, events);
+        if sifted.repeats > 0 || sifted.late > 0 {
+            self.say(Notice::Sifted { repeats: sifted.repeats, late: sifted.late });
+        }
+        if events.is_empty() {
+            return false;
+        }
+        let connection = self.config.connection.clone();
+        let events = std::mem::take(events);
+        let batch = Batch::new(connection, self.now.wall, decoded.body.clone(), events);
+        self.put(Output::Deliver(batch));
+        true
+    }
+
+    /// Positions move past what cannot be read: a replay would bring it back for ever.
+    fn set_aside(&mut self, bad: Vec<Bad>, count: usize) {
+        let more = count - bad.len();
+        for bad in bad {
+            if let Some((channel, replay)) = &bad.event
+                && let Ok(channel) = Channel::parse(channel)
+            {
+                let last = self.recent.last(channel.as_str());
+                self.subscriptions.pass(&channel, last, *replay);
+            }
+            self.say(Notice::Malformed(bad));
+        }
+        if more > 0 {
+            self.say(Notice::MoreMalformed(more));
+        }
+    }
+
+    fn on_advice(&mut self, advice: &Advice) {
+        // A timeout of zero is the echo of a probe's own.
+        if let Some(timeout) = advice.timeout.filter(|timeout| !timeout.is_zero()) {
+            self.poll_timeout = timeout;
+        }
+        if let Some(interval) = advice.interval {
+            self.interval = interval;
+        }
+        if let Some(odd) = advice.odd.as_ref().filter(|_| !self.odd_advice_told) {
+            self.odd_advice_told = true;
+            self.say(Notice::OddAdvice(odd.clone()));
+        }
+    }
+}

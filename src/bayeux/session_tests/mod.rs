@@ -1,5 +1,6 @@
 mod bench;
 mod recovery;
+mod vigil;
 
 use std::time::Duration;
 

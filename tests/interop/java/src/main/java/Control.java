@@ -2,7 +2,9 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
 
 import org.cometd.bayeux.Promise;
 import org.cometd.bayeux.server.BayeuxServer;
@@ -24,7 +26,8 @@ final class Control
     private static final int CHUNK = 250;
 
     private final BayeuxServer bayeux;
-    private int held;
+    /** The sessions with a held poll. One that breaks off is replaced by the session's next without a word. */
+    private final Set<ServerSession> held = new HashSet<>();
     private int polls;
     private int waiting;
 
@@ -66,7 +69,7 @@ final class Control
     }
 
     private synchronized void poll() {
-        if (held > 0) {
+        if (!held.isEmpty()) {
             say("polling");
         } else {
             waiting += 1;
@@ -79,7 +82,7 @@ final class Control
 
     @Override
     public synchronized void onSuspended(ServerSession session, ServerMessage message, long timeout) {
-        held += 1;
+        held.add(session);
         polls += 1;
         for (; waiting > 0; waiting--) {
             say("polling");
@@ -88,7 +91,7 @@ final class Control
 
     @Override
     public synchronized void onResumed(ServerSession session, ServerMessage message, boolean timeout) {
-        held -= 1;
+        held.remove(session);
     }
 
     @Override
@@ -97,7 +100,8 @@ final class Control
     }
 
     @Override
-    public void sessionRemoved(ServerSession session, ServerMessage message, boolean timeout) {
+    public synchronized void sessionRemoved(ServerSession session, ServerMessage message, boolean timeout) {
+        held.remove(session);
         say(timeout ? "expired" : "left");
     }
 
@@ -111,8 +115,10 @@ final class Control
         say("unsubscribed " + channel.getId());
     }
 
-    private static synchronized void say(String line) {
-        System.out.println(line);
-        System.out.flush();
+    private static void say(String line) {
+        synchronized (System.out) {
+            System.out.println(line);
+            System.out.flush();
+        }
     }
 }

@@ -22,13 +22,15 @@ import org.eclipse.jetty.websocket.server.WebSocketUpgradeHandler;
  * <p>Its arguments are the port and then options, each {@code NAME=VALUE}:
  *
  * <ul>
- *   <li>{@code ack=true}: the extension that keeps messages until the client has acknowledged them;
- *   <li>{@code websocket=true}: the transport {@code websocket} beside {@code long-polling}, at the same URL, its
- *       name first in {@code supportedConnectionTypes}. It is Jetty's own websocket, not Jakarta's: a handler in
- *       front of the servlet, which takes upgrades of {@code /cometd} and lets everything else pass;
- *   <li>any other name is one of CometD's options: {@code timeout}, {@code interval}, {@code maxInterval},
- *       {@code sweepPeriod} (milliseconds all four) ..., or with a transport's prefix
- *       {@code ws.idleTimeout}.
+ *   <li>{@code ack=true}: the extension that keeps messages until the client has acknowledged them, for sessions
+ *       whose handshake has {@code ext.ack} true;
+ *   <li>{@code websocket=true}: the transport {@code websocket} beside {@code long-polling}, at the same URL
+ *       (exactly: no slash, nothing below it), its name first in {@code supportedConnectionTypes}. It is Jetty's own
+ *       websocket, not Jakarta's: a handler in front of the servlet, which takes upgrades and lets everything else
+ *       pass. Jetty closes it after 30 s without a frame, whatever {@code timeout} is: {@code ws.idleTimeout};
+ *   <li>any other name is one of CometD's options, for every transport or with the prefix of one: {@code timeout},
+ *       {@code interval}, {@code maxInterval}, {@code sweepPeriod}, {@code ws.idleTimeout} (all in milliseconds),
+ *       {@code long-polling.maxSessionsPerBrowser} ...
  * </ul>
  */
 final class InteropServer {

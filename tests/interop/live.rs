@@ -29,20 +29,20 @@ async fn channels_come_and_go_on_cometd_for_java_while_a_poll_is_held() {
     server.wait_for(&format!("subscribed {CHANNEL}"));
 
     server.wait_for_poll();
-    let polls = server.polls();
+    let polls = server.ask("polls");
     tell(Command::Subscribe(Wanted { channel: Channel::parse(MORE).unwrap(), replay: ReplayId::NEW })).await;
     server.wait_for(&format!("subscribed {MORE}"));
     server.wait_for_poll();
-    assert_eq!(server.polls(), polls, "the poll is the same one");
+    assert_eq!(server.ask("polls"), polls, "the poll is the same one");
     server.send(&format!("publish {MORE} 1 1"));
     expect(folder.path(), "interop.more", &[1]).await;
 
     server.wait_for_poll();
-    let polls = server.polls();
+    let polls = server.ask("polls");
     tell(Command::Unsubscribe(Channel::parse(MORE).unwrap())).await;
     server.wait_for(&format!("unsubscribed {MORE}"));
     server.wait_for_poll();
-    assert_eq!(server.polls(), polls, "the poll is the same one");
+    assert_eq!(server.ask("polls"), polls, "the poll is the same one");
     server.send(&format!("publish {MORE} 2 2"));
     server.send(&format!("publish {CHANNEL} 3 3"));
     expect(folder.path(), "interop.events", &[3]).await;

@@ -90,13 +90,13 @@ impl Server {
         self.wait_for("polling");
     }
 
-    /// How many polls it has held until now; only CometD for Java tells.
-    pub(crate) fn polls(&mut self) -> u64 {
-        self.send("polls");
+    /// What it answers to a command that asks; only CometD for Java has any.
+    pub(crate) fn ask(&mut self, question: &str) -> String {
+        self.send(question);
         loop {
-            let line = self.line("polls");
-            if let Some(count) = line.strip_prefix("polls ") {
-                return count.parse().expect("a count of polls is a number");
+            let line = self.line(question);
+            if let Some(answer) = line.strip_prefix(question) {
+                return answer.trim().to_owned();
             }
         }
     }

@@ -5,6 +5,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
 
 import org.cometd.bayeux.Promise;
 import org.cometd.bayeux.server.BayeuxServer;
@@ -16,9 +18,15 @@ import org.cometd.bayeux.server.ServerSession;
 /**
  * The lines by which a test steers this process; {@code control.js} describes them.
  *
- * <p>Only here: the command {@code polls}, answered by {@code polls N}, the number of /meta/connect held since
- * the start; and the line {@code expired} instead of {@code left} when the server dropped the session, because its
- * client was away for longer than {@code maxInterval}.
+ * <p>Only here:
+ *
+ * <ul>
+ *   <li>the command {@code polls}, answered by {@code polls N}, the number of /meta/connect held since the start;
+ *   <li>the command {@code welcome CHANNEL FIRST LAST}: publishes once, as soon as somebody subscribes to the
+ *       channel, before the subscription is answered;
+ *   <li>the line {@code expired} instead of {@code left} when the server dropped the session, because its client was
+ *       away for longer than {@code maxInterval}.
+ * </ul>
  */
 final class Control
         implements BayeuxServer.SessionListener, BayeuxServer.SubscriptionListener, ServerSession.HeartBeatListener {
@@ -28,6 +36,7 @@ final class Control
     private final BayeuxServer bayeux;
     /** The sessions with a held poll. One that breaks off is replaced by the session's next without a word. */
     private final Set<ServerSession> held = new HashSet<>();
+    private final AtomicReference<String[]> welcome = new AtomicReference<>();
     private int polls;
     private int waiting;
 
@@ -37,7 +46,7 @@ final class Control
     }
 
     /** Says the port and obeys until stdin ends, and the process with it. */
-    void run(int port) throws IOException, InterruptedException {
+    void run(int port) throws IOException {
         say(String.valueOf(port));
         var lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = lines.readLine(); line != null; line = lines.readLine()) {
@@ -46,23 +55,27 @@ final class Control
         Runtime.getRuntime().halt(0);
     }
 
-    private void obey(String[] words) throws InterruptedException {
+    private void obey(String[] words) {
         switch (words[0]) {
-            case "publish" -> publish(words[1], Integer.parseInt(words[2]), Integer.parseInt(words[3]));
+            case "publish" -> publish(words);
+            case "welcome" -> welcome.set(words);
             case "poll" -> poll();
             case "polls" -> tellPolls();
             default -> say("unknown command " + words[0]);
         }
     }
 
-    private void publish(String name, int first, int last) throws InterruptedException {
+    /** {@code COMMAND CHANNEL FIRST LAST}. */
+    private void publish(String[] words) {
+        int first = Integer.parseInt(words[2]);
+        int last = Integer.parseInt(words[3]);
         ServerChannel channel = bayeux
-                .createChannelIfAbsent(name, new ConfigurableServerChannel.Initializer.Persistent())
+                .createChannelIfAbsent(words[1], new ConfigurableServerChannel.Initializer.Persistent())
                 .getReference();
         for (int n = first; n <= last; n++) {
             channel.publish(null, Map.of("n", n), Promise.noop());
             if ((n - first) % CHUNK == CHUNK - 1) {
-                Thread.sleep(1);
+                LockSupport.parkNanos(1_000_000);
             }
         }
         say("published " + last);
@@ -107,6 +120,10 @@ final class Control
 
     @Override
     public void subscribed(ServerSession session, ServerChannel channel, ServerMessage message) {
+        String[] words = welcome.get();
+        if (words != null && words[1].equals(channel.getId()) && welcome.compareAndSet(words, null)) {
+            publish(words);
+        }
         say("subscribed " + channel.getId());
     }
 

@@ -9,9 +9,11 @@
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 #![allow(clippy::print_stderr, reason = "a failed test shows what the processes logged")]
 
+mod ack;
 mod expiry;
 mod live;
 mod process;
+mod relay;
 mod server;
 mod tail;
 

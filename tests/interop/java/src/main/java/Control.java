@@ -4,6 +4,7 @@ import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.util.HashSet;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
@@ -14,6 +15,7 @@ import org.cometd.bayeux.server.ConfigurableServerChannel;
 import org.cometd.bayeux.server.ServerChannel;
 import org.cometd.bayeux.server.ServerMessage;
 import org.cometd.bayeux.server.ServerSession;
+import org.cometd.server.ext.AcknowledgedMessagesSessionExtension;
 
 /**
  * The lines by which a test steers this process; {@code control.js} describes them.
@@ -22,6 +24,8 @@ import org.cometd.bayeux.server.ServerSession;
  *
  * <ul>
  *   <li>the command {@code polls}, answered by {@code polls N}, the number of /meta/connect held since the start;
+ *   <li>the command {@code unacknowledged}, answered by {@code unacknowledged N}, the number of messages that the
+ *       client has not acknowledged, or {@code unacknowledged none} without a session that acknowledges;
  *   <li>the command {@code welcome CHANNEL FIRST LAST}: publishes once, as soon as somebody subscribes to the
  *       channel, before the subscription is answered;
  *   <li>the line {@code expired} instead of {@code left} when the server dropped the session, because its client was
@@ -61,6 +65,7 @@ final class Control
             case "welcome" -> welcome.set(words);
             case "poll" -> poll();
             case "polls" -> tellPolls();
+            case "unacknowledged" -> tellUnacknowledged();
             default -> say("unknown command " + words[0]);
         }
     }
@@ -91,6 +96,15 @@ final class Control
 
     private synchronized void tellPolls() {
         say("polls " + polls);
+    }
+
+    private void tellUnacknowledged() {
+        OptionalInt count = bayeux.getSessions().stream()
+                .flatMap(session -> session.getExtensions().stream())
+                .filter(AcknowledgedMessagesSessionExtension.class::isInstance)
+                .mapToInt(extension -> ((AcknowledgedMessagesSessionExtension) extension).getBatchArrayQueue().size())
+                .reduce(Integer::sum);
+        say("unacknowledged " + (count.isPresent() ? String.valueOf(count.getAsInt()) : "none"));
     }
 
     @Override

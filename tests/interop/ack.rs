@@ -42,6 +42,7 @@ fn events_of_responses_that_were_cut_come_again_and_none_twice() {
         assert_eq!(relay.cuts(), round + 1, "the first response with these events was cut");
     }
     tail.expect_end();
+    tail.expect_no_gap();
     server.wait_for("left");
 }
 

@@ -60,6 +60,14 @@ impl Process {
         Self { name: name.to_owned(), child, stderr }
     }
 
+    /// What it wrote to stderr. It has ended: it would go on where this leaves the file's position.
+    pub(crate) fn log(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let read = self.stderr.rewind().and_then(|()| self.stderr.read_to_end(&mut bytes));
+        read.expect("a file of ours can be read");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + DEADLINE;
         loop {
@@ -78,9 +86,8 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            let mut text = Vec::new();
-            let read = self.stderr.rewind().and_then(|()| self.stderr.read_to_end(&mut text));
-            eprintln!("stderr of {} ({read:?}):\n{}", self.name, String::from_utf8_lossy(&text));
+            let log = self.log();
+            eprintln!("stderr of {}:\n{log}", self.name);
         }
     }
 }

@@ -49,6 +49,13 @@ impl Tail {
         kill_process(pid, signal).expect("a process of ours takes signals");
     }
 
+    /// It has told no gap; to be asked when it has ended.
+    pub(crate) fn expect_no_gap(&mut self) {
+        let log = self.process.log();
+        assert!(log.contains("live: waiting for events"), "the log is not what it was: {log}");
+        assert!(!log.contains("gap: "), "{log}");
+    }
+
     /// Nothing more comes, and the exit code is 0.
     pub(crate) fn expect_end(&mut self) {
         let status = self.process.wait();

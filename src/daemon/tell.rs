@@ -26,9 +26,12 @@ pub(super) fn tell(connection: &str, notice: &Notice, status: &mut status::Conne
             tracing::info!(connection, %channel, replay = replay.map(|id| id.0), "subscribed");
         }
         Notice::Unsubscribed { channel } => tracing::info!(connection, %channel, "unsubscribed"),
-        Notice::Refused { .. } | Notice::Failed { .. } | Notice::Misbehaved { .. } => {
-            tell_trouble(connection, notice);
-        }
+        Notice::Refused { .. }
+        | Notice::Failed { .. }
+        | Notice::Misbehaved { .. }
+        | Notice::Malformed(_)
+        | Notice::MoreMalformed(_)
+        | Notice::Watchdog { .. } => tell_trouble(connection, notice, secrets),
         Notice::ReplayLost { channel, asked, then } => tracing::error!(
             connection, %channel, asked = asked.0, then = then.map(|id| id.0),
             "the stored position is no longer retained; events may be missing or come again"
@@ -42,16 +45,6 @@ pub(super) fn tell(connection: &str, notice: &Notice, status: &mut status::Conne
             reason,
             "a response may have been lost with events in it; channels are subscribed again from their positions"
         ),
-        Notice::Malformed(bad) => tracing::error!(
-            connection,
-            reason = bad.reason,
-            bytes = bad.bytes.len(),
-            begin = %secrets.beginning(&bad.bytes, SHOWN),
-            "a message that cannot be read was set aside"
-        ),
-        Notice::MoreMalformed(count) => {
-            tracing::error!(connection, count, "more messages of this response cannot be read");
-        }
         Notice::Sifted { repeats, late } => {
             tracing::debug!(
                 connection,
@@ -60,11 +53,6 @@ pub(super) fn tell(connection: &str, notice: &Notice, status: &mut status::Conne
                 "events that had come before, and events out of order"
             );
         }
-        Notice::Watchdog { silent_for } => tracing::error!(
-            connection,
-            silent_for = seconds(*silent_for),
-            "no connect has succeeded for too long; connections and session begin anew"
-        ),
         Notice::OddAdvice(what) => tracing::warn!(connection, what, "advice that makes no sense"),
         Notice::NoReplay => tracing::warn!(
             connection,
@@ -77,7 +65,7 @@ pub(super) fn tell(connection: &str, notice: &Notice, status: &mut status::Conne
     }
 }
 
-fn tell_trouble(connection: &str, notice: &Notice) {
+fn tell_trouble(connection: &str, notice: &Notice, secrets: &Redactor) {
     match notice {
         Notice::Refused { channel, text, meaning, retry_in } => {
             let (channel, retry_in) = (channel.as_ref().map(tracing::field::display), retry_in.map(seconds));
@@ -102,6 +90,21 @@ fn tell_trouble(connection: &str, notice: &Notice) {
         Notice::Misbehaved { what, retry_in } => {
             tracing::warn!(connection, retry_in = seconds(*retry_in), "odd reply: {what}");
         }
+        Notice::Malformed(bad) => tracing::error!(
+            connection,
+            reason = bad.reason,
+            bytes = bad.bytes.len(),
+            begin = %secrets.beginning(&bad.bytes, SHOWN),
+            "a message that cannot be read was set aside"
+        ),
+        Notice::MoreMalformed(count) => {
+            tracing::error!(connection, count, "more messages of this response cannot be read");
+        }
+        Notice::Watchdog { silent_for } => tracing::error!(
+            connection,
+            silent_for = seconds(*silent_for),
+            "no connect has succeeded for too long; connections and session begin anew"
+        ),
         _ => {}
     }
 }

@@ -40,13 +40,10 @@ impl Batch {
     }
 
     /// The batch of a gap record.
-    pub(super) fn gap(
-        connection: Arc<str>,
-        received: SystemTime,
-        body: Bytes,
-        builder: BatchBuilder,
-    ) -> Self {
-        Self { gap: true, ..Self::new(connection, received, body, builder) }
+    pub(super) fn gap(connection: Arc<str>, received: SystemTime, channel: Channel, body: Bytes) -> Self {
+        let entry = |end| Entry { channel: 0, start: 0, end, replay: None };
+        let entries = body.len().try_into().ok().map(entry).into_iter().collect();
+        Self { connection, received, body, channels: vec![channel], entries, gap: true }
     }
 
     /// Whether this is no response but a gap record.

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::{Batch, BatchBuilder, Channel};
+use super::{Batch, Channel};
 
 /// A time in which events of a channel may be missing.
 #[derive(Clone, Copy, Debug)]
@@ -31,11 +31,7 @@ impl Gap<'_> {
             "channel": self.channel.as_str(),
             "gap": {"since": rfc3339(self.since), "until": rfc3339(self.until), "reason": self.reason},
         });
-        let body = Bytes::from(message.to_string());
-        let mut builder = BatchBuilder::default();
-        // A channel has at most a few KiB, and a reason is an excerpt.
-        builder.push(self.channel.as_str(), 0, body.len(), None).expect("a record is shorter than 4 GiB");
-        Batch::gap(connection, now, body, builder)
+        Batch::gap(connection, now, self.channel.clone(), Bytes::from(message.to_string()))
     }
 }
 

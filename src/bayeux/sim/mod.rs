@@ -68,7 +68,7 @@ impl Sim {
         let start = Instant::now();
         let wanted = |name, replay| Wanted { channel: Channel::parse(name).unwrap(), replay };
         let channels = vec![wanted(CHANNEL, ReplayId::ALL), wanted("/topic/New", ReplayId::NEW)];
-        let lossy = seed % 4 == 0;
+        let lossy = seed.is_multiple_of(4);
         let recheck = lossy.then_some(RECHECK);
         let config = Config { recheck, ..Config::new(Arc::from("sim"), channels) };
         let now = Now { mono: start, wall: UNIX_EPOCH };

@@ -50,7 +50,7 @@ impl Session {
         }
         self.unread = 0;
         if !reading.is_understood() {
-            self.suspect(&client, "a response could not be read to its end");
+            self.suspect(&client, &reading.doubt());
         }
         if reading.metas.iter().any(|meta| meta.kind == Kind::Disconnect) {
             let reason = String::from("the server disconnected it");
@@ -135,7 +135,7 @@ impl Session {
         match outcome {
             Err(fault) if fault.sent => self.suspect(client, &fault.to_string()),
             Ok(reading) if reading.is_success() && !reading.whole => {
-                self.suspect(client, "a response could not be read to its end");
+                self.suspect(client, &reading.doubt());
             }
             _ => {}
         }

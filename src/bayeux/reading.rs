@@ -48,6 +48,14 @@ impl Reading {
         self.whole && self.answered
     }
 
+    /// Why something may be missing where it was not understood.
+    pub(super) fn doubt(&self) -> String {
+        if self.is_success() {
+            return String::from("a response could not be read to its end");
+        }
+        format!("HTTP status {} came in the place of a response", self.status)
+    }
+
     /// Whether the server found the request itself wrong.
     pub(super) const fn is_bad_request(&self) -> bool {
         self.status == 400

@@ -68,6 +68,11 @@ struct Connection {
     since: u64,
     events: u64,
     waiting: String,
+    stalled: bool,
+    gaps: u64,
+    set_aside: u64,
+    repeats: u64,
+    late: u64,
     channels: Vec<ChannelStatus>,
     last_error: Option<Trouble>,
 }
@@ -154,6 +159,9 @@ fn down(one: &Connection, now: u64) -> Option<String> {
         let since = ago(now.saturating_sub(one.since));
         return Some(format!("connection {name} is {state} for {since}, waiting {waiting}"));
     }
+    if one.stalled {
+        return Some(format!("connection {name}: no connect has succeeded for too long"));
+    }
     let channel = one.channels.iter().find(|channel| channel.standing != "live")?;
     let (named, standing) = (channel.name.escape_debug(), channel.standing.escape_debug());
     Some(format!("connection {name}: channel {named} is not live: {standing}"))
@@ -171,7 +179,7 @@ fn failing(one: &Sink, now: u64) -> Option<String> {
 fn print(out: &mut impl io::Write, snapshot: &Snapshot, now: u64) -> io::Result<()> {
     for one in &snapshot.connections {
         let since = ago(now.saturating_sub(one.since));
-        writeln!(
+        write!(
             out,
             "connection {}: {} for {since}, waiting {}, {} events",
             one.name.escape_debug(),
@@ -179,6 +187,9 @@ fn print(out: &mut impl io::Write, snapshot: &Snapshot, now: u64) -> io::Result<
             one.waiting.escape_debug(),
             one.events
         )?;
+        let counts =
+            [(one.gaps, "gaps"), (one.set_aside, "set aside"), (one.repeats, "repeats"), (one.late, "late")];
+        print_counts(out, &counts)?;
         for channel in &one.channels {
             writeln!(out, "  {} {}", channel.name.escape_debug(), channel.standing.escape_debug())?;
         }
@@ -200,19 +211,22 @@ fn print_sink(out: &mut impl io::Write, one: &Sink, now: u64) -> io::Result<()> 
         one.delivered,
         one.queued_events
     )?;
-    for (count, what) in [(one.parked, "parked"), (one.refused, "refused"), (one.dropped, "lost")] {
-        if count > 0 {
-            write!(out, ", {count} {what}")?;
-        }
-    }
     if let Some(since) = one.failing_since {
         write!(out, ", failing for {}", ago(now.saturating_sub(since)))?;
     }
-    writeln!(out)?;
+    print_counts(out, &[(one.parked, "parked"), (one.refused, "refused"), (one.dropped, "lost")])?;
     match &one.last_error {
         Some(error) => writeln!(out, "  last trouble: {}", error.escape_debug()),
         None => Ok(()),
     }
+}
+
+/// What there is of these, to the end of the line.
+fn print_counts(out: &mut impl io::Write, counts: &[(u64, &str)]) -> io::Result<()> {
+    for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
+        write!(out, ", {count} {what}")?;
+    }
+    writeln!(out)
 }
 
 fn ago(millis: u64) -> String {
@@ -236,6 +250,7 @@ mod tests {
         let mut value = json!({
             "pid": 7, "updated_at": NOW - 2000,
             "connections": [{"name": "c", "state": "live", "since": NOW - 60_000, "events": 3, "waiting": "for events",
+                "stalled": false, "gaps": 0, "set_aside": 0, "repeats": 0, "late": 0,
                 "channels": [{"name": "/topic/A", "standing": "live"}], "last_error": null}],
             "sinks": [{"name": "s", "kind": "webhook", "state": "idle", "delivered": 3, "queued_events": 0, "parked": 0,
                 "refused": 0, "dropped": 0, "failing_since": null, "last_error": null}],
@@ -257,6 +272,11 @@ mod tests {
                 None,
                 |all| all["connections"][0]["state"] = "resting".into(),
                 "connection c is resting for 60 s",
+            ),
+            (
+                None,
+                |all| all["connections"][0]["stalled"] = true.into(),
+                "connection c: no connect has succeeded for too long",
             ),
             (
                 None,
@@ -313,7 +333,7 @@ mod tests {
         print_sink(&mut out, &shown.sinks[0], NOW).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "sink s (webhook): idle, 3 delivered, 0 queued, 2 lost, failing for 5 s\n  last trouble: HTTP status 500\n"
+            "sink s (webhook): idle, 3 delivered, 0 queued, failing for 5 s, 2 lost\n  last trouble: HTTP status 500\n"
         );
     }
 }

@@ -44,7 +44,7 @@ fn a_webhook_that_is_not_http_is_told() {
     let place = Place::new();
     let config = good(&place) + "[sink.hook.webhook]\nurl = \"ftp://hooks.example/orders\"\n";
     let words = ["sink.hook.webhook.url", "ftp", "wanted an http or https URL"];
-    assert_problem(&place, &config, "14:7", &words);
+    assert_problem(&place, &config, "15:7", &words);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_template_that_escapes_is_told() {
     for path in ["../{channel}.jsonl", "out/../../etc/{channel}", "{channel}/.."] {
         let place = Place::new();
         let config = good(&place) + &format!("[sink.wild.file]\npath = {path:?}\n");
-        assert_problem(&place, &config, "14:8", &["sink.wild.file.path", path, "'..'"]);
+        assert_problem(&place, &config, "15:8", &["sink.wild.file.path", path, "'..'"]);
     }
 }
 

@@ -17,6 +17,7 @@ mod bad_config;
 mod bad_input;
 mod demo;
 mod live_channels;
+mod missing;
 mod resume;
 mod rotate;
 mod run;

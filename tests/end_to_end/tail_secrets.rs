@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{A, Cometail, Emulator, Ended, Place, Relay, archive, cometail, connection, json};
+use crate::support::{A, Cometail, Emulator, Ended, Place, Relay, archive, cometail, connection, json, wait};
 
 const TOKEN: &str = "00Dxx0000001gPL!AQ4AQFakeTokenForTests";
 
@@ -102,6 +102,9 @@ fn a_killed_daemon_leaves_a_whole_capture_and_no_secret_but_in_its_state() {
     emulator.wait_polled(1);
     emulator.publish_each(0..5);
     place.wait_for(crate::support::ARCHIVE, 0..5);
+    for file in ["state/c.session.json", "state/status.json"] {
+        wait(file, || place.path(file).exists());
+    }
     daemon.signal(Signal::KILL);
     let ended = daemon.end();
 

@@ -105,9 +105,9 @@ pub(crate) fn connection(url: &str, channels: &[&str], more: &str) -> String {
     )
 }
 
-/// The sink `archive`: `out/{channel}.jsonl` in `place`.
+/// The sink `archive`: `out/{channel}.jsonl` in `place`, events alone.
 pub(crate) fn archive(place: &Place) -> String {
-    format!("[sink.archive.file]\npath = {:?}\n", place.text("out/{channel}.jsonl"))
+    format!("[sink.archive.file]\npath = {:?}\ngap_records = false\n", place.text("out/{channel}.jsonl"))
 }
 
 /// The file of the channel [`A`] in the sink [`archive`].

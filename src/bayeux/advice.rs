@@ -35,6 +35,10 @@ pub struct Advice {
     pub interval: Option<Duration>,
     /// How long the server holds a `/meta/connect`.
     pub timeout: Option<Duration>,
+    /// Whether the server sees another session with the same cookie, and so answers this one's polls at once.
+    pub multiple_clients: bool,
+    /// Whether the server names other hosts, which are never followed: a token belongs to one origin.
+    pub hosts: bool,
     /// The first value that made no sense, for a person.
     pub odd: Option<String>,
 }
@@ -47,6 +51,10 @@ struct Fields<'a> {
     interval: Option<&'a RawValue>,
     #[serde(borrow, default)]
     timeout: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "multiple-clients")]
+    multiple_clients: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    hosts: Option<&'a RawValue>,
 }
 
 impl Advice {
@@ -60,6 +68,8 @@ impl Advice {
         advice.reconnect = fields.reconnect.and_then(|raw| advice.reconnect(raw.get()));
         advice.interval = fields.interval.and_then(|raw| advice.millis("interval", raw.get(), INTERVAL_MAX));
         advice.timeout = fields.timeout.and_then(|raw| advice.millis("timeout", raw.get(), TIMEOUT_MAX));
+        advice.multiple_clients = fields.multiple_clients.is_some_and(|raw| raw.get() == "true");
+        advice.hosts = fields.hosts.is_some_and(|raw| raw.get() != "null");
         advice
     }
 
@@ -123,6 +133,8 @@ mod tests {
         assert_eq!(advice.interval, Some(Duration::ZERO));
         assert_eq!(advice.timeout, Some(Duration::from_secs(110)));
         assert_eq!(advice.odd, None);
+        let crowd = Advice::parse(r#"{"multiple-clients":true,"interval":2000,"hosts":["other.example"]}"#);
+        assert_eq!((crowd.multiple_clients, crowd.hosts, crowd.odd), (true, true, None));
     }
 
     #[test]

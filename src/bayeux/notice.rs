@@ -110,6 +110,8 @@ pub enum Notice {
     },
     /// A value in an advice made no sense.
     OddAdvice(String),
+    /// What an advice says besides.
+    Advice(&'static str),
     /// Events were asked for from a position, but the server does not know replay.
     NoReplay,
     /// The session ended.

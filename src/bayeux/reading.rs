@@ -136,6 +136,13 @@ impl Session {
         }
     }
 
+    fn say_once(&mut self, what: &'static str) {
+        if !self.advice_told.contains(&what) {
+            self.advice_told.push(what);
+            self.say(Notice::Advice(what));
+        }
+    }
+
     fn on_advice(&mut self, advice: &Advice) {
         // A timeout of zero is the echo of a probe's own.
         if let Some(timeout) = advice.timeout.filter(|timeout| !timeout.is_zero()) {
@@ -143,6 +150,14 @@ impl Session {
         }
         if let Some(interval) = advice.interval {
             self.interval = interval;
+        }
+        let crowd =
+            "multiple-clients: another session uses the same cookies, and polls are not held for both";
+        let hosts = "hosts: other servers are not followed, a token belongs to one origin";
+        for what in
+            [advice.multiple_clients.then_some(crowd), advice.hosts.then_some(hosts)].into_iter().flatten()
+        {
+            self.say_once(what);
         }
         if let Some(odd) = advice.odd.as_ref().filter(|_| !self.odd_advice_told) {
             self.odd_advice_told = true;

@@ -78,6 +78,8 @@ pub struct Session {
     /// Whether the server has been reported live since the last trouble.
     pub(super) reported_live: bool,
     pub(super) odd_advice_told: bool,
+    /// What of an advice has been told.
+    pub(super) advice_told: Vec<&'static str>,
     last_message: u64,
     last_exchange: u64,
     pub(super) outputs: VecDeque<Output>,
@@ -122,6 +124,7 @@ impl Session {
             foreign: 0,
             reported_live: false,
             odd_advice_told: false,
+            advice_told: Vec::new(),
             last_message: 0,
             last_exchange: 0,
             outputs: VecDeque::new(),

@@ -71,6 +71,7 @@ fn text_of(notice: &mut Notice) -> Option<&mut String> {
         | Notice::Subscribed { .. }
         | Notice::Unsubscribed { .. }
         | Notice::ReplayLost { .. }
+        | Notice::Advice(_)
         | Notice::NoReplay
         | Notice::Closed(Closed::Requested) => None,
     }

@@ -53,6 +53,7 @@ pub(super) fn tell(connection: &str, notice: &Notice, status: &mut status::Conne
                 "events that had come before, and events out of order"
             );
         }
+        Notice::Advice(what) => tracing::warn!(connection, "the server advises {what}"),
         Notice::OddAdvice(what) => tracing::warn!(connection, what, "advice that makes no sense"),
         Notice::NoReplay => tracing::warn!(
             connection,

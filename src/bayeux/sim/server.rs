@@ -110,8 +110,9 @@ impl Server {
             self.clients.insert(id, Client { next: None, touched: now, polling: false });
             return vec![reply];
         }
-        let log = self.log.clone();
-        let Some(client) = self.client(message) else {
+        let log = &self.log;
+        let id = message["clientId"].as_str().unwrap_or_default();
+        let Some(client) = self.clients.get_mut(id) else {
             reply["successful"] = json!(false);
             reply["error"] = json!("403::Unknown client");
             reply["advice"] = json!({"reconnect": "handshake", "interval": 500});

@@ -1,0 +1,151 @@
+//! Bodies with status 200 that are no JSON, or not as it should be.
+
+use serde_json::json;
+
+use crate::scene::{Scene, odd_body};
+use crate::server::{body, event, list};
+use crate::support::A;
+
+const PAGE: &str = "<html><body>Welcome to the hotel's network</body></html>";
+
+#[test]
+fn a_page_with_status_200_costs_a_connect_and_no_event() {
+    let mut scene = Scene::live();
+    scene.play_body(2, |_| PAGE);
+    scene.told("Welcome to the hotel's network");
+    scene.ends_in_the_same_session();
+}
+
+#[test]
+fn nothing_with_status_200_costs_a_connect_and_no_event() {
+    let mut scene = Scene::live();
+    scene.play_body(2, |_| "");
+    scene.told("with an empty body");
+    scene.ends_in_the_same_session();
+}
+
+#[test]
+fn json_that_is_cut_anywhere_costs_no_event() {
+    let mut scene = Scene::live();
+    for part in 1..8 {
+        scene.play_body(2, move |answer| {
+            let body = answer.body();
+            body[..body.len() * part / 8].to_vec()
+        });
+        scene.goes_on();
+    }
+    scene.told("could not be read to its end");
+    scene.ends_in_the_same_session();
+}
+
+#[test]
+fn what_stands_before_a_cut_is_taken_without_replay_too() {
+    let mut scene = Scene::without_replay();
+    scene.play_body(2, |answer| {
+        let body = answer.body();
+        body[..body.len() - 20].to_vec()
+    });
+    scene.told("gap");
+    scene.ends();
+}
+
+#[test]
+fn json_after_the_end_costs_no_event() {
+    for trail in ["[]", "]", "{}", "garbage", "\u{0}", r#"{"channel":"/topic/A","data":{}}"#] {
+        let mut scene = Scene::live();
+        scene.play_body(2, move |answer| [&*answer.body(), trail.as_bytes()].concat());
+        scene.told("bytes after the end");
+        scene.ends_in_the_same_session();
+    }
+}
+
+#[test]
+fn bytes_that_are_no_utf8_cost_their_own_message_alone() {
+    odd_body(Some("not UTF-8"), |answer| {
+        let odd = b"{\"channel\":\"/topic/A\",\"data\":{\"text\":\"\xff\xfe\"}}";
+        list([&*answer.events[0], odd, &answer.events[1], answer.reply.as_bytes()])
+    });
+    odd_body(Some("not UTF-8"), |answer| {
+        let odd = b"\xc3\x28";
+        list([&*answer.events[0], odd, &answer.events[1], answer.reply.as_bytes()])
+    });
+}
+
+#[test]
+fn an_event_that_cannot_be_read_is_set_aside_and_does_not_come_back_for_ever() {
+    let mut scene = Scene::live();
+    let next = i64::try_from(scene.next()).unwrap();
+    scene.stage(1, |state| {
+        let bad =
+            b"{\"channel\":\"/topic/A\",\"data\":{\"event\":{\"replayId\":RRR},\"text\":\"\xff\"}}".to_vec();
+        let replay = next * 3 + 11;
+        let at = bad.windows(3).position(|three| three == b"RRR").unwrap();
+        let bad = [&bad[..at], replay.to_string().as_bytes(), &bad[at + 3..]].concat();
+        state.publish_raw(replay, bad);
+    });
+    scene.told("not UTF-8");
+    scene.goes_on();
+    let subscribed = scene.server.with(|state| state.count("/meta/subscribe"));
+    scene.goes_on();
+    let again = scene.server.with(|state| state.count("/meta/subscribe"));
+    assert!(subscribed <= 6, "{subscribed} subscriptions for one bad event");
+    assert_eq!(subscribed, again, "the bad event is behind it");
+    scene.ends_in_the_same_session();
+}
+
+#[test]
+fn a_lone_surrogate_in_an_event_goes_through() {
+    let mut scene = Scene::without_replay();
+    let n = scene.count_one();
+    scene.play_body(1, move |answer| {
+        let odd = event(A, n, None).replace(r#""sobject":{"#, r#""sobject":{"\ud800":"\udc00 \ud83d","#);
+        list([odd.as_bytes(), &answer.events[0], answer.reply.as_bytes()])
+    });
+    let ended = scene.ends_in_the_same_session();
+    assert!(ended.stdout.contains(r#""\ud800":"\udc00 \ud83d""#), "{}", ended.stdout);
+}
+
+#[test]
+fn lone_surrogates_in_a_channel_or_a_reply_cost_no_event() {
+    odd_body(None, |answer| {
+        let odd = r#"{"channel":"/topic/\ud800","data":{}}"#;
+        let reply = format!(
+            r#"{{"id":"{}","channel":"/meta/connect","successful":true,"error":"\ud800","clientId":"\udfff","ext":{{"\ud800":"\ud800"}},"advice":{{"reconnect":"\ud800"}}}}"#,
+            answer.id
+        );
+        list([odd.as_bytes(), &answer.events[0], &answer.events[1], reply.as_bytes()])
+    });
+}
+
+fn nested(depth: usize) -> String {
+    format!("{}{}", "[".repeat(depth), "]".repeat(depth))
+}
+
+#[test]
+fn ten_thousand_levels_in_an_event_go_through() {
+    let mut scene = Scene::without_replay();
+    let n = scene.count_one();
+    scene.play_body(1, move |answer| {
+        let deep = format!(r#""sobject":{{"deep":{},"#, nested(10_000));
+        let odd = event(A, n, None).replace(r#""sobject":{"#, &deep);
+        list([odd.as_bytes(), &answer.events[0], answer.reply.as_bytes()])
+    });
+    scene.ends_in_the_same_session();
+}
+
+#[test]
+fn ten_thousand_levels_anywhere_else_are_survived() {
+    for field in ["id", "channel", "successful", "advice", "ext", "error", "data", "other"] {
+        let mut scene = Scene::without_replay();
+        scene.play_body(2, move |answer| {
+            let reply = answer.reply_with(&json!({field: "DEEP"}));
+            answer.with(format!("{},{}", reply.replace(r#""DEEP""#, &nested(10_000)), answer.reply))
+        });
+        scene.ends();
+    }
+    for deep in [nested(10_000), "[".repeat(10_000), r#"{"a":"#.repeat(10_000), "]".repeat(10_000)] {
+        let mut scene = Scene::live();
+        scene.play(2, body(move |_| deep));
+        scene.ends();
+    }
+}

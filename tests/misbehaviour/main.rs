@@ -22,6 +22,11 @@ mod bodies;
 mod replies;
 mod scene;
 mod server;
+mod sizes;
+mod statuses;
 #[path = "../end_to_end/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the other tests' helpers, of which these need some")]
 mod support;
+mod tls;
+mod transport;
+mod ways;

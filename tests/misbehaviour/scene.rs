@@ -26,15 +26,14 @@ pub(crate) fn within_bound(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// The connection `c` and standard output as its sink.
+/// The connection `c`, where `more` comes before the times of these tests, and standard output as its sink.
 pub(crate) fn config(url: &str, more: &str) -> String {
-    let times = format!(
-        "poll_margin = \"{}ms\"\nrequest_timeout = \"{}ms\"",
-        MARGIN.as_millis(),
-        REQUEST.as_millis()
-    );
-    connection(url, &[A], &format!("poll_timeout = \"{}ms\"\n{times}\n{more}", HOLD.as_millis()))
-        + "[sink.console.stdout]\n"
+    let times = [("poll_timeout", HOLD), ("poll_margin", MARGIN), ("request_timeout", REQUEST)];
+    let mut keys = more.to_owned();
+    for (name, time) in times.iter().filter(|(name, _)| !more.contains(name)) {
+        keys += &format!("\n{name} = \"{}ms\"", time.as_millis());
+    }
+    connection(url, &[A], &keys) + "[sink.console.stdout]\n"
 }
 
 /// A daemon with a session that works.

@@ -99,8 +99,8 @@ pub(crate) struct State {
     acts: VecDeque<(&'static str, Act)>,
     last: u64,
     held: usize,
-    /// Head and first message of every request.
-    seen: Vec<(String, Value)>,
+    /// When each request came, its head and its first message.
+    seen: Vec<(Instant, String, Value)>,
     token: Option<String>,
     head_max: usize,
 }
@@ -146,7 +146,22 @@ impl State {
 
     /// How many requests there were on a channel.
     pub(crate) fn count(&self, channel: &str) -> usize {
-        self.seen.iter().filter(|(_, message)| message["channel"] == channel).count()
+        self.seen.iter().filter(|(_, _, message)| message["channel"] == channel).count()
+    }
+
+    /// How many requests there were.
+    pub(crate) fn requests(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// When the last request came.
+    pub(crate) fn last_request(&self) -> Instant {
+        self.seen.last().unwrap().0
+    }
+
+    /// Whether a header of any request held this.
+    pub(crate) fn was_sent(&self, text: &str) -> bool {
+        self.seen.iter().any(|(_, head, _)| head.contains(text))
     }
 
     /// How many acts wait for their requests.
@@ -287,7 +302,7 @@ impl Inner {
         let messages: Vec<Value> = serde_json::from_slice(body).unwrap();
         let channel = messages[0]["channel"].as_str().unwrap().to_owned();
         let mut state = self.state.lock().unwrap();
-        state.seen.push((head.to_owned(), messages[0].clone()));
+        state.seen.push((Instant::now(), head.to_owned(), messages[0].clone()));
         let refused =
             state.token.as_ref().is_some_and(|token| !head.contains(&format!("Bearer {token}\r\n")));
         if refused || head.len() > state.head_max {

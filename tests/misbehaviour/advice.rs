@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use crate::acts::body;
 use crate::scene::{Scene, within_bound};
-use crate::server::{CONNECT, body};
+use crate::server::CONNECT;
 
 /// Advice with every field that servers send.
 fn advice(reconnect: &str) -> Value {

@@ -1,9 +1,13 @@
 //! Bodies with status 200 that are no JSON, or not as it should be.
 
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::json;
 
+use crate::acts::{After, Answer, body, bytes, event, list, response};
 use crate::scene::{Scene, odd_body};
-use crate::server::{body, event, list};
 use crate::support::A;
 
 const PAGE: &str = "<html><body>Welcome to the hotel's network</body></html>";
@@ -148,4 +152,31 @@ fn ten_thousand_levels_anywhere_else_are_survived() {
         scene.play(2, body(move |_| deep));
         scene.ends();
     }
+}
+
+#[test]
+fn a_body_that_is_not_packed_as_it_claims_costs_no_event() {
+    let broken = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xffnonsense".to_vec();
+    for (encoding, made) in
+        [("gzip", None), ("gzip", Some(broken)), ("br", None), ("gzip, gzip", None), ("?", None)]
+    {
+        let mut scene = Scene::live();
+        let header = format!("Content-Encoding: {encoding}\r\n");
+        let made = move |answer: &Answer| response(200, &header, &made.unwrap_or_else(|| answer.body()));
+        scene.play(2, bytes(made, After::Keep));
+        scene.told(r#""kind":"malformed""#);
+        scene.ends_in_the_same_session();
+    }
+}
+
+#[test]
+fn a_packed_body_is_unpacked() {
+    let mut scene = Scene::without_replay();
+    let made = |answer: &Answer| {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(&answer.body()).unwrap();
+        response(200, "Content-Encoding: gzip\r\n", &packed.finish().unwrap())
+    };
+    scene.play(2, bytes(made, After::Keep));
+    scene.ends_in_the_same_session();
 }

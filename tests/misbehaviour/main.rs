@@ -17,8 +17,11 @@
     reason = "a test fails by panicking, in its helpers too, and says why"
 )]
 
+mod acts;
 mod advice;
+mod beginnings;
 mod bodies;
+mod framing;
 mod replies;
 mod scene;
 mod server;

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
+use crate::acts::{body, event, list};
 use crate::scene::{Scene, odd_body};
-use crate::server::{CONNECT, HANDSHAKE, SUBSCRIBE, body, event, list};
+use crate::server::{CONNECT, HANDSHAKE, SUBSCRIBE};
 use crate::support::A;
 
 #[test]
@@ -217,4 +218,43 @@ fn a_number_beyond_64_bits_is_survived_anywhere() {
         });
         scene.ends();
     }
+}
+
+#[test]
+fn events_of_channels_that_are_none_leave_their_neighbours_alone() {
+    let long = format!("/{}", "x".repeat(5000));
+    for channel in
+        ["", "/", "topic", "//", "/a//b", "/topic/A ", "\\u0000", "/\\u001b[2J", "/meta", "/service/x", &long]
+    {
+        for scene in [Scene::live(), Scene::without_replay()] {
+            let mut scene = scene;
+            let odd = format!(r#"{{"channel":"{channel}","data":{{}}}}"#);
+            scene.play_body(2, move |answer| {
+                list([
+                    odd.as_bytes(),
+                    &answer.events[0],
+                    odd.as_bytes(),
+                    &answer.events[1],
+                    answer.reply.as_bytes(),
+                ])
+            });
+            scene.ends();
+        }
+    }
+    odd_body(None, |answer| answer.with(format!(r#"{{"channel":7,"data":{{}}}},{}"#, answer.reply)));
+}
+
+/// Servers number events in their order, but do not promise to send them so.
+#[test]
+fn events_whose_numbers_come_in_any_order_arrive_once() {
+    let mut scene = Scene::live();
+    scene.play_body(3, |answer| {
+        list([&answer.events[2], &answer.events[0], &answer.events[1], answer.reply.as_bytes()])
+    });
+    scene.arrived();
+    scene.play_body(1, |_| "<html>");
+    scene.goes_on();
+    let mut seen = scene.numbers();
+    seen.sort_unstable();
+    assert_eq!(seen, (0..scene.next()).collect::<Vec<_>>());
 }

@@ -1,10 +1,12 @@
 //! One daemon and one server, from the first event to an orderly end.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::server::{Act, Answer, CONNECT, HOLD, Server, State, body};
+use crate::acts::{Act, Answer, body};
+use crate::server::{CONNECT, HOLD, Server, State};
 use crate::support::{A, Cometail, Ended, Place, connection};
 
 /// How long a session may take to be working again, whatever happened: a poll's deadline, a request's, the longest
@@ -31,7 +33,7 @@ pub(crate) fn config(url: &str, more: &str) -> String {
     let times = [("poll_timeout", HOLD), ("poll_margin", MARGIN), ("request_timeout", REQUEST)];
     let mut keys = more.to_owned();
     for (name, time) in times.iter().filter(|(name, _)| !more.contains(name)) {
-        keys += &format!("\n{name} = \"{}ms\"", time.as_millis());
+        write!(keys, "\n{name} = \"{}ms\"", time.as_millis()).unwrap();
     }
     connection(url, &[A], &keys) + "[sink.console.stdout]\n"
 }
@@ -204,7 +206,9 @@ pub(crate) fn odd_body<B: Into<Vec<u8>> + 'static>(told: Option<&str>, make: fn(
     for numbered in [true, false] {
         let mut scene = if numbered { Scene::live() } else { Scene::without_replay() };
         scene.play_body(2, make);
-        told.into_iter().for_each(|told| scene.told(told));
+        if let Some(told) = told {
+            scene.told(told);
+        }
         scene.ends();
     }
 }

@@ -5,8 +5,8 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use crate::acts::{Act, After, bytes, response};
 use crate::scene::{Scene, within_bound};
-use crate::server::{Act, After, bytes, response};
 
 const MIB: usize = 1 << 20;
 
@@ -96,7 +96,10 @@ fn a_large_body_within_the_caps_is_taken() {
 
 /// Cookies of the response with this number.
 fn cookies(round: usize, count: usize, length: usize) -> String {
-    (0..count).map(|n| format!("Set-Cookie: flood{round}x{n}={}; Path=/\r\n", "v".repeat(length))).collect()
+    let value = "v".repeat(length);
+    let lines: Vec<_> =
+        (0..count).map(|n| format!("Set-Cookie: flood{round}x{n}={value}; Path=/\r\n")).collect();
+    lines.concat()
 }
 
 #[test]

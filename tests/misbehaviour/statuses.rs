@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::acts::{After, bytes, status};
 use crate::scene::{Scene, within_bound};
-use crate::server::{After, HANDSHAKE, SUBSCRIBE, Server, bytes, status};
+use crate::server::{HANDSHAKE, SUBSCRIBE, Server};
 use crate::support::Place;
 
 /// A connect is answered like this, once with events that the server has handed out, then three times in a row, and

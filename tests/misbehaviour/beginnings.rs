@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::acts::{Act, Answer, body, status};
-use crate::scene::Scene;
+use crate::scene::{Scene, within_bound};
 use crate::server::{HANDSHAKE, SUBSCRIBE};
 use crate::support::A;
 
@@ -61,6 +61,27 @@ fn any_value_in_the_place_of_a_field_of_a_handshakes_reply_is_survived() {
         for value in [Value::Null, json!(-1), json!("?"), json!([]), json!({})] {
             with_fields(HANDSHAKE, json!({field: value}));
         }
+    }
+}
+
+/// Without it no position can be asked for, and what was published between the sessions cannot be had.
+#[test]
+fn a_handshake_that_confirms_replay_no_longer_is_told_as_a_gap() {
+    for ext in [Value::Null, json!({"replay": false}), json!("?")] {
+        let mut scene = Scene::live();
+        scene.stage(2, |state| {
+            state.forget();
+            let fields = json!({"ext": ext});
+            state.act(HANDSHAKE, body(move |answer| format!("[{}]", answer.reply_with(&fields))));
+        });
+        scene.played();
+        within_bound("a poll", || scene.server.with(|state| state.is_polled()));
+        let n = scene.next();
+        scene.publish(1);
+        within_bound("the next event", || scene.numbers().contains(&n));
+        scene.told("gap: events of this channel may be missing");
+        within_bound("the gap in the status", || scene.status()["gaps"] == 1);
+        assert_eq!(scene.daemon.stop().code, Some(0));
     }
 }
 

@@ -93,9 +93,9 @@ impl State {
         self.seen.len()
     }
 
-    /// When the last request came.
-    pub(crate) fn last_request(&self) -> Instant {
-        self.seen.last().unwrap().0
+    /// When the first request after so many came.
+    pub(crate) fn request_after(&self, count: usize) -> Instant {
+        self.seen[count].0
     }
 
     /// Whether a header of any request held this.

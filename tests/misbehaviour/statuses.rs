@@ -1,9 +1,10 @@
 //! HTTP statuses in the place of an answer, from the server or from something between.
 
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use crate::acts::{After, bytes, status};
-use crate::scene::{Scene, within_bound};
+use crate::acts::{Act, After, bytes, status};
+use crate::scene::{BOUND, Scene, within_bound};
 use crate::server::{HANDSHAKE, SUBSCRIBE, Server};
 use crate::support::Place;
 
@@ -181,38 +182,47 @@ fn statuses_that_nobody_knows_are_survived() {
 /// The server is left alone as long as it asks, and no longer than `most`.
 fn leaves_alone(code: u16, retry_after: &str, least: Duration, most: Duration) {
     let mut scene = Scene::live();
-    scene.play(2, status(code, format!("Retry-After: {retry_after}\r\n"), ""));
-    scene.played();
-    let before = scene.server.with(|state| state.requests());
-    let asked = Instant::now();
+    let refusal = status(code, format!("Retry-After: {retry_after}\r\n"), "");
+    let (sender, asked) = mpsc::channel();
+    let server = scene.server.clone();
+    let act: Act = Box::new(move |stream, answer| {
+        let seen = server.with(|state| state.requests());
+        sender.send((Instant::now(), seen)).unwrap();
+        refusal(stream, answer)
+    });
+    scene.play(2, act);
+    let (asked, before) = asked.recv_timeout(BOUND).unwrap();
     within_bound("the next request", || scene.server.with(|state| state.requests() > before));
-    let waited = scene.server.with(|state| state.last_request()) - asked;
+    let waited = scene.server.with(|state| state.request_after(before)) - asked;
     assert!((least..most).contains(&waited), "{code} {retry_after}: {waited:?}");
     scene.told(&format!("HTTP status {code}"));
     scene.told(r#""retry_in":""#);
     scene.ends();
 }
 
+const ASKED: Duration = Duration::from_secs(1);
+
 #[test]
 fn a_retry_after_of_429_is_kept() {
-    leaves_alone(429, "1", Duration::from_millis(950), Duration::from_secs(4));
+    leaves_alone(429, "1", ASKED, BOUND);
 }
 
 #[test]
 fn a_retry_after_of_503_is_kept() {
-    leaves_alone(503, "1", Duration::from_millis(950), Duration::from_secs(4));
+    leaves_alone(503, "1", ASKED, BOUND);
 }
 
+/// Five of the longest waits after failures, which is a second here.
 #[test]
 fn a_retry_after_beyond_measure_is_bounded() {
     for text in ["99999999999999999999", "Fri, 31 Dec 9999 23:59:59 GMT"] {
-        leaves_alone(503, text, Duration::from_millis(1000), Duration::from_secs(5));
+        leaves_alone(503, text, ASKED, BOUND);
     }
 }
 
 #[test]
 fn a_retry_after_that_makes_no_sense_is_none() {
     for text in ["-1", "soon", "Thu, 01 Jan 1970 00:00:01 GMT", ""] {
-        leaves_alone(503, text, Duration::ZERO, Duration::from_secs(4));
+        leaves_alone(503, text, Duration::ZERO, BOUND);
     }
 }

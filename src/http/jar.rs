@@ -1,7 +1,8 @@
 //! Cookies of one session, by the rules of RFC 6265.
 //!
-//! Constraints: at most 300 cookies, 4 KiB each, 100 a response; what does not fit is left out. Cookies that end with
-//! the session are saved too: a Bayeux session outlives the process.
+//! Constraints: at most 300 cookies, 4 KiB each, 8 KiB together, 100 a response; what does not fit is left out, so that
+//! no flood of them makes requests that a server does not take. Cookies that end with the session are saved too: a
+//! Bayeux session outlives the process.
 
 use std::cmp::Reverse;
 use std::convert::Infallible;
@@ -17,6 +18,8 @@ use crate::secret::Secret;
 
 /// The most cookies kept.
 const COOKIES_MAX: usize = 300;
+/// The most that all cookies together may take in a request, in bytes: servers refuse headers beyond 8 to 64 KiB.
+const BYTES_MAX: usize = 8 << 10;
 /// The most cookies taken from one response.
 const PER_RESPONSE_MAX: usize = 100;
 /// The longest `Set-Cookie` accepted, in bytes.
@@ -149,8 +152,9 @@ impl Inner {
             return;
         }
         let same = old.is_some_and(|old| is_nearly_same(old, &cookie));
-        if old.is_none() && !self.has_room() {
-            tracing::debug!("a cookie was refused: {COOKIES_MAX} are kept already");
+        let replaced = old.map_or(0, size);
+        if !self.has_room(&cookie, replaced) {
+            tracing::debug!("a cookie was refused: the jar is full");
             return;
         }
         if self.store.insert(cookie, url).is_ok() {
@@ -159,17 +163,35 @@ impl Inner {
         }
     }
 
-    fn has_room(&mut self) -> bool {
-        if self.store.iter_any().count() < COOKIES_MAX {
+    /// Whether a cookie fits, in the place of one of `replaced` bytes (0 where it is new).
+    fn has_room(&mut self, cookie: &Cookie<'_>, replaced: usize) -> bool {
+        if self.fits(cookie, replaced) {
             return true;
         }
         self.store = from_cookies(self.store.iter_unexpired().cloned());
-        self.store.iter_any().count() < COOKIES_MAX
+        self.fits(cookie, replaced)
+    }
+
+    fn fits(&self, cookie: &Cookie<'_>, replaced: usize) -> bool {
+        let bytes: usize = self.store.iter_any().map(size).sum();
+        let count = self.store.iter_any().count();
+        (replaced > 0 || count < COOKIES_MAX) && bytes.saturating_sub(replaced) + size(cookie) <= BYTES_MAX
     }
 }
 
+/// What a cookie takes in a request, in bytes: `name=value` and what parts it from the next.
+fn size(cookie: &Cookie<'_>) -> usize {
+    cookie.name().len() + cookie.value().len() + "=; ".len()
+}
+
 fn from_cookies(cookies: impl Iterator<Item = Cookie<'static>>) -> CookieStore {
-    let fine = cookies.take(COOKIES_MAX).map(Ok::<_, Infallible>);
+    let mut bytes = 0;
+    let fitting = cookies.take(COOKIES_MAX).filter(|cookie| {
+        let fits = bytes + size(cookie) <= BYTES_MAX;
+        bytes += if fits { size(cookie) } else { 0 };
+        fits
+    });
+    let fine = fitting.map(Ok::<_, Infallible>);
     CookieStore::from_cookies(fine, false).unwrap_or_else(|never| match never {})
 }
 

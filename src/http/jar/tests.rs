@@ -1,3 +1,5 @@
+use serde_json::Value;
+
 use super::*;
 
 fn url(text: &str) -> Url {
@@ -114,6 +116,34 @@ fn bad_bytes_and_floods_are_left_out() {
         assert!(jar.lock().store.iter_any().count() <= 100 * (page + 1) + 5);
     }
     assert_eq!(jar.lock().store.iter_any().count(), COOKIES_MAX);
+}
+
+#[test]
+fn all_cookies_together_fit_a_request() {
+    let (jar, at, value) = (Jar::new(), "http://acme.example/", "x".repeat(1000));
+    set(&jar, at, &["sid=1"]);
+    let flood: Vec<_> = (0..50).map(|n| format!("flood{n}={value}")).collect();
+    set(&jar, at, &flood.iter().map(String::as_str).collect::<Vec<_>>());
+    let found = sent(&jar, at).unwrap();
+    assert!(found.contains("sid=1") && found.contains("flood0="), "{found:.80}");
+    assert!((7000..=BYTES_MAX).contains(&found.len()), "{}", found.len());
+    // One that is kept already may change, as long as it still fits.
+    set(&jar, at, &["sid=2", &format!("flood0={}", "y".repeat(4000))]);
+    let changed = sent(&jar, at).unwrap();
+    assert!(changed.contains("sid=2") && !changed.contains("yy"), "{changed:.80}");
+    set(&jar, at, &["flood0=; Max-Age=0", "flood1=; Max-Age=0", "late=1"]);
+    assert!(sent(&jar, at).unwrap().contains("late=1"));
+    // Neither does a saved jar hold more.
+    let saved: Vec<Value> = serde_json::from_str(jar.to_json().expose()).unwrap();
+    let many: Vec<_> = (0..20).flat_map(|n| renamed(&saved, n)).collect();
+    let again = Jar::load(&serde_json::to_string(&many).unwrap()).unwrap();
+    assert!(sent(&again, at).unwrap().len() <= BYTES_MAX);
+}
+
+/// Saved cookies under other names.
+fn renamed(saved: &[Value], n: usize) -> Vec<Value> {
+    let text = serde_json::to_string(saved).unwrap();
+    serde_json::from_str(&text.replace("flood", &format!("f{n}x"))).unwrap()
 }
 
 #[test]

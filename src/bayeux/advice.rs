@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::message::object;
+
 /// The longest poll that advice can ask for. A server that holds a poll for longer cannot be told from a
 /// dead one within any useful time.
 pub(super) const TIMEOUT_MAX: Duration = Duration::from_mins(10);
@@ -61,7 +63,7 @@ impl Advice {
     /// Reads the JSON text of an `advice` field; nothing in it is an error.
     pub fn parse(json: &str) -> Self {
         let mut advice = Self::default();
-        let Ok(fields) = serde_json::from_str::<Fields<'_>>(json) else {
+        let Some(fields) = object::<Fields<'_>>(json) else {
             advice.odd = Some(format!("advice is no object: {}", excerpt(json)));
             return advice;
         };

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::advice::{Advice, excerpt};
-use super::message::{Loose, Message, text_of};
+use super::message::{Loose, Message, object, text_of};
 use crate::event::{BatchBuilder, ReplayId};
 
 /// The most messages of one body that may be bad, or of the protocol itself; what follows them is not looked at.
@@ -145,7 +145,7 @@ impl<'b> Decoder<'b> {
                 Some((at, byte)) if !matches!(byte, b'[' | b'{') => {
                     return self.set_aside("bytes after the end of the messages", at, body.len());
                 }
-                Some((at, _)) => self.set_aside("messages after the end of the messages", at, at),
+                Some((at, _)) => self.set_aside("bytes after the end of the messages, more messages", at, at),
                 None => {}
             }
         }
@@ -214,9 +214,7 @@ impl<'b> Decoder<'b> {
 
     /// A message that is valid JSON but not of the expected shape may still be an event.
     fn odd_element(&mut self, text: &'b str, reason: &str, start: usize, end: usize) {
-        // A derived struct would take an array for its fields.
-        let object = text.get(..end - start).filter(|text| text.starts_with('{'));
-        let loose = object.and_then(|text| serde_json::from_str::<Loose<'_>>(text).ok());
+        let loose = text.get(..end - start).and_then(object::<Loose<'_>>);
         match loose.and_then(|loose| text_of(loose.channel)) {
             Some(channel) if !channel.starts_with("/meta/") => self.event(&channel, start, end, None),
             _ => self.set_aside(reason, start, end),

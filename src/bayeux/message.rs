@@ -61,10 +61,10 @@ impl Ext {
             #[serde(borrow, default, rename = "failureReason")]
             reason: Option<&'a RawValue>,
         }
-        let Ok(fields) = serde_json::from_str::<Fields<'_>>(json) else {
+        let Some(fields) = object::<Fields<'_>>(json) else {
             return Self::default();
         };
-        let sfdc = fields.sfdc.and_then(|raw| serde_json::from_str::<Sfdc<'_>>(raw.get()).ok());
+        let sfdc = fields.sfdc.and_then(|raw| object::<Sfdc<'_>>(raw.get()));
         Self {
             // Salesforce confirms with `true`; others echo what they were sent.
             replay: fields.replay.is_some_and(|raw| !matches!(raw.get(), "false" | "null")),
@@ -75,6 +75,11 @@ impl Ext {
             failure_reason: sfdc.and_then(|sfdc| sfdc.reason).and_then(text_of).map(Cow::into_owned),
         }
     }
+}
+
+/// The fields of a JSON object; a derived struct by itself would take an array for them.
+pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    serde_json::from_str(json).ok().filter(|_| json.starts_with('{'))
 }
 
 /// The text of a JSON string, borrowed where it has no escape; `None` for any other value.

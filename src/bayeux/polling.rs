@@ -60,7 +60,7 @@ impl Session {
     }
 
     fn on_connect_reply(&mut self, client: Client, reading: &Reading) {
-        match reading.metas.iter().find(|meta| meta.kind == Kind::Connect) {
+        match reading.reply_to(Kind::Connect, self.asked) {
             Some(meta) if meta.successful == Some(true) => self.connected(client, meta, reading),
             Some(meta) => self.refused(Some(client), refusal_of(meta, reading)),
             None => match reading.refusal() {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::advice::{Advice, excerpt};
 use super::border::Reply;
 use super::contract::Output;
-use super::decode::{Bad, Decoded, Meta, decode};
+use super::decode::{Bad, Decoded, Kind, Meta, decode};
 use super::notice::Notice;
 use super::refusal::Meaning;
 use super::reply::Refusal;
@@ -40,6 +40,14 @@ impl Reading {
             advice: Advice::default(),
             retry_after: self.retry_after,
         })
+    }
+
+    /// The reply to the message of this id: ids come back as they were sent, as numbers, or not at all.
+    pub(super) fn reply_to(&self, kind: Kind, asked: u64) -> Option<&Meta> {
+        let asked = asked.to_string();
+        let of_kind = || self.metas.iter().filter(|meta| meta.kind == kind);
+        let by_id = |id| of_kind().find(move |meta| meta.id.as_deref() == id);
+        by_id(Some(asked.as_str())).or_else(|| by_id(None)).or_else(|| of_kind().next())
     }
 
     /// Whether no event can have been in it that was not seen: it was read to its end, and is a server's answer
@@ -115,6 +123,9 @@ impl Session {
         let connection = self.config.connection.clone();
         let events = std::mem::take(events);
         let batch = Batch::new(connection, self.now.wall, decoded.body.clone(), events);
+        for (channel, replay) in batch.positions() {
+            self.subscriptions.deliver(channel, replay);
+        }
         self.put(Output::Deliver(batch));
         true
     }

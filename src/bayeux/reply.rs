@@ -78,7 +78,7 @@ impl Session {
             Ok(reading) => reading,
             Err(fault) => return self.failed(fault, Next::Handshake),
         };
-        let Some(meta) = reading.metas.iter().find(|meta| meta.kind == Kind::Handshake) else {
+        let Some(meta) = reading.reply_to(Kind::Handshake, self.asked) else {
             return match reading.refusal() {
                 Some(refusal) => self.refused(None, refusal),
                 None => self.foreign(&reading),
@@ -192,8 +192,7 @@ impl Session {
         self.side = None;
         self.unwanted.clear();
         self.reported_live = false;
-        let replay = self.state.client().is_none_or(|client| client.replay);
-        self.subscriptions.all_pending(replay, self.heard, &reason);
+        self.subscriptions.all_pending(self.heard, &reason);
         self.put(Output::Save(None));
         self.say(Notice::SessionLost { reason });
     }

@@ -27,6 +27,9 @@ use super::{Config, encode};
 use crate::event::Channel;
 use bytes::Bytes;
 
+/// Why subscriptions wait that begin behind events which are not committed yet.
+const UNSETTLED: &str = "for events to be kept";
+
 /// The most channels of a saved session that are heeded.
 const RESUMED_MAX: usize = 1000;
 
@@ -65,6 +68,8 @@ pub struct Session {
     pub(super) heard: SystemTime,
     /// Tokens that the server refused since it last was live.
     pub(super) refused_tokens: u32,
+    /// The id of the last handshake or connect.
+    pub(super) asked: u64,
     /// When the last connect was sent.
     pub(super) poll_sent: Instant,
     /// Polls in a row that ended at once and without an event.
@@ -117,6 +122,7 @@ impl Session {
             batch_most: usize::MAX,
             heard: now.wall,
             refused_tokens: 0,
+            asked: 0,
             poll_sent: now.mono,
             quick_polls: 0,
             failed_requests: 0,
@@ -142,6 +148,7 @@ impl Session {
             Input::Time => self.on_time(),
             Input::Committed(channel, replay) => {
                 self.subscriptions.commit(&channel, replay, now.wall);
+                self.go_on_when_settled();
             }
             Input::Subscribe(wanted) => {
                 self.unwanted.retain(|channel| *channel != wanted.channel);
@@ -276,13 +283,17 @@ impl Session {
         self.pace.handshake(self.now.mono);
         let cause = self.liveness.take_cause();
         self.say(Notice::Handshaking { cause });
-        let body = encode::handshake(self.message_id(), self.config.ack);
+        self.asked = self.message_id();
+        let body = encode::handshake(self.asked, self.config.ack);
         let exchange = self.send(Lane::Poll, body, self.config.request_timeout);
         self.state = State::Handshaking { exchange };
     }
 
     /// The first subscriptions of a session, in as many requests as they need, then the first connect.
     pub(super) fn subscribe_or_connect(&mut self, client: Client) {
+        if self.subscriptions.any_unsettled(self.now.mono) {
+            return self.rest(self.config.request_timeout, Next::Subscribe(client), UNSETTLED);
+        }
         match self.subscribe_body(&client, false) {
             Some(body) => {
                 let exchange = self.send(Lane::Poll, body, self.config.request_timeout);
@@ -292,9 +303,20 @@ impl Session {
         }
     }
 
+    /// Subscribes as soon as the positions are what they will be.
+    fn go_on_when_settled(&mut self) {
+        if let State::Resting { then, reason: UNSETTLED, .. } = &self.state
+            && !self.subscriptions.any_unsettled(self.now.mono)
+        {
+            let then = then.clone();
+            self.enter(then);
+        }
+    }
+
     pub(super) fn connect(&mut self, client: Client) {
         let probe = !client.proven;
-        let body = encode::connect(self.message_id(), &client.id, probe, client.ack);
+        self.asked = self.message_id();
+        let body = encode::connect(self.asked, &client.id, probe, client.ack);
         let exchange = self.send(Lane::Poll, body, self.poll_timeout + self.config.poll_margin);
         self.liveness.poll_opens(self.now.mono);
         self.poll_sent = self.now.mono;

@@ -216,7 +216,7 @@ impl Session {
                 return;
             }
             let asked = one.asks_for();
-            let gap = one.gap.take();
+            let gap = one.gap.take().filter(|_| !one.can_replay(replay));
             if let Some((since, reason)) = gap {
                 let until = self.now.wall;
                 self.say(Notice::Gap { channel: channel.clone(), since, until, reason });
@@ -257,6 +257,7 @@ impl Session {
         let Some(one) = self.subscriptions.find(channel.as_str()) else {
             return;
         };
+        one.gap = None;
         let (asked, since) = (one.asks_for(), one.last_moved().unwrap_or(self.heard));
         // A server that refuses even the fallback must not be asked in a circle.
         let then = then.filter(|then| asked != *then);

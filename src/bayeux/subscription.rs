@@ -30,8 +30,11 @@ pub(super) struct Subscription {
     pub(super) standing: Standing,
     /// Where to begin without a position.
     start: ReplayId,
-    /// The last event that was committed.
+    /// Where it goes on: behind the last event that was committed.
     position: Option<ReplayId>,
+    /// The last event that was handed on, and the last that was committed.
+    delivered: Option<ReplayId>,
+    committed: Option<ReplayId>,
     /// An event that could not be read, and the one that was handed on last before it.
     passed: Option<(ReplayId, ReplayId)>,
     /// When the position last moved.
@@ -63,10 +66,16 @@ impl Subscription {
     /// Moves the position, and past what could not be read behind it.
     fn commit(&mut self, replay: ReplayId, now: SystemTime) {
         self.moved = Some(now);
+        self.committed = Some(replay);
         self.position = match self.passed.take_if(|(after, _)| *after <= replay) {
             Some((_, passed)) if passed > replay => Some(passed),
             _ => Some(replay),
         };
+    }
+
+    /// Whether everything that was handed on is committed.
+    fn is_settled(&self) -> bool {
+        self.delivered.is_none_or(|delivered| self.committed == Some(delivered))
     }
 
     /// Ends a check; whether one was under way.
@@ -75,8 +84,8 @@ impl Subscription {
     }
 
     /// Whether the server can be asked for what was missed.
-    fn can_replay(&self, replay: bool) -> bool {
-        replay && self.asks_for() != ReplayId::NEW
+    pub(super) fn can_replay(&self, replay: bool) -> bool {
+        replay && (self.asks_for() != ReplayId::NEW || !self.is_settled())
     }
 
     /// What the server said of it; a check is no news.
@@ -147,6 +156,8 @@ impl Subscriptions {
                 standing: Standing::Pending,
                 start: wanted.replay,
                 position: None,
+                delivered: None,
+                committed: None,
                 passed: None,
                 moved: None,
                 recheck: None,
@@ -166,10 +177,11 @@ impl Subscriptions {
         matches!(self.list.remove(at).standing, Standing::Live | Standing::Asked(_))
     }
 
-    /// The session is gone since a time, and every subscription with it.
-    pub(super) fn all_pending(&mut self, replay: bool, since: SystemTime, reason: &str) {
+    /// The session is gone since a time, and every subscription with it. Whether that leaves a gap is told by the
+    /// next one: what it can replay is not missing.
+    pub(super) fn all_pending(&mut self, since: SystemTime, reason: &str) {
         for one in &mut self.list {
-            if one.shown() == Standing::Live && !one.can_replay(replay) && one.gap.is_none() {
+            if one.shown() == Standing::Live && one.gap.is_none() {
                 one.gap = Some((since, reason.to_owned()));
             }
             one.suspect = false;
@@ -264,6 +276,19 @@ impl Subscriptions {
         }
     }
 
+    /// Events up to this one were handed on.
+    pub(super) fn deliver(&mut self, channel: &Channel, replay: ReplayId) {
+        for one in self.list.iter_mut().filter(|one| one.is_source_of(channel)) {
+            one.delivered = Some(replay);
+        }
+    }
+
+    /// Whether a channel that is to be asked for has events that are not committed yet: its position is about to
+    /// move.
+    pub(super) fn any_unsettled(&self, now: Instant) -> bool {
+        self.list.iter().any(|one| one.is_due(now) && !one.is_settled())
+    }
+
     /// An event of `channel` cannot be read: its position moves past it as soon as `last`, which was handed on
     /// before it, is committed.
     pub(super) fn pass(&mut self, channel: &Channel, last: Option<ReplayId>, replay: ReplayId) {
@@ -295,7 +320,7 @@ impl Subscriptions {
 
     /// Whether a channel has to be asked for now beside an open poll.
     pub(super) fn any_due(&self, now: Instant) -> bool {
-        self.list.iter().any(|one| one.is_due(now) && !one.suspect)
+        self.list.iter().any(|one| one.is_due(now) && !one.suspect && one.is_settled())
     }
 
     /// When the next refused channel is asked for again beside an open poll.
@@ -320,7 +345,8 @@ impl Subscriptions {
         last_id: &mut u64,
     ) -> Option<String> {
         let mut body = String::new();
-        let due = self.list.iter_mut().filter(|one| one.is_due(now) && !(beside_poll && one.suspect));
+        let due = self.list.iter_mut().filter(|one| one.is_due(now) && one.is_settled());
+        let due = due.filter(|one| !(beside_poll && one.suspect));
         for one in due.take(most) {
             one.dropped = false;
             let id = *last_id + 1;
@@ -339,35 +365,5 @@ impl Subscriptions {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wanted(name: &str) -> Wanted {
-        Wanted { channel: Channel::parse(name).unwrap(), replay: ReplayId::NEW }
-    }
-
-    #[test]
-    fn a_thousand_channels_fit_few_requests_and_each_fits_the_limit() {
-        let names: Vec<_> = (0..1000).map(|n| wanted(&format!("/topic/Channel{n:04}"))).collect();
-        let mut all = Subscriptions::new(&names);
-        let (mut id, mut requests, now) = (0, 0, Instant::now());
-        while let Some(body) = all.request(now, "client", true, false, usize::MAX, &mut id) {
-            assert!(body.len() <= encode::REQUEST_MAX);
-            assert!(serde_json::from_str::<Vec<serde_json::Value>>(&body).is_ok());
-            requests += 1;
-        }
-        assert_eq!((id, requests), (1000, 5));
-    }
-
-    #[test]
-    fn a_position_replaces_the_start_and_survives_a_lost_session() {
-        let mut all = Subscriptions::new(&[wanted("/topic/A"), wanted("/topic/B?x='1'")]);
-        let now = SystemTime::UNIX_EPOCH;
-        all.commit(&Channel::parse("/topic/A").unwrap(), ReplayId(7), now);
-        all.commit(&Channel::parse("/topic/B").unwrap(), ReplayId(9), now);
-        all.all_pending(true, SystemTime::UNIX_EPOCH, "");
-        let body = all.request(Instant::now(), "c", true, false, 10, &mut 0).unwrap();
-        assert!(body.contains(r#""replay":{"/topic/A":7}"#), "{body}");
-        assert!(body.contains(r#""replay":{"/topic/B?x='1'":9}"#), "{body}");
-    }
-}
+#[path = "subscription_tests.rs"]
+mod tests;

@@ -18,6 +18,8 @@ pub(super) struct Bench {
     pub(super) now: Now,
     pub(super) open: Vec<Exchange>,
     pub(super) heard: Vec<Output>,
+    /// Whether what is delivered is committed at once.
+    pub(super) commits: bool,
 }
 
 pub(super) fn config(channels: &[&str]) -> Config {
@@ -44,7 +46,7 @@ impl Bench {
     pub(super) fn new(config: Config, resume: Option<Snapshot>) -> Self {
         let now = Now { mono: Instant::now(), wall: std::time::UNIX_EPOCH };
         let session = Session::new(config, 7, now, resume);
-        let mut bench = Self { session, now, open: Vec::new(), heard: Vec::new() };
+        let mut bench = Self { session, now, open: Vec::new(), heard: Vec::new(), commits: true };
         bench.give(Input::Start);
         bench.give(Input::Credentials(Credentials::Ready));
         bench
@@ -74,6 +76,12 @@ impl Bench {
                 Output::Cancel(id) => {
                     self.open.retain(|one| one.id != id);
                     self.heard.push(Output::Cancel(id));
+                }
+                Output::Deliver(batch) => {
+                    for (channel, replay) in batch.positions().filter(|_| self.commits) {
+                        self.session.handle(self.now, Input::Committed(channel.clone(), replay));
+                    }
+                    self.heard.push(Output::Deliver(batch));
                 }
                 other => self.heard.push(other),
             }

@@ -45,12 +45,34 @@ fn connect_reply() -> Value {
 fn an_event_that_comes_again_is_dropped() {
     let mut bench = Bench::live(&["/topic/A"]);
     bench.reply(&json!([event("/topic/A", 5), event("/topic/A", 6), connect_reply()]));
-    commit(&mut bench, 5);
-    lose_poll(&mut bench);
-    bench.accept_subscriptions();
     bench.reply(&json!([event("/topic/A", 6), event("/topic/A", 7), connect_reply()]));
     assert_eq!(delivered(&bench), [5, 6, 7]);
     assert!(bench.notices().any(|notice| matches!(notice, Notice::Sifted { repeats: 1, late: 0 })));
+}
+
+#[test]
+fn a_subscription_waits_for_what_it_would_ask_for_again() {
+    let mut bench = Bench::live(&["/topic/A"]);
+    bench.commits = false;
+    bench.reply(&json!([event("/topic/A", 5), event("/topic/A", 6), connect_reply()]));
+    lose_poll(&mut bench);
+    assert_eq!((bench.open.len(), bench.session.state()), (0, "resting"));
+    commit(&mut bench, 5);
+    assert_eq!(bench.open.len(), 0);
+    commit(&mut bench, 6);
+    assert_eq!(bench.asked()[0]["ext"]["replay"], json!({"/topic/A": 6}));
+}
+
+#[test]
+fn a_session_that_does_not_know_replay_any_more_is_told_as_a_gap() {
+    let mut bench = Bench::live(&["/topic/A"]);
+    bench.reply(&json!([event("/topic/A", 5), connect_reply()]));
+    bench.unknown_client();
+    bench.pass_wait();
+    bench.reply(&json!([{"channel": "/meta/handshake", "successful": true, "clientId": "c2"}]));
+    assert_eq!(bench.asked()[0].get("ext"), None);
+    bench.accept_subscriptions();
+    assert!(bench.notices().any(|notice| matches!(notice, Notice::Gap { .. })));
 }
 
 #[test]
@@ -66,7 +88,6 @@ fn a_position_moves_past_an_event_that_cannot_be_read() {
     assert_eq!(delivered(&bench), [6]);
     assert_eq!(bench.channel_asked(), "/meta/connect", "its bytes are there: nothing is missing");
     assert!(bench.notices().any(|notice| matches!(notice, Notice::Malformed(_))));
-    commit(&mut bench, 6);
     lose_poll(&mut bench);
     assert_eq!(bench.asked()[0]["ext"]["replay"], json!({"/topic/A": 7}));
 }
@@ -133,7 +154,6 @@ fn live_channels_are_checked_for_events_that_were_sent_to_nobody() {
     bench.accept_subscriptions();
     bench.connected();
     bench.reply(&json!([event("/topic/A", 5), event("/topic/A", 8), connect_reply()]));
-    commit(&mut bench, 8);
     assert_eq!(bench.pass_wait(), every);
     assert_eq!(bench.open[1].lane, Lane::Side);
     assert_eq!(bench.asked()[0]["ext"]["replay"], json!({"/topic/A": 5}), "from before the last event");

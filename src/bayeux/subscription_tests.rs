@@ -1,0 +1,30 @@
+use super::*;
+
+fn wanted(name: &str) -> Wanted {
+    Wanted { channel: Channel::parse(name).unwrap(), replay: ReplayId::NEW }
+}
+
+#[test]
+fn a_thousand_channels_fit_few_requests_and_each_fits_the_limit() {
+    let names: Vec<_> = (0..1000).map(|n| wanted(&format!("/topic/Channel{n:04}"))).collect();
+    let mut all = Subscriptions::new(&names);
+    let (mut id, mut requests, now) = (0, 0, Instant::now());
+    while let Some(body) = all.request(now, "client", true, false, usize::MAX, &mut id) {
+        assert!(body.len() <= encode::REQUEST_MAX);
+        assert!(serde_json::from_str::<Vec<serde_json::Value>>(&body).is_ok());
+        requests += 1;
+    }
+    assert_eq!((id, requests), (1000, 5));
+}
+
+#[test]
+fn a_position_replaces_the_start_and_survives_a_lost_session() {
+    let mut all = Subscriptions::new(&[wanted("/topic/A"), wanted("/topic/B?x='1'")]);
+    let now = SystemTime::UNIX_EPOCH;
+    all.commit(&Channel::parse("/topic/A").unwrap(), ReplayId(7), now);
+    all.commit(&Channel::parse("/topic/B").unwrap(), ReplayId(9), now);
+    all.all_pending(SystemTime::UNIX_EPOCH, "");
+    let body = all.request(Instant::now(), "c", true, false, 10, &mut 0).unwrap();
+    assert!(body.contains(r#""replay":{"/topic/A":7}"#), "{body}");
+    assert!(body.contains(r#""replay":{"/topic/B?x='1'":9}"#), "{body}");
+}

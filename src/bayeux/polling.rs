@@ -3,7 +3,7 @@
 //! A response that was lost or cut may have held events while the session lives on: channels with a position are
 //! then subscribed again from it before any further event of theirs is taken, and for the others a gap is told.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::advice::Reconnect;
 use super::border::Fault;
@@ -14,6 +14,7 @@ use super::reading::Reading;
 use super::reply::refusal_of;
 use super::session::Session;
 use super::state::{Client, Next};
+use crate::event::Channel;
 
 /// Polls in a row that may end at once and without an event.
 const QUICK_MAX: u32 = 5;
@@ -121,13 +122,19 @@ impl Session {
             return;
         }
         let lost = self.subscriptions.all_suspect(client.replay);
-        let (since, until) = (self.heard, self.now.wall);
         for channel in lost {
-            self.say(Notice::Gap { channel, since, until, reason: reason.to_owned() });
+            self.gap(channel, self.heard, reason.to_owned());
         }
         if self.subscriptions.any_suspect() {
             self.say(Notice::Suspect { reason: reason.to_owned() });
         }
+    }
+
+    /// Events of a channel may be missing from a time until now.
+    pub(super) fn gap(&mut self, channel: Channel, since: SystemTime, reason: String) {
+        // The wall clock may have been set back.
+        let until = self.now.wall.max(since);
+        self.say(Notice::Gap { channel, since, until, reason });
     }
 
     /// Events may stand in any response, and be lost with it.

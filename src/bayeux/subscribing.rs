@@ -218,8 +218,7 @@ impl Session {
             let asked = one.asks_for();
             let gap = one.gap.take().filter(|_| !one.can_replay(replay));
             if let Some((since, reason)) = gap {
-                let until = self.now.wall;
-                self.say(Notice::Gap { channel: channel.clone(), since, until, reason });
+                self.gap(channel.clone(), since, reason);
             }
             self.say(Notice::Subscribed { channel: channel.clone(), replay: replay.then_some(asked) });
         }
@@ -269,9 +268,8 @@ impl Session {
             None => one.standing = Standing::Refused(Meaning::ReplayLost, None),
         }
         self.say(Notice::ReplayLost { channel: channel.clone(), asked, then });
-        let (channel, until) = (channel.clone(), self.now.wall);
         let reason = format!("the server does not retain position {asked} any more");
-        self.say(Notice::Gap { channel, since, until, reason });
+        self.gap(channel.clone(), since, reason);
     }
 
     /// Every channel is refused: nothing will arrive until that changes. For a command that has nothing else to

@@ -1,5 +1,7 @@
 //! The session against a random server in virtual time, with faults on every message.
 //!
+//! The machine sleeps now and then, and its wall clock jumps.
+//!
 //! One seed is one day: what it does can be repeated by its number. `COMETAIL_SIM_DAYS` says how many days are run
 //! (60 where it is not set) and `COMETAIL_SIM_SEED` with which they begin.
 //!
@@ -17,6 +19,7 @@ use bytes::Bytes;
 
 use super::border::{Exchange, Fault, FaultKind, Outcome, Reply};
 use super::contract::{Credentials, Input, Now, Output};
+use super::notice::Notice;
 use super::session::Session;
 use super::{Config, Wanted};
 use crate::event::{Channel, ReplayId};
@@ -51,6 +54,8 @@ struct Sim {
     random: fastrand::Rng,
     start: Instant,
     now: u64,
+    /// What the wall clock shows beyond that.
+    wall: u64,
     session: Session,
     server: Server,
     open: Vec<Open>,
@@ -77,6 +82,7 @@ impl Sim {
             seed,
             start,
             now: 0,
+            wall: 0,
             session: Session::new(config, random.u64(..), now, None),
             server: Server::new(random.fork()),
             random,
@@ -98,6 +104,7 @@ impl Sim {
             let ends = self.open.iter().map(Open::next);
             let next = ends.chain(self.until).chain([publish]).min().unwrap();
             let stands = next <= self.now;
+            self.disturb_clocks();
             self.now = self.now.max(next);
             at_once = if stands { at_once + 1 } else { 0 };
             assert!(
@@ -120,6 +127,17 @@ impl Sim {
         assert_eq!(self.session.state(), "live", "seed {}", self.seed);
         let delivered = self.delivered.iter().eq(&self.server.log);
         assert!(delivered, "seed {}: events are missing", self.seed);
+    }
+
+    /// The machine sleeps, or somebody sets its clock.
+    fn disturb_clocks(&mut self) {
+        if self.faults && self.random.u32(0..2000) == 0 {
+            let sleep = self.random.u64(0..120 * MINUTE);
+            self.now += sleep.min(DAY.saturating_sub(self.now));
+        }
+        if self.faults && self.random.u32(0..500) == 0 {
+            self.wall = self.random.u64(0..10 * 365 * DAY);
+        }
     }
 
     fn publish(&mut self) {
@@ -167,7 +185,7 @@ impl Sim {
     fn give(&mut self, input: Input) {
         let now = Now {
             mono: self.start + Duration::from_millis(self.now),
-            wall: UNIX_EPOCH + Duration::from_millis(self.now),
+            wall: UNIX_EPOCH + Duration::from_millis(self.wall + self.now),
         };
         self.session.handle(now, input);
         loop {
@@ -197,6 +215,7 @@ impl Sim {
                         self.session.handle(now, Input::Committed(channel.clone(), replay));
                     }
                 }
+                Output::Notice(Notice::Gap { since, until, .. }) => assert!(since <= until),
                 Output::Save(_) | Output::Notice(_) | Output::Renew => {}
                 Output::Wait { until, .. } => {
                     self.until = until.map(|until| {

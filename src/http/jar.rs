@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use cookie_store::{Cookie, CookieExpiration, CookieStore};
+use cookie_store::{Cookie, CookieExpiration, CookieStore, RawCookie};
 use hyper::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use url::Url;
 
@@ -121,11 +121,11 @@ impl Jar {
     pub(super) fn store(&self, headers: &HeaderMap, url: &Url) {
         for value in headers.get_all(SET_COOKIE).iter().take(PER_RESPONSE_MAX) {
             let text = std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.len() <= COOKIE_MAX);
-            let Some(Ok(cookie)) = text.map(|text| Cookie::parse(text.to_owned(), url)) else {
+            let Some(cookie) = text.and_then(|text| parse(text, url)) else {
                 tracing::debug!("a cookie was refused: too long, unreadable or for another domain");
                 continue;
             };
-            self.lock().insert(cookie.into_owned(), url);
+            self.lock().insert(cookie, url);
         }
     }
 
@@ -166,6 +166,13 @@ impl Inner {
         self.store = from_cookies(self.store.iter_unexpired().cloned());
         self.store.iter_any().count() < COOKIES_MAX
     }
+}
+
+fn parse(text: &str, url: &Url) -> Option<Cookie<'static>> {
+    let mut raw = RawCookie::parse(text).ok()?;
+    // It is for browsers; and `None`, when saved, would make the cookie a secure one.
+    raw.set_same_site(None);
+    Cookie::try_from_raw_cookie(&raw, url).ok().map(Cookie::into_owned)
 }
 
 fn from_cookies(cookies: impl Iterator<Item = Cookie<'static>>) -> CookieStore {

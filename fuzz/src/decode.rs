@@ -175,7 +175,8 @@ fn cut(input: &[u8], all: &[Expected]) {
     for eighth in 1..8 {
         let at = start + 1 + (end - start - 1) * eighth / 8;
         let body = Bytes::copy_from_slice(&input[..at.min(end - 1)]);
-        assert!(!decode(&body).whole, "a body cut at {at} is understood");
+        // Behind a message there is no more than a bracket missing.
+        assert!(!decode(&body).whole || body.ends_with(b"}"), "a body cut at {at} is understood");
         let events = events(&body);
         assert!(all.starts_with(&events), "a body cut at {at} has other events");
     }

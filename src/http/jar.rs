@@ -199,8 +199,10 @@ fn is_nearly_same(old: &Cookie<'_>, new: &Cookie<'_>) -> bool {
 impl Header {
     fn new(store: &CookieStore, url: &Url) -> Self {
         let mut cookies = store.matches(url);
-        // RFC 6265, 5.4: longer paths first; by name so that the same cookies make the same header.
-        cookies.sort_by_key(|cookie| (Reverse(cookie.path.len()), cookie.name().to_owned()));
+        // RFC 6265, 5.4: longer paths first; by name and domain so that the same cookies make the same header.
+        cookies.sort_by_key(|cookie| {
+            (Reverse(cookie.path.len()), cookie.name().to_owned(), String::from(&cookie.domain))
+        });
         let mut text = String::new();
         let mut until = i64::MAX;
         for cookie in cookies {

@@ -139,3 +139,12 @@ fn a_cookie_for_every_site_is_sent_without_tls_after_a_restart_too() {
         assert_eq!(sent(jar, "http://acme.example/").as_deref(), Some("a=1"));
     }
 }
+
+#[test]
+fn cookies_of_one_name_and_two_domains_make_the_same_header_each_time() {
+    for _ in 0..20 {
+        let jar = Jar::new();
+        set(&jar, "https://a.acme.example/", &["sid=1", "sid=2; Domain=acme.example"]);
+        assert_eq!(sent(&jar, "https://a.acme.example/").as_deref(), Some("sid=1; sid=2"));
+    }
+}

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use cookie_store::{Cookie, CookieExpiration, CookieStore};
+use cookie_store::{Cookie, CookieExpiration, CookieStore, RawCookie};
 use hyper::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use url::Url;
 
@@ -124,11 +124,11 @@ impl Jar {
     pub(super) fn store(&self, headers: &HeaderMap, url: &Url) {
         for value in headers.get_all(SET_COOKIE).iter().take(PER_RESPONSE_MAX) {
             let text = std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.len() <= COOKIE_MAX);
-            let Some(Ok(cookie)) = text.map(|text| Cookie::parse(text.to_owned(), url)) else {
+            let Some(cookie) = text.and_then(|text| parse(text, url)) else {
                 tracing::debug!("a cookie was refused: too long, unreadable or for another domain");
                 continue;
             };
-            self.lock().insert(cookie.into_owned(), url);
+            self.lock().insert(cookie, url);
         }
     }
 
@@ -184,6 +184,13 @@ fn size(cookie: &Cookie<'_>) -> usize {
     cookie.name().len() + cookie.value().len() + "=; ".len()
 }
 
+fn parse(text: &str, url: &Url) -> Option<Cookie<'static>> {
+    let mut raw = RawCookie::parse(text).ok()?;
+    // It is for browsers; and `None`, when saved, would make the cookie a secure one.
+    raw.set_same_site(None);
+    Cookie::try_from_raw_cookie(&raw, url).ok().map(Cookie::into_owned)
+}
+
 fn from_cookies(cookies: impl Iterator<Item = Cookie<'static>>) -> CookieStore {
     let mut bytes = 0;
     let fitting = cookies.take(COOKIES_MAX).filter(|cookie| {
@@ -214,8 +221,10 @@ fn is_nearly_same(old: &Cookie<'_>, new: &Cookie<'_>) -> bool {
 impl Header {
     fn new(store: &CookieStore, url: &Url) -> Self {
         let mut cookies = store.matches(url);
-        // RFC 6265, 5.4: longer paths first; by name so that the same cookies make the same header.
-        cookies.sort_by_key(|cookie| (Reverse(cookie.path.len()), cookie.name().to_owned()));
+        // RFC 6265, 5.4: longer paths first; by name and domain so that the same cookies make the same header.
+        cookies.sort_by_key(|cookie| {
+            (Reverse(cookie.path.len()), cookie.name().to_owned(), String::from(&cookie.domain))
+        });
         let mut text = String::new();
         let mut until = i64::MAX;
         for cookie in cookies {

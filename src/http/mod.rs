@@ -76,3 +76,23 @@ impl Default for Config {
         }
     }
 }
+
+/// What a client does with a jar, for the fuzz targets alone; no part of the library's interface.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    use hyper::header::{HeaderMap, HeaderValue};
+    use url::Url;
+
+    use super::Jar;
+
+    /// Takes the cookies of a response from `url`.
+    pub fn store(jar: &Jar, headers: &HeaderMap, url: &Url) {
+        jar.store(headers, url);
+    }
+
+    /// The value of `Cookie` for a request to `url`.
+    pub fn header(jar: &Jar, url: &Url) -> Option<HeaderValue> {
+        jar.header(url)
+    }
+}

@@ -5,6 +5,8 @@
 //! events). Two spellings of a date, `2011-11-14T17:33:45.000+0000` (guide v35) and
 //! `2016-03-29T16:40:08.208Z` (37 and later), and a number of milliseconds since 1970. What cannot be read
 //! is no date: the server's text is never an error here.
+//!
+//! With the feature `fuzzing` the fuzz targets reach it as `sinks::fuzzing`.
 
 use jiff::Timestamp;
 use serde::Deserialize;

@@ -154,5 +154,15 @@ fn spawn(name: &str, worker: Worker) -> io::Result<()> {
     Ok(())
 }
 
+/// Private functions that read outside input, for the fuzz targets alone; no part of the library's interface.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    /// The time of creation that an event's `data` gives.
+    pub fn created(data: &[u8]) -> Option<jiff::Timestamp> {
+        super::created::of_data(data)
+    }
+}
+
 #[cfg(test)]
 mod tests;

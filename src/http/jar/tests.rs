@@ -159,3 +159,22 @@ fn a_damaged_file_is_an_error_without_its_cookies() {
     assert!(header.starts_with("a=1") && !header.contains('\n') && !header.contains('\0'), "{header:?}");
     assert_eq!(format!("{jar:?}"), "Jar(***)");
 }
+
+#[test]
+fn a_cookie_for_every_site_is_sent_without_tls_after_a_restart_too() {
+    let jar = Jar::new();
+    set(&jar, "http://acme.example/", &["a=1; SameSite=None", "b=2; SameSite=None; Secure"]);
+    let loaded = Jar::load(jar.to_json().expose()).unwrap();
+    for jar in [&jar, &loaded] {
+        assert_eq!(sent(jar, "http://acme.example/").as_deref(), Some("a=1"));
+    }
+}
+
+#[test]
+fn cookies_of_one_name_and_two_domains_make_the_same_header_each_time() {
+    for _ in 0..20 {
+        let jar = Jar::new();
+        set(&jar, "https://a.acme.example/", &["sid=1", "sid=2; Domain=acme.example"]);
+        assert_eq!(sent(&jar, "https://a.acme.example/").as_deref(), Some("sid=1; sid=2"));
+    }
+}

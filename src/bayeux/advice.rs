@@ -5,10 +5,9 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::message::object;
+use super::message::{object, text_of};
 
 /// The longest poll that advice can ask for. A server that holds a poll for longer cannot be told from a
 /// dead one within any useful time.
@@ -45,43 +44,31 @@ pub struct Advice {
     pub odd: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Fields<'a> {
-    #[serde(borrow, default)]
-    reconnect: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    interval: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    timeout: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "multiple-clients")]
-    multiple_clients: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    hosts: Option<&'a RawValue>,
-}
-
 impl Advice {
     /// Reads the JSON text of an `advice` field; nothing in it is an error.
     pub fn parse(json: &str) -> Self {
         let mut advice = Self::default();
-        let Some(fields) = object::<Fields<'_>>(json) else {
+        let Some(fields) = object(json) else {
             advice.odd = Some(format!("advice is no object: {}", excerpt(json)));
             return advice;
         };
-        advice.reconnect = fields.reconnect.and_then(|raw| advice.reconnect(raw.get()));
-        advice.interval = fields.interval.and_then(|raw| advice.millis("interval", raw.get(), INTERVAL_MAX));
-        advice.timeout = fields.timeout.and_then(|raw| advice.millis("timeout", raw.get(), TIMEOUT_MAX));
-        advice.multiple_clients = fields.multiple_clients.is_some_and(|raw| raw.get() == "true");
-        advice.hosts = fields.hosts.is_some_and(|raw| raw.get() != "null");
+        let field = |name: &str| fields.get(name).map(|raw| raw.get()).filter(|raw| *raw != "null");
+        advice.reconnect = fields.get("reconnect").and_then(|raw| advice.reconnect(raw));
+        advice.interval = field("interval").and_then(|raw| advice.millis("interval", raw, INTERVAL_MAX));
+        advice.timeout = field("timeout").and_then(|raw| advice.millis("timeout", raw, TIMEOUT_MAX));
+        advice.multiple_clients = field("multiple-clients") == Some("true");
+        advice.hosts = field("hosts").is_some();
         advice
     }
 
-    fn reconnect(&mut self, raw: &str) -> Option<Reconnect> {
-        match raw {
-            r#""retry""# => Some(Reconnect::Retry),
-            r#""handshake""# => Some(Reconnect::Handshake),
-            r#""none""# => Some(Reconnect::None),
+    fn reconnect(&mut self, raw: &RawValue) -> Option<Reconnect> {
+        match text_of(raw).as_deref() {
+            Some("retry") => Some(Reconnect::Retry),
+            Some("handshake") => Some(Reconnect::Handshake),
+            Some("none") => Some(Reconnect::None),
+            _ if raw.get() == "null" => None,
             _ => {
-                self.note("reconnect", raw, "ignored");
+                self.note("reconnect", raw.get(), "ignored");
                 None
             }
         }
@@ -114,10 +101,11 @@ impl Advice {
     }
 }
 
-/// The beginning of a text, short enough for a log line.
+/// The beginning of a text, short enough for a log line and without line breaks.
 pub(super) fn excerpt(text: &str) -> String {
     const MOST: usize = 120;
-    let mut cut = text.chars().take(MOST).collect::<String>();
+    let flat = |c: char| if c.is_control() { ' ' } else { c };
+    let mut cut = text.chars().take(MOST).map(flat).collect::<String>();
     if text.chars().nth(MOST).is_some() {
         cut.push('…');
     }
@@ -137,6 +125,16 @@ mod tests {
         assert_eq!(advice.odd, None);
         let crowd = Advice::parse(r#"{"multiple-clients":true,"interval":2000,"hosts":["other.example"]}"#);
         assert_eq!((crowd.multiple_clients, crowd.hosts, crowd.odd), (true, true, None));
+    }
+
+    #[test]
+    fn what_comes_twice_or_in_escapes_is_read() {
+        let advice = Advice::parse(r#"{"interval":1,"interval":2,"reconnect":"\u0072etry"}"#);
+        assert_eq!(
+            (advice.interval, advice.reconnect),
+            (Some(Duration::from_millis(2)), Some(Reconnect::Retry))
+        );
+        assert_eq!(Advice::parse(r#"["none",900000]"#).reconnect, None);
     }
 
     #[test]

@@ -13,11 +13,14 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::advice::{Advice, excerpt};
-use super::message::{Loose, Message, object, text_of};
+use super::message::{Message, object, text_of};
 use crate::event::{BatchBuilder, ReplayId};
 
 /// The most messages of one body that may be bad, or of the protocol itself; what follows them is not looked at.
 const ODD_MAX: usize = 10_000;
+
+/// The longest name of a session, in bytes: it stands in every request, and those are bounded.
+const CLIENT_ID_MAX: usize = 1024;
 
 /// The most places of one body that are looked at for an event behind a message without an end.
 const LOOKS_MAX: usize = 256;
@@ -214,8 +217,9 @@ impl<'b> Decoder<'b> {
 
     /// A message that is valid JSON but not of the expected shape may still be an event.
     fn odd_element(&mut self, text: &'b str, reason: &str, start: usize, end: usize) {
-        let loose = text.get(..end - start).and_then(object::<Loose<'_>>);
-        match loose.and_then(|loose| text_of(loose.channel)) {
+        let fields = text.get(..end - start).and_then(object);
+        let channel = fields.as_ref().and_then(|fields| text_of(fields.get("channel")?));
+        match channel {
             Some(channel) if !channel.starts_with("/meta/") => self.event(&channel, start, end, None),
             _ => self.set_aside(reason, start, end),
         }
@@ -304,7 +308,7 @@ fn meta(name: &str, message: &Message<'_>) -> Meta {
         kind,
         id: message.id.map(|raw| text(Some(raw)).unwrap_or_else(|| excerpt(raw.get()))),
         successful: message.successful.and_then(|raw| raw.get().trim_matches('"').parse().ok()),
-        client_id: text(message.client_id).filter(|id| !id.is_empty()),
+        client_id: text(message.client_id).filter(|id| (1..=CLIENT_ID_MAX).contains(&id.len())),
         subscriptions: message.subscription.map(super::message::texts_of).unwrap_or_default(),
         error: text(message.error),
         failure_reason: ext.failure_reason,

@@ -4,6 +4,7 @@
 //! depth, and a field that comes twice counts by its last.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -28,13 +29,6 @@ pub(super) struct Message<'a> {
     pub(super) ext: Option<&'a RawValue>,
 }
 
-/// A message of which nothing but the channel is read.
-#[derive(Deserialize)]
-pub(super) struct Loose<'a> {
-    #[serde(borrow)]
-    pub(super) channel: &'a RawValue,
-}
-
 /// What is used of `ext`.
 #[derive(Debug, Default)]
 pub(super) struct Ext {
@@ -47,39 +41,25 @@ pub(super) struct Ext {
 impl Ext {
     /// Reads the JSON text of an `ext` field; nothing in it is an error.
     pub(super) fn parse(json: &str) -> Self {
-        #[derive(Deserialize)]
-        struct Fields<'a> {
-            #[serde(borrow, default)]
-            replay: Option<&'a RawValue>,
-            #[serde(borrow, default)]
-            ack: Option<&'a RawValue>,
-            #[serde(borrow, default)]
-            sfdc: Option<&'a RawValue>,
-        }
-        #[derive(Deserialize)]
-        struct Sfdc<'a> {
-            #[serde(borrow, default, rename = "failureReason")]
-            reason: Option<&'a RawValue>,
-        }
-        let Some(fields) = object::<Fields<'_>>(json) else {
+        let Some(fields) = object(json) else {
             return Self::default();
         };
-        let sfdc = fields.sfdc.and_then(|raw| object::<Sfdc<'_>>(raw.get()));
+        let sfdc = fields.get("sfdc").and_then(|raw| object(raw.get()));
         Self {
             // Salesforce confirms with `true`; others echo what they were sent.
-            replay: fields.replay.is_some_and(|raw| !matches!(raw.get(), "false" | "null")),
-            ack: fields.ack.and_then(|raw| match raw.get() {
+            replay: fields.get("replay").is_some_and(|raw| !matches!(raw.get(), "false" | "null")),
+            ack: fields.get("ack").and_then(|raw| match raw.get() {
                 "true" => Some(NO_ACK),
                 number => number.parse().ok(),
             }),
-            failure_reason: sfdc.and_then(|sfdc| sfdc.reason).and_then(text_of).map(Cow::into_owned),
+            failure_reason: sfdc.and_then(|sfdc| text_of(sfdc.get("failureReason")?).map(Cow::into_owned)),
         }
     }
 }
 
-/// The fields of a JSON object; a derived struct by itself would take an array for them.
-pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
-    serde_json::from_str(json).ok().filter(|_| json.starts_with('{'))
+/// The fields of a JSON object; one that comes twice counts by its last.
+pub(super) fn object(json: &str) -> Option<HashMap<String, &RawValue>> {
+    serde_json::from_str(json).ok()
 }
 
 /// The text of a JSON string, borrowed where it has no escape; `None` for any other value.

@@ -10,7 +10,7 @@ use super::contract::Output;
 use super::decode::{Bad, Decoded, Kind, Meta, decode};
 use super::notice::Notice;
 use super::refusal::Meaning;
-use super::reply::Refusal;
+use super::reply::{EXHAUSTED_WAITS, Refusal};
 use super::session::Session;
 use crate::event::{Batch, BatchBuilder, Channel};
 
@@ -86,6 +86,8 @@ impl Reading {
 impl Session {
     pub(super) fn read(&mut self, reply: Reply) -> Reading {
         let Reply { status, retry_after, body } = reply;
+        let longest = self.config.retry.max * EXHAUSTED_WAITS;
+        let retry_after = retry_after.map(|asked| asked.min(longest));
         let mut decoded = decode(&body);
         if !decoded.whole && self.resends() {
             decoded.events = BatchBuilder::default();

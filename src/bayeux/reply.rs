@@ -27,7 +27,7 @@ const TOKENS_MAX: u32 = 5;
 const TOKEN_WAITS: u32 = 15;
 
 /// What an allocation that is used up waits for, in longest retry waits: minutes, by default five.
-const EXHAUSTED_WAITS: u32 = 5;
+pub(super) const EXHAUSTED_WAITS: u32 = 5;
 
 /// How long the last events of a session may take after the server has said goodbye to it.
 const GOODBYE: Duration = Duration::from_secs(1);

@@ -274,10 +274,14 @@ impl<'a> Event<'a> {
 
 /// The bytes of a message's `data`, of a gap record's `gap`, or `null` where it has neither.
 pub fn data_of(message: &[u8]) -> &[u8] {
-    serde_json::from_slice::<Parts<'_>>(message)
-        .ok()
-        .and_then(|parts| parts.data.or(parts.gap))
-        .map_or(b"null", |data| data.get().as_bytes())
+    let data = match serde_json::from_slice::<Parts<'_>>(message) {
+        Ok(parts) => parts.data.or(parts.gap),
+        // A field that comes twice counts by its last.
+        Err(_) => serde_json::from_slice::<HashMap<String, &RawValue>>(message)
+            .ok()
+            .and_then(|fields| fields.get("data").or_else(|| fields.get("gap")).copied()),
+    };
+    data.map_or(b"null", |data| data.get().as_bytes())
 }
 
 fn hex_digit(nibble: u8) -> char {

@@ -8,6 +8,7 @@ use cometail::bayeux::Config;
 use cometail::bayeux::Wanted;
 use cometail::bayeux::border::{Exchange, ExchangeId, Fault, FaultKind, Lane, Outcome, Reply};
 use cometail::bayeux::contract::{Credentials, Input, Now, Output, Snapshot};
+use cometail::bayeux::notice::{Closed, Notice};
 use cometail::bayeux::session::Session;
 use cometail::event::ReplayId;
 use serde_json::Value;
@@ -265,6 +266,7 @@ impl<'a> Run<'a> {
             assert!(outputs < 10_000, "outputs without end in {}", self.session.state());
             match self.session.poll_output() {
                 Output::Send(exchange) => self.send(exchange),
+                Output::Renew => {}
                 Output::Cancel(id) => self.open.retain(|open| open.exchange.id != id),
                 Output::Authenticate { .. } => self.authenticate(),
                 Output::Deliver(batch) => {
@@ -274,7 +276,7 @@ impl<'a> Run<'a> {
                     }
                 }
                 Output::Save(snapshot) => self.saved = snapshot,
-                Output::Notice(notice) => assert!(!format!("{notice:?}").is_empty()),
+                Output::Notice(notice) => self.hear(&notice),
                 Output::Wait { until, reason } => {
                     assert!(!reason.is_empty());
                     self.until = until;
@@ -283,6 +285,14 @@ impl<'a> Run<'a> {
             }
         }
         self.waits();
+    }
+
+    fn hear(&mut self, notice: &Notice) {
+        assert!(!format!("{notice:?}").is_empty());
+        // The one refusal that no waiting helps.
+        if let Notice::Closed(Closed::Endpoint(text)) = notice {
+            self.may_end |= text.to_ascii_lowercase().contains("api version");
+        }
     }
 
     /// What the state waits for is there.

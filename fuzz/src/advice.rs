@@ -51,10 +51,10 @@ const fn name(reconnect: Reconnect) -> &'static str {
 }
 
 fn plain(advice: &Advice, members: &Members<'_>) {
-    let expected = match members.last("reconnect") {
-        Some(r#""retry""#) => Some(Reconnect::Retry),
-        Some(r#""handshake""#) => Some(Reconnect::Handshake),
-        Some(r#""none""#) => Some(Reconnect::None),
+    let expected = match members.text("reconnect").as_deref() {
+        Some("retry") => Some(Reconnect::Retry),
+        Some("handshake") => Some(Reconnect::Handshake),
+        Some("none") => Some(Reconnect::None),
         _ => None,
     };
     assert_eq!(advice.reconnect, expected);

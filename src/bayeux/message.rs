@@ -26,6 +26,7 @@ pub(super) struct Message<'a> {
     pub(super) error: Option<&'a RawValue>,
     pub(super) advice: Option<&'a RawValue>,
     pub(super) ext: Option<&'a RawValue>,
+    pub(super) connection_types: Option<&'a RawValue>,
 }
 
 /// A message of which nothing but the channel is read.
@@ -110,6 +111,7 @@ enum Field {
     Error,
     Advice,
     Ext,
+    ConnectionTypes,
     Other,
 }
 
@@ -132,6 +134,7 @@ impl<'de> Deserialize<'de> for Field {
                     "error" => Field::Error,
                     "advice" => Field::Advice,
                     "ext" => Field::Ext,
+                    "supportedConnectionTypes" => Field::ConnectionTypes,
                     _ => Field::Other,
                 })
             }
@@ -165,6 +168,7 @@ impl<'de> Deserialize<'de> for Message<'de> {
                         Field::Error => message.error = map.next_value()?,
                         Field::Advice => message.advice = map.next_value()?,
                         Field::Ext => message.ext = map.next_value()?,
+                        Field::ConnectionTypes => message.connection_types = map.next_value()?,
                         Field::Other => {
                             map.next_value::<IgnoredAny>()?;
                         }

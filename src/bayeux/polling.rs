@@ -164,6 +164,7 @@ impl Session {
 
     fn on_live(&mut self, client: &mut Client) {
         self.pace.reset();
+        self.way_is_good();
         self.liveness.connect_succeeds(self.now.mono);
         self.refused_tokens = 0;
         self.ever_live = true;

@@ -15,6 +15,7 @@ use super::session::Session;
 use crate::event::{Batch, BatchBuilder, Channel};
 
 /// A reply after its events have been taken out.
+#[derive(Clone)]
 pub(super) struct Reading {
     pub(super) metas: Vec<Meta>,
     pub(super) status: u16,
@@ -93,7 +94,7 @@ impl Session {
         let answered = !decoded.metas.is_empty() || !decoded.events.is_empty();
         let had_events = self.deliver(&mut decoded);
         // The body of an HTTP error is a page for people, not a message that was lost.
-        if (200..300).contains(&status) && answered {
+        if (200..300).contains(&status) && (answered || self.sockets.way.is_socket()) {
             self.set_aside(decoded.bad, decoded.bad_count);
         }
         if decoded.whole {

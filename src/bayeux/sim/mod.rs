@@ -216,7 +216,7 @@ impl Sim {
                     }
                 }
                 Output::Notice(Notice::Gap { since, until, .. }) => assert!(since <= until),
-                Output::Save(_) | Output::Notice(_) | Output::Renew => {}
+                Output::Save(_) | Output::Notice(_) | Output::Renew | Output::HangUp { .. } => {}
                 Output::Wait { until, .. } => {
                     self.until = until.map(|until| {
                         let after = until.saturating_duration_since(self.start);

@@ -1,0 +1,218 @@
+//! What a websocket changes for a session, and when long polling takes its place.
+//!
+//! Constraints
+//! - The handshake goes by HTTP. Where its reply names `websocket` and the configuration wants it, the rest of that
+//!   session goes over a socket; the rules for what follows a reply or a fault are the same.
+//! - On a socket events stand in frames of their own, at any time, and a reply ends an exchange by its channel and a
+//!   matching or absent id. An exchange that a frame has ended is told to the driver as cancelled.
+//! - A socket that breaks before a connect has succeeded over it is no reason to fail: long polling goes on with the
+//!   same session, and no socket is tried again before a connect has succeeded without one.
+//! - A session over a socket is not left to the next process: what the server writes to a connection that nobody
+//!   reads is lost, and nothing would tell.
+
+use std::mem;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::border::{ExchangeId, Fault, FaultKind, Lane, Outcome, Reply};
+use super::contract::Output;
+use super::decode::{Kind, Meta};
+use super::notice::Notice;
+use super::reading::Reading;
+use super::session::{Session, Side};
+use super::state::State;
+
+/// How a session travels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Way {
+    #[default]
+    LongPolling,
+    /// Over a socket that has carried no successful connect yet.
+    Trying,
+    Socket,
+}
+
+impl Way {
+    /// Its name in Bayeux: a connection type.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::LongPolling => "long-polling",
+            Self::Trying | Self::Socket => "websocket",
+        }
+    }
+
+    pub(super) fn is_socket(self) -> bool {
+        self != Self::LongPolling
+    }
+}
+
+/// What is known of sockets to this server.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    pub(super) way: Way,
+    /// The last exchange before the present session.
+    before: u64,
+    /// Whether the last one carried no connect, and none has succeeded without one since.
+    barred: bool,
+    /// Whether it has been said that long polling takes its place.
+    told: bool,
+    /// The open connect, and the id of its message.
+    poll: Option<(ExchangeId, u64)>,
+    /// Whether events came since the last reply to a connect.
+    had_events: bool,
+}
+
+impl Session {
+    /// How the present session travels, by its name in Bayeux.
+    pub fn transport(&self) -> &'static str {
+        self.sockets.way.name()
+    }
+
+    /// A session begins: whether it goes over a socket.
+    pub(super) fn choose_way(&mut self, handshake: &Meta) {
+        self.sockets.before = self.last_exchange;
+        match (self.config.websocket, handshake.websocket, self.sockets.barred) {
+            (false, ..) => {}
+            (_, false, _) => self.say_fallback("the server does not offer websockets"),
+            (.., true) => self.say_fallback("the last session over one ended before a connect succeeded"),
+            _ => self.sockets.way = Way::Trying,
+        }
+    }
+
+    /// The lane that an exchange takes that would take `lane` without sockets.
+    pub(super) fn lane(&self, lane: Lane) -> Lane {
+        if self.sockets.way.is_socket() { Lane::Socket } else { lane }
+    }
+
+    /// The deadline of a connect. A server answers a probe at once, and a socket is not to be waited for as long as
+    /// for an event.
+    pub(super) fn poll_deadline(&self, probe: bool) -> Duration {
+        let long = self.poll_timeout + self.config.poll_margin;
+        if probe && self.sockets.way.is_socket() { long.min(self.config.request_timeout) } else { long }
+    }
+
+    /// A connect was sent.
+    pub(super) fn poll_is_open(&mut self, exchange: ExchangeId, message: u64) {
+        self.sockets.poll = Some((exchange, message));
+    }
+
+    /// A connect succeeded.
+    pub(super) fn way_is_good(&mut self) {
+        match self.sockets.way {
+            Way::LongPolling => self.sockets.barred = false,
+            Way::Trying => {
+                self.sockets.way = Way::Socket;
+                self.sockets.told = false;
+            }
+            Way::Socket => {}
+        }
+    }
+
+    /// The session is over, and its socket with it.
+    pub(super) fn hang_up(&mut self) {
+        let way = mem::take(&mut self.sockets.way);
+        self.sockets.barred |= way == Way::Trying;
+        self.sockets.poll = None;
+        self.sockets.had_events = false;
+        if way.is_socket() {
+            self.put(Output::HangUp { broken: None });
+        }
+    }
+
+    /// The outcome of an exchange as the session takes it. Over a socket it is always a failure: what opened no socket
+    /// leads to long polling, what broke one that was good goes the way of every fault.
+    pub(super) fn judge_socket(&mut self, exchange: ExchangeId, outcome: Outcome) -> Outcome {
+        if self.sockets.way != Way::Trying || exchange.0 <= self.sockets.before {
+            return outcome;
+        }
+        let fault = match outcome {
+            Ok(reply) => {
+                let detail = format!("no websocket: the server answers with HTTP status {}", reply.status);
+                Fault { kind: FaultKind::Malformed, sent: false, detail }
+            }
+            // A redirect of the socket says nothing of the endpoint.
+            Err(fault) if fault.kind == FaultKind::Redirect => Fault { kind: FaultKind::Malformed, ..fault },
+            Err(fault) => fault,
+        };
+        self.hang_up();
+        self.say_fallback(&fault.detail);
+        Err(fault)
+    }
+
+    /// A message of the server's, with events, replies or both.
+    pub(super) fn on_frame(&mut self, body: Bytes) {
+        let mut reading = self.read(Reply { status: 200, retry_after: None, body });
+        if !reading.whole {
+            let broken = String::from("a message on the websocket could not be read to its end");
+            return self.put(Output::HangUp { broken: Some(broken) });
+        }
+        self.sockets.had_events |= reading.had_events;
+        let has = |kind| reading.metas.iter().any(|meta| meta.kind == kind);
+        if has(Kind::Subscribe) && self.is_settled_by(&reading) {
+            self.answer(self.open_subscribe_beside(), &reading);
+            self.answer(self.open_subscribe(), &reading);
+        }
+        if has(Kind::Unsubscribe) {
+            self.answer(self.open_unsubscribe(), &reading);
+        }
+        if has(Kind::Disconnect) {
+            self.answer(self.open_goodbye(), &reading);
+        }
+        let connect = reading.metas.iter().find(|meta| meta.kind == Kind::Connect);
+        if let Some(exchange) = connect.and_then(|meta| self.open_connect(meta)) {
+            self.sockets.poll = None;
+            reading.had_events = mem::take(&mut self.sockets.had_events);
+            self.answer(Some(exchange), &reading);
+        }
+    }
+
+    /// A frame ended an exchange.
+    fn answer(&mut self, exchange: Option<ExchangeId>, reading: &Reading) {
+        if let Some(exchange) = exchange {
+            self.put(Output::Cancel(exchange));
+            self.on_reading(exchange, Ok(reading.clone()));
+        }
+    }
+
+    fn open_connect(&self, meta: &Meta) -> Option<ExchangeId> {
+        let (exchange, message) = self.sockets.poll?;
+        meta.id.as_ref().is_none_or(|id| *id == message.to_string()).then_some(exchange)
+    }
+
+    fn open_subscribe(&self) -> Option<ExchangeId> {
+        match &self.state {
+            State::Subscribing { exchange, .. } => Some(*exchange),
+            _ => None,
+        }
+    }
+
+    fn open_subscribe_beside(&self) -> Option<ExchangeId> {
+        match &self.side {
+            Some((exchange, Side::Subscribe)) => Some(*exchange),
+            _ => None,
+        }
+    }
+
+    fn open_unsubscribe(&self) -> Option<ExchangeId> {
+        match &self.side {
+            Some((exchange, Side::Unsubscribe(_))) => Some(*exchange),
+            _ => None,
+        }
+    }
+
+    /// What a disconnect ends: the session's own goodbye, or the poll of a session that the server ends.
+    fn open_goodbye(&self) -> Option<ExchangeId> {
+        match &self.state {
+            State::Closing { goodbye, .. } => Some(*goodbye),
+            State::Polling { exchange, .. } => Some(*exchange),
+            _ => None,
+        }
+    }
+
+    fn say_fallback(&mut self, reason: &str) {
+        if !mem::replace(&mut self.sockets.told, true) {
+            self.say(Notice::Fallback { reason: reason.to_owned() });
+        }
+    }
+}

@@ -16,6 +16,7 @@ impl Session {
     pub(super) fn on_close(&mut self, disconnect: bool) {
         let client = self.state.client().cloned();
         let disconnect = disconnect || self.sockets.way.is_socket();
+        self.release();
         let mut open: Vec<_> = self.side.take().map(|(exchange, _)| exchange).into_iter().collect();
         if let State::Handshaking { exchange }
         | State::Subscribing { exchange, .. }

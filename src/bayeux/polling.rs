@@ -31,7 +31,7 @@ const INTERVAL_MAX: Duration = Duration::from_secs(30);
 
 /// Responses in a row that may come whole but unreadable from a server that sends again what was not
 /// acknowledged, before its acknowledgements are given up.
-const UNREAD_MAX: u32 = 2;
+pub(super) const UNREAD_MAX: u32 = 2;
 
 impl Session {
     pub(super) fn on_poll(&mut self, client: Client, outcome: Result<Reading, Fault>) {

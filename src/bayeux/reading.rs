@@ -86,8 +86,12 @@ impl Reading {
 
 impl Session {
     pub(super) fn read(&mut self, reply: Reply) -> Reading {
+        let decoded = decode(&reply.body);
+        self.take_in(decoded, reply)
+    }
+
+    pub(super) fn take_in(&mut self, mut decoded: Decoded, reply: Reply) -> Reading {
         let Reply { status, retry_after, body } = reply;
-        let mut decoded = decode(&body);
         if !decoded.whole && self.resends() {
             decoded.events = BatchBuilder::default();
         }

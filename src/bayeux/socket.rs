@@ -5,6 +5,8 @@
 //!   session goes over a socket; the rules for what follows a reply or a fault are the same.
 //! - On a socket events stand in frames of their own, at any time, and a reply ends an exchange by its channel and a
 //!   matching or absent id. An exchange that a frame has ended is told to the driver as cancelled.
+//! - A server that sends again what was not acknowledged does so for all events since the last reply to a connect, and
+//!   they stand in frames before that reply: they are held until it comes, and forgotten with the socket.
 //! - A socket that breaks before a connect has succeeded over it is no reason to fail: long polling goes on with the
 //!   same session, and no socket is tried again before a connect has succeeded without one.
 //! - A session over a socket is not left to the next process: what the server writes to a connection that nobody
@@ -17,11 +19,17 @@ use bytes::Bytes;
 
 use super::border::{ExchangeId, Fault, FaultKind, Lane, Outcome, Reply};
 use super::contract::Output;
-use super::decode::{Kind, Meta};
+use super::decode::{Decoded, Kind, Meta, decode};
+use super::liveness::Cause;
 use super::notice::Notice;
+use super::polling::UNREAD_MAX;
 use super::reading::Reading;
 use super::session::{Session, Side};
 use super::state::State;
+
+/// The most that is held for an acknowledgement, in bytes and in frames.
+const HELD_MAX: usize = 64 << 20;
+const HELD_FRAMES_MAX: usize = 100_000;
 
 /// How a session travels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +69,21 @@ pub(super) struct Sockets {
     poll: Option<(ExchangeId, u64)>,
     /// Whether events came since the last reply to a connect.
     had_events: bool,
+    /// What came since then from a server that would send it again.
+    held: Vec<Decoded>,
+    /// The bytes in it.
+    held_bytes: usize,
+}
+
+impl Sockets {
+    fn forget_held(&mut self) {
+        self.held.clear();
+        self.held_bytes = 0;
+    }
+}
+
+fn ok(body: Bytes) -> Reply {
+    Reply { status: 200, retry_after: None, body }
 }
 
 impl Session {
@@ -109,8 +132,9 @@ impl Session {
         }
     }
 
-    /// The session is over, and its socket with it.
+    /// The session is over, and its socket with it. What is held would not be sent again.
     pub(super) fn hang_up(&mut self) {
+        self.release();
         let way = mem::take(&mut self.sockets.way);
         self.sockets.barred |= way == Way::Trying;
         self.sockets.poll = None;
@@ -123,7 +147,11 @@ impl Session {
     /// The outcome of an exchange as the session takes it. Over a socket it is always a failure: what opened no socket
     /// leads to long polling, what broke one that was good goes the way of every fault.
     pub(super) fn judge_socket(&mut self, exchange: ExchangeId, outcome: Outcome) -> Outcome {
-        if self.sockets.way != Way::Trying || exchange.0 <= self.sockets.before {
+        if exchange.0 <= self.sockets.before || !self.sockets.way.is_socket() {
+            return outcome;
+        }
+        self.sockets.forget_held();
+        if self.sockets.way == Way::Socket {
             return outcome;
         }
         let fault = match outcome {
@@ -142,10 +170,16 @@ impl Session {
 
     /// A message of the server's, with events, replies or both.
     pub(super) fn on_frame(&mut self, body: Bytes) {
-        let mut reading = self.read(Reply { status: 200, retry_after: None, body });
+        let decoded = decode(&body);
+        if self.resends() && decoded.whole && decoded.metas.is_empty() {
+            return self.hold(decoded);
+        }
+        if decoded.metas.iter().any(|meta| meta.kind == Kind::Connect) {
+            self.release();
+        }
+        let mut reading = self.take_in(decoded, ok(body));
         if !reading.whole {
-            let broken = String::from("a message on the websocket could not be read to its end");
-            return self.put(Output::HangUp { broken: Some(broken) });
+            return self.on_unread_frame();
         }
         self.sockets.had_events |= reading.had_events;
         let has = |kind| reading.metas.iter().any(|meta| meta.kind == kind);
@@ -165,6 +199,37 @@ impl Session {
             reading.had_events = mem::take(&mut self.sockets.had_events);
             self.answer(Some(exchange), &reading);
         }
+    }
+
+    /// A frame without an end: the socket is as good as broken. A server that goes on to send what cannot be read is
+    /// no longer asked to send anything again.
+    fn on_unread_frame(&mut self) {
+        let broken = String::from("a message on the websocket could not be read to its end");
+        self.unread += u32::from(self.resends());
+        if self.unread >= UNREAD_MAX {
+            self.config.ack = false;
+            self.sockets.forget_held();
+            return self.session_lost(broken, None, Cause::Failed);
+        }
+        self.put(Output::HangUp { broken: Some(broken) });
+    }
+
+    /// Keeps events until they can be acknowledged. Too many are rather handed on, and perhaps once more.
+    fn hold(&mut self, decoded: Decoded) {
+        self.sockets.held_bytes += decoded.body.len();
+        self.sockets.held.push(decoded);
+        if self.sockets.held_bytes > HELD_MAX || self.sockets.held.len() > HELD_FRAMES_MAX {
+            self.release();
+        }
+    }
+
+    /// Hands on what is held.
+    pub(super) fn release(&mut self) {
+        for decoded in mem::take(&mut self.sockets.held) {
+            let body = decoded.body.clone();
+            self.sockets.had_events |= self.take_in(decoded, ok(body)).had_events;
+        }
+        self.sockets.held_bytes = 0;
     }
 
     /// A frame ended an exchange.

@@ -286,6 +286,40 @@ fn a_session_over_a_socket_is_not_left_to_the_next_process() {
 }
 
 #[test]
+fn what_a_server_would_send_again_is_held_until_it_can_be_acknowledged() {
+    let mut bench = Bench::new(wanted(&[]), None);
+    bench.reply(&json!([{
+        "channel": "/meta/handshake", "clientId": "c1", "successful": true, "ext": {"ack": true},
+        "supportedConnectionTypes": ["websocket"],
+    }]));
+    let connected =
+        |batch: i64| json!([{"channel": "/meta/connect", "successful": true, "ext": {"ack": batch}}]);
+    frame(&mut bench, &connected(1));
+    frame(&mut bench, &json!([event("/topic/A", 1)]));
+    assert_eq!(bench.batches().len(), 0);
+    frame(&mut bench, &connected(2));
+    assert!(
+        matches!(bench.heard[..], [Output::Deliver(_), Output::Cancel(_), Output::Send(_)]),
+        "{:?}",
+        bench.heard
+    );
+    assert_eq!(bench.asked()[0]["ext"]["ack"], 2);
+    // It breaks before the reply: the events come again with the next connect.
+    frame(&mut bench, &json!([event("/topic/A", 2)]));
+    broken(&mut bench, true);
+    bench.pass_wait();
+    assert_eq!(bench.asked()[0]["ext"]["ack"], 2);
+    frame(&mut bench, &json!([event("/topic/A", 2)]));
+    frame(&mut bench, &connected(3));
+    assert_eq!(bench.batches().len(), 1, "once, not twice");
+    // The end comes before the reply: nothing would be sent again.
+    frame(&mut bench, &json!([event("/topic/A", 3)]));
+    bench.heard.clear();
+    bench.give(Input::Close { disconnect: true });
+    assert_eq!(bench.batches().len(), 1);
+}
+
+#[test]
 fn polls_that_events_interrupt_are_not_slowed_down() {
     let mut bench = live(&["/topic/A"]);
     for replay in 1..50 {

@@ -42,8 +42,10 @@ pub(super) struct Refusal {
 
 impl Session {
     pub(super) fn on_outcome(&mut self, exchange: ExchangeId, outcome: Outcome) {
-        let outcome = self.judge_socket(exchange, outcome).map(|reply| self.read(reply));
-        self.on_reading(exchange, outcome);
+        if let Some(outcome) = self.judge_socket(exchange, outcome) {
+            let outcome = outcome.map(|reply| self.read(reply));
+            self.on_reading(exchange, outcome);
+        }
     }
 
     pub(super) fn on_reading(&mut self, exchange: ExchangeId, outcome: Result<Reading, Fault>) {

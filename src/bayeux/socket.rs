@@ -17,11 +17,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::border::{ExchangeId, Fault, FaultKind, Lane, Outcome, Reply};
+use super::border::{ExchangeId, Lane, Outcome, Reply};
 use super::contract::Output;
 use super::decode::{Decoded, Kind, Meta, decode};
 use super::liveness::Cause;
-use super::notice::Notice;
+use super::notice::{Closed, Notice};
 use super::polling::UNREAD_MAX;
 use super::reading::Reading;
 use super::session::{Session, Side};
@@ -144,28 +144,47 @@ impl Session {
         }
     }
 
-    /// The outcome of an exchange as the session takes it. Over a socket it is always a failure: what opened no socket
-    /// leads to long polling, what broke one that was good goes the way of every fault.
-    pub(super) fn judge_socket(&mut self, exchange: ExchangeId, outcome: Outcome) -> Outcome {
+    /// The outcome of an exchange as the session takes it; `None` where there is nothing left to take. Over a socket it
+    /// is always a failure: what opened no socket leads to long polling, what broke one that was good goes the way of
+    /// every fault.
+    pub(super) fn judge_socket(&mut self, exchange: ExchangeId, outcome: Outcome) -> Option<Outcome> {
         if exchange.0 <= self.sockets.before || !self.sockets.way.is_socket() {
-            return outcome;
+            return Some(outcome);
         }
         self.sockets.forget_held();
         if self.sockets.way == Way::Socket {
-            return outcome;
+            return Some(outcome);
         }
-        let fault = match outcome {
-            Ok(reply) => {
-                let detail = format!("no websocket: the server answers with HTTP status {}", reply.status);
-                Fault { kind: FaultKind::Malformed, sent: false, detail }
-            }
-            // A redirect of the socket says nothing of the endpoint.
-            Err(fault) if fault.kind == FaultKind::Redirect => Fault { kind: FaultKind::Malformed, ..fault },
-            Err(fault) => fault,
+        let reason = match &outcome {
+            Ok(reply) => format!("the server answers the wish for one with HTTP status {}", reply.status),
+            Err(fault) => fault.to_string(),
         };
         self.hang_up();
-        self.say_fallback(&fault.detail);
-        Err(fault)
+        self.say_fallback(&reason);
+        match outcome {
+            Err(fault) if fault.sent => Some(Err(fault)),
+            _ => {
+                self.go_on_without_socket();
+                None
+            }
+        }
+    }
+
+    /// Nothing was sent: what was to be said is said by HTTP.
+    fn go_on_without_socket(&mut self) {
+        match &self.state {
+            State::Subscribing { client, .. } => {
+                let client = client.clone();
+                self.ask_again();
+                self.subscribe_or_connect(client);
+            }
+            State::Polling { client, .. } => {
+                let client = client.clone();
+                self.connect(client);
+            }
+            State::Closing { .. } => self.end(Closed::Requested),
+            _ => {}
+        }
     }
 
     /// A message of the server's, with events, replies or both.

@@ -144,7 +144,7 @@ impl Session {
     }
 
     /// What was asked for is to be asked for again at once.
-    fn ask_again(&mut self) {
+    pub(super) fn ask_again(&mut self) {
         for one in self.subscriptions.unanswered() {
             one.standing = Standing::Pending;
         }

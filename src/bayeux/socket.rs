@@ -189,7 +189,9 @@ impl Session {
 
     /// A message of the server's, with events, replies or both.
     pub(super) fn on_frame(&mut self, body: Bytes) {
-        let decoded = decode(&body);
+        let mut decoded = decode(&body);
+        // An array without messages says that there are none; what says nothing may have said something once.
+        decoded.whole &= !body.trim_ascii().is_empty();
         if self.resends() && decoded.whole && decoded.metas.is_empty() {
             return self.hold(decoded);
         }

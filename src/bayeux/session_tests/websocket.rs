@@ -144,10 +144,8 @@ fn a_foreign_reply_ends_nothing() {
         frame(&mut bench, &json!([message]));
         assert_eq!((bench.open.len(), bench.open[0].id), (1, poll), "{message}");
     }
-    for body in ["[]", "", " "] {
-        bench.give(Input::Frame(Bytes::from_static(body.as_bytes())));
-        assert_eq!((bench.open.len(), bench.open[0].id), (1, poll), "{body:?}");
-    }
+    frame(&mut bench, &json!([]));
+    assert_eq!((bench.open.len(), bench.open[0].id), (1, poll));
 }
 
 #[test]
@@ -191,7 +189,7 @@ fn a_socket_that_breaks_is_opened_again_and_channels_are_asked_for_from_their_po
 
 #[test]
 fn a_frame_that_cannot_be_read_to_its_end_breaks_the_socket() {
-    for body in ["[{\"channel\":\"/topic/A\",\"data\":{}},{\"cha", "<html>", "[{}"] {
+    for body in ["[{\"channel\":\"/topic/A\",\"data\":{}},{\"cha", "<html>", "[{}", "", " "] {
         let mut bench = live(&["/topic/A"]);
         bench.heard.clear();
         bench.give(Input::Frame(Bytes::from_static(body.as_bytes())));

@@ -54,7 +54,9 @@ impl Sim {
     pub(super) fn break_socket(&mut self, fault: &Fault) {
         let ended = self.hang_up();
         self.broken = ended.is_empty();
+        self.untold += ended.len();
         for exchange in ended {
+            self.untold -= 1;
             self.give(Input::Outcome(exchange.id, Err(fault.clone())));
         }
     }

@@ -41,6 +41,8 @@ pub struct Connection {
     pub url: String,
     /// The session's state.
     pub state: &'static str,
+    /// How the present session travels: `long-polling` or `websocket`.
+    pub transport: &'static str,
     /// Since when it is in that state.
     pub since: u64,
     /// What it waits for.
@@ -112,6 +114,7 @@ impl Connection {
             name: name.to_owned(),
             url: url.to_owned(),
             state: "new",
+            transport: "long-polling",
             since: millis(SystemTime::now()),
             waiting: "not started",
             waiting_ms: None,

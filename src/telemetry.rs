@@ -32,7 +32,8 @@ pub use lossy::Guard;
 const VARIABLE: &str = "COMETAIL_LOG";
 
 /// Libraries that tell at `info` and below what only their own developers need; a filter may name them.
-const QUIET: &str = "hyper=warn,hyper_util=warn,hyper_rustls=warn,rustls=warn,cookie_store=warn,mio=warn";
+const QUIET: &str = "hyper=warn,hyper_util=warn,hyper_rustls=warn,rustls=warn,cookie_store=warn,mio=warn,\
+                     tungstenite=warn,tokio_tungstenite=warn";
 
 /// What is logged and in which form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -167,6 +167,7 @@ fn everything_that_can_be_said_is_read() {
         retry_initial = "2m"
         retry_max = "5m"
         handshakes_per_minute = 60
+        transport = "websocket"
         proxy = "http://proxy.example:3128"
         body_max = "1MiB"
         login.token.env = "HOOK_KEY"
@@ -189,6 +190,7 @@ fn everything_that_can_be_said_is_read() {
     assert_eq!(connection.session.poll_margin, Duration::ZERO);
     assert_eq!(connection.session.retry.initial, Duration::from_mins(2));
     assert_eq!(connection.session.handshakes_per_minute, 60);
+    assert_eq!([0, 1].map(|at| config.connections[at].session.websocket), [true, false]);
     assert_eq!(connection.http.body_max, 1 << 20);
     assert_eq!(connection.http.proxy, Proxy::Url("http://proxy.example:3128".parse().unwrap()));
     assert_eq!(connection.token, Some(TokenSource::Env("HOOK_KEY".to_owned())));

@@ -9,16 +9,19 @@ use bytes::Bytes;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExchangeId(pub u64);
 
-/// Which of a connection's two kept-alive HTTP connections carries an exchange.
+/// What carries an exchange: one of a connection's two kept-alive HTTP connections, or its websocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
     /// `/meta/connect`, handshake, and everything else while no poll is open.
     Poll,
     /// Subscribe, unsubscribe and disconnect while a poll is open on the other.
     Side,
+    /// Everything but the handshake in a session over a websocket. No outcome but a failure is told: a reply comes as
+    /// a frame. A [`Reply`] is the server's refusal to open the socket.
+    Socket,
 }
 
-/// One POST of Bayeux messages.
+/// One POST, or one text message, of Bayeux messages.
 #[derive(Clone, Debug)]
 pub struct Exchange {
     /// Names it in its outcome.

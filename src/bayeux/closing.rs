@@ -15,6 +15,8 @@ const LAST_BYTES: Duration = Duration::from_millis(250);
 impl Session {
     pub(super) fn on_close(&mut self, disconnect: bool) {
         let client = self.state.client().cloned();
+        let disconnect = disconnect || self.sockets.way.is_socket();
+        self.release();
         let mut open: Vec<_> = self.side.take().map(|(exchange, _)| exchange).into_iter().collect();
         if let State::Handshaking { exchange }
         | State::Subscribing { exchange, .. }

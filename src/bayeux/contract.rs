@@ -2,6 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::Wanted;
@@ -25,6 +26,8 @@ pub enum Input {
     Start,
     /// An exchange ended.
     Outcome(ExchangeId, Outcome),
+    /// A message came over the socket.
+    Frame(Bytes),
     /// The answer to [`Output::Authenticate`].
     Credentials(Credentials),
     /// The time of the last [`Output::Wait`] has come.
@@ -63,6 +66,12 @@ pub enum Output {
     Send(Exchange),
     /// Give this exchange up; its outcome is not awaited.
     Cancel(ExchangeId),
+    /// Close the socket.
+    HangUp {
+        /// The session is over where there is none. Otherwise it goes on as if the socket had broken for this reason
+        /// with all that is open on it.
+        broken: Option<String>,
+    },
     /// Give every idle connection to the server up: what follows begins with its name.
     Renew,
     /// Get a token; `refused` when the one in use was refused.

@@ -92,6 +92,8 @@ pub struct Meta {
     pub failure_reason: Option<String>,
     /// Whether `ext.replay` was confirmed.
     pub replay: bool,
+    /// Whether `supportedConnectionTypes` has `websocket`.
+    pub websocket: bool,
     /// `ext.ack`: the number of a response, -1 where the extension is merely confirmed.
     pub ack: Option<i64>,
     /// What to do next.
@@ -313,6 +315,9 @@ fn meta(name: &str, message: &Message<'_>) -> Meta {
         error: text(message.error),
         failure_reason: ext.failure_reason,
         replay: ext.replay,
+        websocket: message
+            .connection_types
+            .is_some_and(|raw| super::message::texts_of(raw).iter().any(|name| name == "websocket")),
         ack: ext.ack,
         advice: message.advice.map(|raw| Advice::parse(raw.get())),
     }

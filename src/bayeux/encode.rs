@@ -3,20 +3,23 @@
 use bytes::Bytes;
 use serde_json::json;
 
+use super::socket::Way;
 use crate::event::{Channel, ReplayId};
 
 /// The largest body that a server accepts (guide: "How the client connects").
 pub(super) const REQUEST_MAX: usize = 32_768;
 
-/// A handshake, with the replay extension asked for, and the `ack` extension on request.
-pub(super) fn handshake(id: u64, ack: bool) -> Bytes {
+/// A handshake, with the replay extension asked for, and the `ack` extension on request, and websockets
+/// offered on request.
+pub(super) fn handshake(id: u64, ack: bool, websocket: bool) -> Bytes {
+    let types = if websocket { json!(["websocket", "long-polling"]) } else { json!(["long-polling"]) };
     let ext = if ack { json!({"replay": true, "ack": true}) } else { json!({"replay": true}) };
     body(&json!([{
         "id": id.to_string(),
         "channel": "/meta/handshake",
         "version": "1.0",
         "minimumVersion": "1.0",
-        "supportedConnectionTypes": ["long-polling"],
+        "supportedConnectionTypes": types,
         "ext": ext,
     }]))
 }
@@ -26,11 +29,13 @@ pub(super) fn handshake(id: u64, ack: bool) -> Bytes {
 /// on, for servers that send again what was not acknowledged.
 ///
 /// This is the one message that is sent for every response, so it is put together without a document in between.
-pub(super) fn connect(id: u64, client_id: &str, probe: bool, ack: Option<i64>) -> Bytes {
+pub(super) fn connect(id: u64, client_id: &str, way: Way, probe: bool, ack: Option<i64>) -> Bytes {
     let mut body = String::with_capacity(160);
     body.push_str(r#"[{"id":""#);
     body.push_str(&id.to_string());
-    body.push_str(r#"","channel":"/meta/connect","connectionType":"long-polling","clientId":"#);
+    body.push_str(r#"","channel":"/meta/connect","connectionType":""#);
+    body.push_str(way.name());
+    body.push_str(r#"","clientId":"#);
     if client_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
         body.push('"');
         body.push_str(client_id);
@@ -88,13 +93,14 @@ mod tests {
     fn a_connect_is_valid_whatever_the_client_id_is() {
         for client_id in ["3x1y-_Z", "a\"b\\c\n", "é\u{1}", ""] {
             for (probe, ack) in [(false, None), (true, None), (false, Some(-1)), (true, Some(7))] {
-                let sent = connect(7, client_id, probe, ack);
+                let way = if probe { Way::Trying } else { Way::LongPolling };
+                let sent = connect(7, client_id, way, probe, ack);
                 let sent: serde_json::Value = serde_json::from_slice(&sent).unwrap();
                 let mut wanted = json!([{
                     "id": "7",
                     "channel": "/meta/connect",
                     "clientId": client_id,
-                    "connectionType": "long-polling",
+                    "connectionType": if probe { "websocket" } else { "long-polling" },
                 }]);
                 if probe {
                     wanted[0]["advice"] = json!({"timeout": 0});

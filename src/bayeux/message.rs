@@ -27,6 +27,7 @@ pub(super) struct Message<'a> {
     pub(super) error: Option<&'a RawValue>,
     pub(super) advice: Option<&'a RawValue>,
     pub(super) ext: Option<&'a RawValue>,
+    pub(super) connection_types: Option<&'a RawValue>,
 }
 
 /// What is used of `ext`.
@@ -90,6 +91,7 @@ enum Field {
     Error,
     Advice,
     Ext,
+    ConnectionTypes,
     Other,
 }
 
@@ -112,6 +114,7 @@ impl<'de> Deserialize<'de> for Field {
                     "error" => Field::Error,
                     "advice" => Field::Advice,
                     "ext" => Field::Ext,
+                    "supportedConnectionTypes" => Field::ConnectionTypes,
                     _ => Field::Other,
                 })
             }
@@ -145,6 +148,7 @@ impl<'de> Deserialize<'de> for Message<'de> {
                         Field::Error => message.error = map.next_value()?,
                         Field::Advice => message.advice = map.next_value()?,
                         Field::Ext => message.ext = map.next_value()?,
+                        Field::ConnectionTypes => message.connection_types = map.next_value()?,
                         Field::Other => {
                             map.next_value::<IgnoredAny>()?;
                         }

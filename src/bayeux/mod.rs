@@ -34,6 +34,7 @@ mod reply;
 pub mod session;
 #[cfg(test)]
 mod sim;
+mod socket;
 mod state;
 mod subscribing;
 pub mod subscription;
@@ -70,6 +71,8 @@ pub struct Config {
     pub recheck: Option<Duration>,
     /// Whether servers that can are asked to send again what was not acknowledged (the `ack` extension).
     pub ack: bool,
+    /// Whether a session goes over a websocket where the server offers it.
+    pub websocket: bool,
     /// Whether it serves a command that a person watches: a server that is none ends it.
     pub one_shot: bool,
 }
@@ -89,6 +92,7 @@ impl Config {
             watchdog: 3,
             recheck: None,
             ack: true,
+            websocket: false,
             one_shot: false,
         }
     }

@@ -21,6 +21,11 @@ pub enum Notice {
         /// `ext.replay` was confirmed.
         replay: bool,
     },
+    /// A websocket was wanted, and long polling takes its place.
+    Fallback {
+        /// Why.
+        reason: String,
+    },
     /// A saved session is tried without a handshake.
     Resuming,
     /// A connect succeeded for the first time in this session or since a failure.

@@ -31,7 +31,7 @@ const INTERVAL_MAX: Duration = Duration::from_secs(30);
 
 /// Responses in a row that may come whole but unreadable from a server that sends again what was not
 /// acknowledged, before its acknowledgements are given up.
-const UNREAD_MAX: u32 = 2;
+pub(super) const UNREAD_MAX: u32 = 2;
 
 impl Session {
     pub(super) fn on_poll(&mut self, client: Client, outcome: Result<Reading, Fault>) {
@@ -164,6 +164,7 @@ impl Session {
 
     fn on_live(&mut self, client: &mut Client) {
         self.pace.reset();
+        self.way_is_good();
         self.liveness.connect_succeeds(self.now.mono);
         self.refused_tokens = 0;
         self.ever_live = true;

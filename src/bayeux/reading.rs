@@ -15,6 +15,7 @@ use super::session::Session;
 use crate::event::{Batch, BatchBuilder, Channel};
 
 /// A reply after its events have been taken out.
+#[derive(Clone)]
 pub(super) struct Reading {
     pub(super) metas: Vec<Meta>,
     pub(super) status: u16,
@@ -85,17 +86,21 @@ impl Reading {
 
 impl Session {
     pub(super) fn read(&mut self, reply: Reply) -> Reading {
+        let decoded = decode(&reply.body);
+        self.take_in(decoded, reply)
+    }
+
+    pub(super) fn take_in(&mut self, mut decoded: Decoded, reply: Reply) -> Reading {
         let Reply { status, retry_after, body } = reply;
         let longest = self.config.retry.max * EXHAUSTED_WAITS;
         let retry_after = retry_after.map(|asked| asked.min(longest));
-        let mut decoded = decode(&body);
         if !decoded.whole && self.resends() {
             decoded.events = BatchBuilder::default();
         }
         let answered = !decoded.metas.is_empty() || !decoded.events.is_empty();
         let had_events = self.deliver(&mut decoded);
         // The body of an HTTP error is a page for people, not a message that was lost.
-        if (200..300).contains(&status) && answered {
+        if (200..300).contains(&status) && (answered || self.sockets.way.is_socket()) {
             self.set_aside(decoded.bad, decoded.bad_count);
         }
         if decoded.whole {

@@ -42,7 +42,13 @@ pub(super) struct Refusal {
 
 impl Session {
     pub(super) fn on_outcome(&mut self, exchange: ExchangeId, outcome: Outcome) {
-        let outcome = outcome.map(|reply| self.read(reply));
+        if let Some(outcome) = self.judge_socket(exchange, outcome) {
+            let outcome = outcome.map(|reply| self.read(reply));
+            self.on_reading(exchange, outcome);
+        }
+    }
+
+    pub(super) fn on_reading(&mut self, exchange: ExchangeId, outcome: Result<Reading, Fault>) {
         if let Some((_, side)) = self.side.take_if(|(open, _)| *open == exchange) {
             return match side {
                 Side::Subscribe => self.on_side_subscribe(outcome),
@@ -98,6 +104,7 @@ impl Session {
                 }
                 self.poll_timeout = advised_timeout(meta).unwrap_or(self.config.poll_timeout);
                 self.unwanted.clear();
+                self.choose_way(meta);
                 self.snapshot(&client);
                 self.subscribe_or_connect(client);
             }
@@ -188,6 +195,7 @@ impl Session {
 
     pub(super) fn forget_session(&mut self, reason: String, cause: Cause) {
         self.liveness.session_ends(cause);
+        self.hang_up();
         self.unread = 0;
         self.side = None;
         self.unwanted.clear();

@@ -21,6 +21,7 @@ use super::liveness::Liveness;
 use super::notice::{Closed, Notice};
 use super::pace::Pace;
 use super::recent::Recent;
+use super::socket::Sockets;
 use super::state::{Client, NO_ACK, Next, State};
 use super::subscription::{Standing, Subscriptions};
 use super::{Config, encode};
@@ -49,6 +50,7 @@ pub struct Session {
     /// The last events, by which repeats are recognised.
     pub(super) recent: Recent,
     pub(super) liveness: Liveness,
+    pub(super) sockets: Sockets,
     /// When live channels are next checked for events that the server sent to nobody.
     pub(super) recheck_at: Option<Instant>,
     /// Responses in a row that could not be read and were not acknowledged.
@@ -86,7 +88,7 @@ pub struct Session {
     /// What of an advice has been told.
     pub(super) advice_told: Vec<&'static str>,
     last_message: u64,
-    last_exchange: u64,
+    pub(super) last_exchange: u64,
     pub(super) outputs: VecDeque<Output>,
 }
 
@@ -111,6 +113,7 @@ impl Session {
             subscriptions,
             recent: Recent::default(),
             liveness: Liveness::new(now.mono),
+            sockets: Sockets::default(),
             recheck_at: config.recheck.map(|every| now.mono + every),
             unread: 0,
             pace,
@@ -144,6 +147,7 @@ impl Session {
         match input {
             Input::Start => self.on_start(),
             Input::Outcome(exchange, outcome) => self.on_outcome(exchange, outcome),
+            Input::Frame(body) => self.on_frame(body),
             Input::Credentials(credentials) => self.on_credentials(credentials),
             Input::Time => self.on_time(),
             Input::Committed(channel, replay) => {
@@ -283,8 +287,9 @@ impl Session {
         self.pace.handshake(self.now.mono);
         let cause = self.liveness.take_cause();
         self.say(Notice::Handshaking { cause });
+        self.hang_up();
         self.asked = self.message_id();
-        let body = encode::handshake(self.asked, self.config.ack);
+        let body = encode::handshake(self.asked, self.config.ack, self.config.websocket);
         let exchange = self.send(Lane::Poll, body, self.config.request_timeout);
         self.state = State::Handshaking { exchange };
     }
@@ -316,8 +321,9 @@ impl Session {
     pub(super) fn connect(&mut self, client: Client) {
         let probe = !client.proven;
         self.asked = self.message_id();
-        let body = encode::connect(self.asked, &client.id, probe, client.ack);
-        let exchange = self.send(Lane::Poll, body, self.poll_timeout + self.config.poll_margin);
+        let body = encode::connect(self.asked, &client.id, self.sockets.way, probe, client.ack);
+        let exchange = self.send(Lane::Poll, body, self.poll_deadline(probe));
+        self.poll_is_open(exchange, self.asked);
         self.liveness.poll_opens(self.now.mono);
         self.poll_sent = self.now.mono;
         self.state = State::Polling { client, exchange };
@@ -361,6 +367,9 @@ impl Session {
 
     /// What the next process would need.
     pub(super) fn snapshot(&mut self, client: &Client) {
+        if self.sockets.way.is_socket() {
+            return self.put(Output::Save(None));
+        }
         let timeout_ms = u64::try_from(self.poll_timeout.as_millis()).unwrap_or(u64::MAX);
         self.put(Output::Save(Some(Snapshot {
             client_id: client.id.to_string(),
@@ -372,6 +381,7 @@ impl Session {
     }
 
     pub(super) fn send(&mut self, lane: Lane, body: Bytes, deadline: Duration) -> ExchangeId {
+        let lane = self.lane(lane);
         self.last_exchange += 1;
         let id = ExchangeId(self.last_exchange);
         self.put(Output::Send(Exchange { id, lane, body, deadline }));

@@ -39,6 +39,7 @@ impl Session {
                     return self.refused(Some(client), refusal);
                 }
                 Applied::Failed(failure) => failure,
+                Applied::Incomplete => Failure::incomplete(),
             },
             Err(fault) => Failure::of(&fault),
         };
@@ -74,6 +75,7 @@ impl Session {
                 Applied::Answered => None,
                 Applied::Session(refusal) => return self.side_refused(refusal),
                 Applied::Failed(failure) => Some(failure),
+                Applied::Incomplete => Some(Failure::incomplete()),
             },
             Err(fault) => Some(Failure::of(&fault)),
         };
@@ -142,10 +144,16 @@ impl Session {
     }
 
     /// What was asked for is to be asked for again at once.
-    fn ask_again(&mut self) {
+    pub(super) fn ask_again(&mut self) {
         for one in self.subscriptions.unanswered() {
             one.standing = Standing::Pending;
         }
+    }
+
+    /// Takes over what a frame says of channels that were asked for; whether their request is answered. Replies to one
+    /// request may come in several frames.
+    pub(super) fn is_settled_by(&mut self, reading: &Reading) -> bool {
+        !matches!(self.apply(reading), Applied::Incomplete)
     }
 
     /// Takes over what a response says of each channel that was asked for.
@@ -181,12 +189,7 @@ impl Session {
                     ..Failure::from(Refusal { meaning, ..refusal })
                 })
             }
-            None => Applied::Failed(Failure {
-                meaning: Meaning::Other,
-                text: String::from("no reply to a subscription in its response"),
-                retry_after: None,
-                quick: false,
-            }),
+            None => Applied::Incomplete,
         }
     }
 
@@ -292,8 +295,10 @@ enum Applied {
     Answered,
     /// The session or its token was refused.
     Session(Refusal),
-    /// The request as a whole failed, or left channels unanswered.
+    /// The request as a whole failed.
     Failed(Failure),
+    /// Some channels were left unanswered.
+    Incomplete,
 }
 
 /// Why a request for subscriptions failed.
@@ -306,6 +311,11 @@ struct Failure {
 }
 
 impl Failure {
+    fn incomplete() -> Self {
+        let text = String::from("no reply to a subscription in its response");
+        Self { meaning: Meaning::Other, text, retry_after: None, quick: false }
+    }
+
     fn of(fault: &Fault) -> Self {
         Self { meaning: Meaning::Busy, text: fault.to_string(), retry_after: None, quick: false }
     }

@@ -45,6 +45,9 @@ pub(super) struct Tail {
     /// End after this many events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
+    /// What carries the session, where the server offers it
+    #[arg(long, default_value = "long-polling")]
+    transport: Transport,
     /// Read the access token from a file
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
@@ -54,6 +57,14 @@ pub(super) struct Tail {
     /// Record every request and response, without secrets, as HAR
     #[arg(long, value_name = "FILE")]
     wire: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Transport {
+    /// HTTP, as Salesforce wants it
+    LongPolling,
+    /// A websocket, with long polling where it cannot be had
+    Websocket,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -134,6 +145,7 @@ fn config(tail: Tail) -> Result<Config, String> {
     }
     let mut connection = Connection::new("tail", url, channels);
     connection.http.ca_file = tail.ca_file;
+    connection.session.websocket = tail.transport == Transport::Websocket;
     let from_environment = || std::env::var_os(TOKEN).map(|_| TokenSource::Env(TOKEN.to_owned()));
     connection.token = tail.token_file.map(TokenSource::File).or_else(from_environment);
     Ok(on_screen(connection, tail.format.into(), tail.pretty, tail.count))

@@ -68,6 +68,8 @@ fn session(table: &mut Table<'_>, connection: Arc<str>) -> bayeux::Config {
     let watchdog = table.get("watchdog").and_then(|node| node.number(&(1..=1000)));
     let recheck = table.get("recheck").and_then(|node| node.duration(&RECHECK));
     let ack = table.get("ack").and_then(|node| node.boolean());
+    let transports = [("long-polling", false), ("websocket", true)];
+    let websocket = table.get("transport").and_then(|node| node.choice(&transports));
     let lost = [("all", ReplayLost::All), ("new", ReplayLost::New), ("stop", ReplayLost::Stop)];
     let replay_lost = table.get("replay_lost").and_then(|node| node.choice(&lost));
     bayeux::Config {
@@ -80,6 +82,7 @@ fn session(table: &mut Table<'_>, connection: Arc<str>) -> bayeux::Config {
         watchdog: watchdog.unwrap_or(defaults.watchdog),
         recheck,
         ack: ack.unwrap_or(defaults.ack),
+        websocket: websocket.unwrap_or(defaults.websocket),
         ..defaults
     }
 }

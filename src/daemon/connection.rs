@@ -9,13 +9,12 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 
 use super::aside::Aside;
-use super::flight::Flights;
+use super::flight::{Flights, Landed};
 use super::outlet::Outlet;
 use super::store::Keeper;
 use super::tell::{standing_name, tell};
 use super::token::Token;
 use crate::bayeux::Wanted;
-use crate::bayeux::border::Outcome;
 use crate::bayeux::contract::{Input, Now, Output};
 use crate::bayeux::notice::{Closed, Notice};
 use crate::bayeux::refusal::Meaning;
@@ -95,6 +94,7 @@ impl Connection {
     }
 
     async fn finish(self) {
+        self.flights.close().await;
         if let Some(keeper) = self.keeper {
             keeper.finish().await;
         }
@@ -111,6 +111,7 @@ impl Connection {
                 Output::Send(exchange) => self.flights.send(exchange, self.token.header()),
                 Output::Deliver(batch) => self.deliver(batch),
                 Output::Cancel(id) => self.flights.cancel(id),
+                Output::HangUp { broken } => self.flights.hang_up(broken),
                 Output::Renew => self.flights.renew(),
                 Output::Authenticate { refused } => {
                     let credentials = self.token.renew(refused).await;
@@ -139,9 +140,8 @@ impl Connection {
     async fn outcome_soon(&mut self) -> Option<Input> {
         let begun = Instant::now();
         while self.dense && self.commands.is_empty() && begun.elapsed() < LOOK {
-            if let Some((id, outcome)) = self.flights.next_now().await {
-                self.note_outcome(&outcome);
-                return Some(Input::Outcome(id, outcome));
+            if let Some(landed) = self.flights.next_now().await {
+                return Some(self.on_landed(landed));
             }
             tokio::task::yield_now().await;
         }
@@ -168,10 +168,7 @@ impl Connection {
                 // Nobody is left to ask for anything.
                 None => Input::Close { disconnect: true },
             },
-            (id, outcome) = self.flights.next() => {
-                self.note_outcome(&outcome);
-                Input::Outcome(id, outcome)
-            }
+            landed = self.flights.next() => self.on_landed(landed),
             () = time => Input::Time,
         }
     }
@@ -187,14 +184,28 @@ impl Connection {
         status.last_event = Some(status::millis(batch.received()));
     }
 
-    fn note_outcome(&mut self, outcome: &Outcome) {
+    fn on_landed(&mut self, landed: Landed) -> Input {
+        match landed {
+            Landed::Outcome(id, outcome) => {
+                self.note_landed(outcome.as_ref().ok().map(|reply| reply.body.len()));
+                Input::Outcome(id, outcome)
+            }
+            Landed::Frame(body) => {
+                self.note_landed(Some(body.len()));
+                Input::Frame(body)
+            }
+        }
+    }
+
+    /// Something ended: a response of so many bytes, or a fault.
+    fn note_landed(&mut self, bytes: Option<usize>) {
         let now = Instant::now();
         self.dense = now.duration_since(self.last_outcome) < DENSE;
         self.last_outcome = now;
-        if let Ok(reply) = outcome {
+        if let Some(bytes) = bytes {
             let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
             status.responses += 1;
-            status.bytes += u64::try_from(reply.body.len()).unwrap_or(u64::MAX);
+            status.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
             status.last_response = Some(status::millis(SystemTime::now()));
         }
         if let Some(keeper) = &mut self.keeper {
@@ -226,6 +237,7 @@ impl Connection {
         let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.enter(SystemTime::now(), self.session.state(), reason, wait);
+        status.transport = self.session.transport();
         let pulse = self.session.pulse();
         status.stalled = pulse.stalled;
         status.longest_without_poll_ms = whole_millis(pulse.longest_unpolled);

@@ -1,12 +1,15 @@
-//! Exchanges on their way: at most one kept-alive HTTP connection per lane is kept when they are done.
+//! Exchanges on their way: at most one kept-alive HTTP connection per lane is kept when they are done, and one
+//! websocket.
 
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio_util::sync::ReusableBoxFuture;
 use url::Url;
 
+use super::socket::Line;
 use crate::bayeux::border::{Exchange, ExchangeId, Lane, Outcome};
 use crate::http::{Client, Request};
 use crate::secret::Secret;
@@ -26,6 +29,14 @@ struct Idle {
     landing: Landing,
 }
 
+/// What came.
+pub(super) enum Landed {
+    /// An exchange ended.
+    Outcome(ExchangeId, Outcome),
+    /// A message came over the websocket.
+    Frame(Bytes),
+}
+
 /// The exchanges of one connection.
 pub(super) struct Flights {
     url: Arc<Url>,
@@ -35,17 +46,23 @@ pub(super) struct Flights {
     side: Option<Idle>,
     /// Two, or a few more while a session closes.
     open: Vec<Flight>,
+    line: Line,
 }
 
 impl Flights {
     pub(super) fn new(url: Url, origin: Client) -> Self {
-        Self { url: Arc::new(url), origin, poll: None, side: None, open: Vec::new() }
+        let url = Arc::new(url);
+        let line = Line::new(url.clone());
+        Self { url, origin, poll: None, side: None, open: Vec::new(), line }
     }
 
     /// Starts an exchange; it moves on whenever [`Flights::next`] is awaited.
     pub(super) fn send(&mut self, exchange: Exchange, authorization: Option<Arc<Secret<String>>>) {
         let (id, lane, url) = (exchange.id, exchange.lane, self.url.clone());
-        let landing = match self.kept(lane).take() {
+        let Some(kept) = self.kept(lane) else {
+            return self.line.send(exchange, &self.origin, authorization);
+        };
+        let landing = match kept.take() {
             Some(Idle { client, mut landing }) => {
                 landing.set(fly(client, url, exchange, authorization));
                 landing
@@ -58,6 +75,7 @@ impl Flights {
     /// Gives an exchange up, and its HTTP connection with it.
     pub(super) fn cancel(&mut self, id: ExchangeId) {
         self.open.retain(|flight| flight.id != id);
+        self.line.cancel(id);
     }
 
     /// Gives the idle HTTP connections up.
@@ -66,36 +84,51 @@ impl Flights {
         self.side = None;
     }
 
-    /// The next exchange that ends; never, while none is open. Dropping the future loses nothing.
-    pub(super) async fn next(&mut self) -> (ExchangeId, Outcome) {
+    /// Closes the websocket: with the session, or as if it had broken for a reason.
+    pub(super) fn hang_up(&mut self, broken: Option<String>) {
+        self.line.hang_up(broken);
+    }
+
+    /// Ends; takes a second at most.
+    pub(super) async fn close(self) {
+        self.line.close().await;
+    }
+
+    /// The next exchange that ends, or message of the websocket; never, while nothing is open. Dropping the future
+    /// loses nothing.
+    pub(super) async fn next(&mut self) -> Landed {
         poll_fn(|context| self.poll_next(context)).await
     }
 
-    /// The next exchange that has ended by now.
-    pub(super) async fn next_now(&mut self) -> Option<(ExchangeId, Outcome)> {
+    /// What has come by now.
+    pub(super) async fn next_now(&mut self) -> Option<Landed> {
         poll_fn(|context| match self.poll_next(context) {
-            Poll::Ready(ended) => Poll::Ready(Some(ended)),
+            Poll::Ready(landed) => Poll::Ready(Some(landed)),
             Poll::Pending => Poll::Ready(None),
         })
         .await
     }
 
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<(ExchangeId, Outcome)> {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Landed> {
         for at in 0..self.open.len() {
             let landed = self.open.get_mut(at).map(|flight| flight.landing.poll(context));
             if let Some(Poll::Ready((client, outcome))) = landed {
                 let Flight { id, lane, landing } = self.open.swap_remove(at);
-                *self.kept(lane) = Some(Idle { client, landing });
-                return Poll::Ready((id, outcome));
+                if let Some(kept) = self.kept(lane) {
+                    *kept = Some(Idle { client, landing });
+                }
+                return Poll::Ready(Landed::Outcome(id, outcome));
             }
         }
-        Poll::Pending
+        self.line.poll_next(context)
     }
 
-    const fn kept(&mut self, lane: Lane) -> &mut Option<Idle> {
+    /// The place of a lane's idle connection; none for the websocket.
+    const fn kept(&mut self, lane: Lane) -> Option<&mut Option<Idle>> {
         match lane {
-            Lane::Poll => &mut self.poll,
-            Lane::Side => &mut self.side,
+            Lane::Poll => Some(&mut self.poll),
+            Lane::Side => Some(&mut self.side),
+            Lane::Socket => None,
         }
     }
 }

@@ -16,6 +16,7 @@ mod outlet;
 mod redact;
 mod report;
 mod signals;
+mod socket;
 mod start;
 mod stop;
 mod store;

@@ -53,6 +53,7 @@ impl Redactor {
 fn text_of(notice: &mut Notice) -> Option<&mut String> {
     match notice {
         Notice::SessionLost { reason: text }
+        | Notice::Fallback { reason: text }
         | Notice::Refused { text, .. }
         | Notice::Gap { reason: text, .. }
         | Notice::Suspect { reason: text }

@@ -17,6 +17,9 @@ pub(super) fn tell(connection: &str, notice: &Notice, status: &mut status::Conne
     match notice {
         Notice::Handshaking { cause } => tracing::debug!(connection, cause = cause.name(), "handshake"),
         Notice::Handshaken { replay } => tracing::info!(connection, replay, "handshake succeeded"),
+        Notice::Fallback { reason } => {
+            tracing::warn!(connection, reason, "no websocket: long polling instead");
+        }
         Notice::Resuming => tracing::info!(connection, "resuming the saved session"),
         Notice::Live => tracing::info!(connection, "live: waiting for events"),
         Notice::SessionLost { reason } => {
@@ -223,6 +226,7 @@ mod tests {
             |channel| Notice::Refused { channel, text: text.to_owned(), meaning, retry_in: Some(wait) };
         vec![
             Notice::SessionLost { reason: text.to_owned() },
+            Notice::Fallback { reason: text.to_owned() },
             refused(Some(channel.clone())),
             refused(None),
             Notice::Gap { channel, since: now, until: now, reason: text.to_owned() },

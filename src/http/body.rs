@@ -106,7 +106,7 @@ async fn plain(frames: &mut Frames<'_>, announced: Option<usize>) -> Result<Byte
     let Some(first) = frames.next().await? else { return Ok(Bytes::new()) };
     let mut next = if announced == Some(first.len()) { None } else { frames.next().await? };
     if next.is_none() {
-        return Ok(if first.len() < COPIED_BELOW { Bytes::copy_from_slice(&first) } else { first });
+        return Ok(own(first));
     }
     let reserved = announced.unwrap_or_default().min(RESERVED_MAX).max(first.len());
     let mut whole = Vec::with_capacity(reserved);
@@ -116,6 +116,11 @@ async fn plain(frames: &mut Frames<'_>, announced: Option<usize>) -> Result<Byte
         next = frames.next().await?;
     }
     Ok(whole.into())
+}
+
+/// A small piece without the read buffer that it stands in.
+pub(super) fn own(piece: Bytes) -> Bytes {
+    if piece.len() < COPIED_BELOW { Bytes::copy_from_slice(&piece) } else { piece }
 }
 
 async fn gzip(frames: &mut Frames<'_>, max: usize) -> Result<Bytes, Trouble> {

@@ -20,6 +20,9 @@ use super::trouble::Trouble;
 use crate::bayeux::border::FaultKind;
 use crate::secret::Secret;
 
+/// The value of `User-Agent`.
+pub(super) const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("cometail/", env!("CARGO_PKG_VERSION")));
 /// The longest wait that a `Retry-After` can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 /// Headers that belong to the transport: a caller's value would break the framing or reach the wrong party.
@@ -47,12 +50,12 @@ pub struct Request<'a> {
 pub(super) struct Route {
     pub(super) target: Target,
     pub(super) via: Option<Via>,
-    uri: Uri,
+    pub(super) uri: Uri,
 }
 
 impl Route {
     pub(super) fn new(target: Target, via: Option<Via>) -> Result<Self, Trouble> {
-        let in_the_open = via.is_some() && !target.secure;
+        let in_the_open = via.as_ref().is_some_and(|via| !via.tunnel);
         let uri = if in_the_open { target.absolute()? } else { target.path.clone() };
         Ok(Self { target, via, uri })
     }
@@ -66,7 +69,7 @@ impl Route {
     ) -> Result<Call, Trouble> {
         let mut headers = HeaderMap::with_capacity(8 + request.headers.len());
         headers.insert(HOST, self.target.host_header.clone());
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("cometail/", env!("CARGO_PKG_VERSION"))));
+        headers.insert(USER_AGENT, AGENT);
         headers.insert(
             CONTENT_TYPE,
             HeaderValue::from_maybe_shared(Bytes::from_static(request.content_type.as_bytes()))
@@ -94,7 +97,7 @@ impl Route {
 
     /// A tunnel has had the proxy's password already, and what goes through it is the server's.
     fn proxy_authorization(&self) -> Option<&HeaderValue> {
-        self.via.as_ref().filter(|_| !self.target.secure)?.authorization.as_ref()
+        self.via.as_ref().filter(|via| !via.tunnel)?.authorization.as_ref()
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -27,28 +28,28 @@ use super::wire::{Draft, Wire};
 use crate::bayeux::border::{Fault, FaultKind, Outcome, Reply};
 
 /// The most redirects that one request follows.
-const REDIRECTS_MAX: usize = 5;
+pub(super) const REDIRECTS_MAX: usize = 5;
 
 /// One lane: at most one kept-alive connection, and one request at a time.
 ///
 /// Dropping the future of [`Client::post`] gives the request up and closes its connection.
 pub struct Client {
-    shared: Arc<Shared>,
-    limits: Limits,
-    jar: Option<Arc<Jar>>,
-    wire: Option<Arc<Wire>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) limits: Limits,
+    pub(super) jar: Option<Arc<Jar>>,
+    pub(super) wire: Option<Arc<Wire>>,
     /// The way to the last URL.
-    route: Option<Route>,
+    pub(super) route: Option<Route>,
     /// The idle connection to the server of `route`.
     link: Option<Link>,
-    authorization: Option<HeaderValue>,
-    stage: Stage,
+    pub(super) authorization: Option<HeaderValue>,
+    pub(super) stage: Stage,
     /// Whether a byte left on the present connection since the stage was `Waiting`.
-    wrote: Arc<AtomicBool>,
+    pub(super) wrote: Arc<AtomicBool>,
     /// Whether an earlier request of the same post, before a redirect, left.
     wrote_before: bool,
     /// The request under way, for the capture.
-    draft: Option<Draft>,
+    pub(super) draft: Option<Draft>,
 }
 
 /// What is done with the body of a response.
@@ -60,7 +61,7 @@ enum Wanted {
 }
 
 /// What one request came to.
-enum Answer {
+pub(super) enum Answer {
     Reply(Reply),
     Redirect(Url),
 }
@@ -80,6 +81,7 @@ impl Client {
             trust: Trust::new(config.ca_file.as_ref())?,
             proxies: Proxies::new(config, environment)?,
             connect_timeout: config.connect_timeout,
+            socket_idle: config.socket_idle,
         };
         let limits = Limits { read: config.body_max, inflated: config.inflated_max };
         Ok(Self::from_parts(Arc::new(shared), limits, None, None))
@@ -154,16 +156,19 @@ impl Client {
         self.wrote.store(false, Ordering::Relaxed);
         let deadline = request.deadline;
         let ended = tokio::time::timeout(deadline, self.follow(request, wanted)).await;
-        let outcome = ended.unwrap_or_else(|_| {
-            let authority = self.route.as_ref().map_or("the server", |route| &route.target.authority);
-            let what = format!("{authority}: the deadline of {deadline:?} passed {}", self.stage);
-            Err(Trouble::new(FaultKind::Timeout, what))
-        });
-        outcome.map_err(|trouble| {
-            self.capture(Err(&trouble.detail));
-            let sent = self.has_sent();
-            Fault { kind: trouble.kind, sent, detail: trouble.detail }
-        })
+        ended.unwrap_or_else(|_| Err(self.late(deadline))).map_err(|trouble| self.fault(trouble))
+    }
+
+    /// The deadline passed.
+    pub(super) fn late(&self, deadline: Duration) -> Trouble {
+        let authority = self.route.as_ref().map_or("the server", |route| &route.target.authority);
+        let what = format!("{authority}: the deadline of {deadline:?} passed {}", self.stage);
+        Trouble::new(FaultKind::Timeout, what)
+    }
+
+    pub(super) fn fault(&mut self, trouble: Trouble) -> Fault {
+        self.capture(Err(&trouble.detail));
+        Fault { kind: trouble.kind, sent: self.has_sent(), detail: trouble.detail }
     }
 
     fn has_sent(&self) -> bool {
@@ -178,9 +183,7 @@ impl Client {
                 Answer::Redirect(next) => url = Cow::Owned(next),
             }
         }
-        let origin = url.origin().ascii_serialization();
-        let what = format!("{origin} redirected {REDIRECTS_MAX} times and once more; is it a loop?");
-        Err(Trouble::new(FaultKind::Redirect, what))
+        Err(endless(&url))
     }
 
     async fn exchange(
@@ -195,7 +198,7 @@ impl Client {
         self.authorization = call::authorization(self.authorization.take(), request.authorization)?;
         let call = self.call(request)?;
         if self.wire.is_some() {
-            self.draft = Some(Draft::new(url, call.headers().clone(), request.body.clone()));
+            self.draft = Some(Draft::new(url, &call, request.body.clone()));
         }
         let (link, response) = self.send(call, request).await?;
         let (head, body) = response.into_parts();
@@ -242,7 +245,7 @@ impl Client {
         Ok(())
     }
 
-    fn route(&self) -> &Route {
+    pub(super) fn route(&self) -> &Route {
         self.route.as_ref().expect("every exchange begins with aim")
     }
 
@@ -282,18 +285,18 @@ impl Client {
     }
 
     /// From here on every byte written is one of the request.
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.wrote.store(false, Ordering::Relaxed);
         self.stage = Stage::Waiting;
     }
 
-    async fn connect(&mut self) -> Result<Link, Trouble> {
+    pub(super) async fn connect(&mut self) -> Result<Link, Trouble> {
         self.stage = Stage::default();
         let route = self.route.as_ref().expect("every exchange begins with aim");
         self.shared.connect(&route.target, route.via.as_ref(), &self.wrote, &mut self.stage).await
     }
 
-    fn no_response(&self, error: &hyper::Error) -> Trouble {
+    pub(super) fn no_response(&self, error: &hyper::Error) -> Trouble {
         Trouble::of_connection(error, &self.route().target.authority, "no response")
     }
 
@@ -301,7 +304,7 @@ impl Client {
     fn check_proxy(&mut self, status: StatusCode) -> Result<(), Trouble> {
         let route = self.route();
         match &route.via {
-            Some(via) if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED && !route.target.secure => {
+            Some(via) if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED && !via.tunnel => {
                 let trouble = via.refused(&route.target, status);
                 self.wrote.store(false, Ordering::Relaxed);
                 Err(trouble)
@@ -310,19 +313,19 @@ impl Client {
         }
     }
 
-    async fn read(&self, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Trouble> {
+    pub(super) async fn read(&self, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Trouble> {
         let authority = &self.route().target.authority;
         let encoding = call::encoding(headers, authority)?;
         body::read(body, encoding, self.limits, authority).await
     }
 
-    fn capture(&mut self, response: Result<(&Parts, &Bytes), &str>) {
+    pub(super) fn capture(&mut self, response: Result<(&Parts, &Bytes), &str>) {
         if let Some((wire, draft)) = self.wire.as_ref().zip(self.draft.take()) {
             wire.record(&draft, response);
         }
     }
 
-    fn judge(&self, url: &Url, head: &Parts, body: Bytes) -> Result<Answer, Trouble> {
+    pub(super) fn judge(&self, url: &Url, head: &Parts, body: Bytes) -> Result<Answer, Trouble> {
         match head.status {
             StatusCode::MOVED_PERMANENTLY
             | StatusCode::FOUND
@@ -357,6 +360,13 @@ impl Client {
              If that is where the endpoint is, put it in the URL"
         ))
     }
+}
+
+/// One redirect more than is followed.
+pub(super) fn endless(url: &Url) -> Trouble {
+    let origin = url.origin().ascii_serialization();
+    let what = format!("{origin} redirected {REDIRECTS_MAX} times and once more; is it a loop?");
+    Trouble::new(FaultKind::Redirect, what)
 }
 
 impl fmt::Debug for Client {

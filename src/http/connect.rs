@@ -74,6 +74,7 @@ pub(super) struct Shared {
     pub(super) trust: Trust,
     pub(super) proxies: Proxies,
     pub(super) connect_timeout: Duration,
+    pub(super) socket_idle: Duration,
 }
 
 impl Shared {
@@ -109,16 +110,16 @@ impl Shared {
             })?,
             None => self.connect_tcp(&bare(&target.host), target.port, stage).await?,
         };
-        if !target.secure {
-            return Link::new(Counted::new(stream, wrote), &target.authority).await;
-        }
-        let stream = match via {
+        let stream = match via.filter(|via| via.tunnel) {
             Some(via) => {
                 *stage = Stage::Tunnelling;
                 via.tunnel(stream, target).await?
             }
             None => stream,
         };
+        if !target.secure {
+            return Link::new(Counted::new(stream, wrote), &target.authority).await;
+        }
         *stage = Stage::Securing;
         let stream = self.trust.connect(Counted::new(stream, wrote), target).await?;
         Link::new(stream, &target.authority).await

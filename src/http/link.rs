@@ -52,7 +52,7 @@ impl Link {
             .await
             .map_err(|error| Trouble::of_connection(&error, authority, "no connection"))?;
         // The connection's error, if any, comes out of the request or of the body as well.
-        let task = tokio::spawn(connection).abort_handle();
+        let task = tokio::spawn(connection.with_upgrades()).abort_handle();
         Ok(Self { sender, task, last_used: Instant::now() })
     }
 

@@ -9,10 +9,12 @@
 //!   and no option changes that.
 //! - A response that was refused, cut or late takes its connection with it.
 //!
-//! Format: HTTP/1.1 with `POST` alone, `gzip` undone here, the HAR 1.2 format for captures.
+//! Format: HTTP/1.1 with `POST` alone, `gzip` undone here; websockets by RFC 6455 without extensions; the HAR 1.2
+//! format for captures.
 //!
 //! Operations: [`Client::post`] on one lane, that is one kept-alive connection;
 //! [`Client::post_for_status`] where only the status matters; [`Client::lane`] for another connection;
+//! [`Client::open_socket`] for a websocket;
 //! [`Jar`] for cookies, shared by the lanes of one session; [`Wire`] for captures.
 
 mod body;
@@ -23,15 +25,19 @@ mod jar;
 mod link;
 mod proxy;
 mod redact;
+mod socket;
 mod target;
 mod tls;
 mod trouble;
+mod upgrade;
 mod wire;
 
 pub use call::Request;
 pub use client::Client;
 pub use jar::{Jar, JarError};
+pub use socket::Socket;
 pub use trouble::SetupError;
+pub use upgrade::Opening;
 pub use wire::Wire;
 
 use std::path::PathBuf;
@@ -48,7 +54,10 @@ pub struct Config {
     pub proxy: Proxy,
     /// The longest that DNS, TCP, proxy and TLS may take together.
     pub connect_timeout: Duration,
-    /// The largest body read from the network, in bytes.
+    /// After this long without a byte from a socket's server it is asked whether it is still there, with a ping; after
+    /// as long again without one the socket is given up.
+    pub socket_idle: Duration,
+    /// The largest body, and the largest message of a socket, read from the network, in bytes.
     pub body_max: usize,
     /// The largest body after inflation, in bytes.
     pub inflated_max: usize,
@@ -71,6 +80,7 @@ impl Default for Config {
             ca_file: None,
             proxy: Proxy::Environment,
             connect_timeout: Duration::from_secs(20),
+            socket_idle: Duration::from_secs(20),
             body_max: 64 << 20,
             inflated_max: 256 << 20,
         }

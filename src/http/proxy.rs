@@ -1,6 +1,7 @@
 //! Which proxy leads to a server, and the tunnel through it.
 //!
-//! Format: `http://[user:password@]host[:port]`; `CONNECT` for `https` servers, the absolute form for `http`.
+//! Format: `http://[user:password@]host[:port]`; `CONNECT` for `https` servers and for sockets, the absolute form for
+//! `http`.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -34,6 +35,8 @@ pub(super) struct Via {
     pub(super) authority: String,
     /// The value of `Proxy-Authorization`.
     pub(super) authorization: Option<HeaderValue>,
+    /// Whether it is asked for a tunnel, rather than for each request.
+    pub(super) tunnel: bool,
 }
 
 impl Proxies {
@@ -83,7 +86,8 @@ impl Proxies {
             return Err(Trouble::new(FaultKind::Proxy, what + "; only these are supported"));
         }
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Some(Via { host, port, authority, authorization: found.basic_auth().cloned() }))
+        let authorization = found.basic_auth().cloned();
+        Ok(Some(Via { host, port, authority, authorization, tunnel: target.secure }))
     }
 }
 
@@ -118,7 +122,7 @@ impl Via {
             return Err(self.refused(target, status));
         }
         let parts = connection.into_parts();
-        // A TLS server speaks second: bytes that follow the proxy's answer at once are not the server's.
+        // Servers speak second, in TLS and in HTTP: bytes that follow the proxy's answer at once are not the server's.
         if !parts.read_buf.is_empty() {
             return Err(self.refusal(target, "sent data of its own into the tunnel"));
         }

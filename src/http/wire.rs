@@ -5,21 +5,24 @@
 //! finding faults: a slow disk slows the exchanges.
 //!
 //! Format: one entry a line; the closing brackets are overwritten by the next entry. An exchange without a whole
-//! response has status 0 and its fault in `_error`.
+//! response has status 0 and its fault in `_error`. Each message of a socket has an entry, that of the request which
+//! opened the socket, with the message in `_webSocketMessages`.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
+use hyper::Method;
 use hyper::header::{CONTENT_TYPE, HeaderMap, LOCATION};
 use hyper::http::response::Parts;
 use serde_json::{Value, json};
 use url::Url;
 
+use super::link::Call;
 use super::redact;
 
 const HEAD: &str = concat!(
@@ -45,14 +48,16 @@ struct Capture {
 pub(super) struct Draft {
     started: SystemTime,
     clock: Instant,
+    method: Method,
     url: Url,
     headers: HeaderMap,
     body: Bytes,
 }
 
 impl Draft {
-    pub(super) fn new(url: &Url, headers: HeaderMap, body: Bytes) -> Self {
-        Self { started: SystemTime::now(), clock: Instant::now(), url: url.clone(), headers, body }
+    pub(super) fn new(url: &Url, call: &Call, body: Bytes) -> Self {
+        let (method, headers) = (call.method().clone(), call.headers().clone());
+        Self { started: SystemTime::now(), clock: Instant::now(), method, url: url.clone(), headers, body }
     }
 }
 
@@ -91,8 +96,32 @@ impl Wire {
 
     /// Adds what became of `draft`. A capture that cannot be written stops and says so in the log, once.
     pub(super) fn record(&self, draft: &Draft, response: Result<(&Parts, &Bytes), &str>) {
-        let entry = entry(draft, response).to_string();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).record(&entry);
+        let mut entry = entry(draft, response);
+        redact::Secrets::of(&draft.headers, response.ok().map(|(head, _)| &head.headers)).hide_in(&mut entry);
+        self.lock().record(&entry.to_string());
+    }
+
+    /// Adds a message of the socket that `draft` opened: an entry of its own, for the file cannot wait for the last
+    /// one to be complete.
+    pub(super) fn record_message(&self, draft: &Draft, head: &Parts, sent: bool, text: &Bytes) {
+        let mut entry = entry(draft, Ok((head, &Bytes::new())));
+        if let Value::Object(fields) = &mut entry {
+            let now = jiff::Timestamp::now().as_duration().as_secs_f64();
+            let message = json!({
+                "type": if sent { "send" } else { "receive" },
+                "time": now,
+                "opcode": 1,
+                "data": redact::body(text, "application/json"),
+            });
+            fields.insert("_resourceType".into(), "websocket".into());
+            fields.insert("_webSocketMessages".into(), json!([message]));
+        }
+        redact::Secrets::of(&draft.headers, Some(&head.headers)).hide_in(&mut entry);
+        self.lock().record(&entry.to_string());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Capture> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -155,7 +184,6 @@ fn entry(draft: &Draft, response: Result<(&Parts, &Bytes), &str>) -> Value {
     let elapsed = draft.clock.elapsed().as_secs_f64() * 1000.0;
     let started = jiff::Timestamp::try_from(draft.started).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let url = redact::url(&draft.url);
-    let secrets = redact::Secrets::of(&draft.headers, response.ok().map(|(head, _)| &head.headers));
     let query: Vec<_> =
         url.query_pairs().map(|(name, value)| json!({"name": name, "value": value})).collect();
     let mime = mime(&draft.headers);
@@ -163,7 +191,7 @@ fn entry(draft: &Draft, response: Result<(&Parts, &Bytes), &str>) -> Value {
         "startedDateTime": started.to_string(),
         "time": elapsed,
         "request": {
-            "method": "POST",
+            "method": draft.method.as_str(),
             "url": url.as_str(),
             "httpVersion": "HTTP/1.1",
             "cookies": [],
@@ -184,7 +212,6 @@ fn entry(draft: &Draft, response: Result<(&Parts, &Bytes), &str>) -> Value {
         fields.insert("response".into(), response);
         fields.extend(error.map(|error| ("_error".into(), error.into())));
     }
-    secrets.hide_in(&mut entry);
     entry
 }
 

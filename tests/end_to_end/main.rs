@@ -28,3 +28,4 @@ mod support;
 mod tail;
 mod tail_secrets;
 mod webhook;
+mod websocket;

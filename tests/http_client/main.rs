@@ -6,6 +6,8 @@ mod connections;
 mod cookies;
 mod proxies;
 mod redirects;
+mod sockets;
+mod sockets_lost;
 mod support;
 mod tls;
 mod wire;

@@ -12,7 +12,7 @@ use crate::support::{Seen, Server, TOKEN, config, header, ok, post, request, wit
 use crate::tls::{Authority, secure};
 
 /// Opens the tunnels it is asked for.
-async fn tunnels() -> Server {
+pub(crate) async fn tunnels() -> Server {
     Server::start(|mut stream: TcpStream, _, seen: Arc<Seen>| async move {
         let request = request(&mut stream, &seen).await.unwrap();
         let mut server = TcpStream::connect(request.split(' ').nth(1).unwrap()).await.unwrap();

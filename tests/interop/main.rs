@@ -16,6 +16,7 @@ mod process;
 mod relay;
 mod server;
 mod tail;
+mod websocket;
 
 use std::time::Duration;
 

@@ -18,10 +18,15 @@ pub(crate) struct Tail {
 
 impl Tail {
     pub(crate) fn start(port: u16, count: u32) -> Self {
+        Self::start_with(port, count, &[])
+    }
+
+    pub(crate) fn start_with(port: u16, count: u32, more: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cometail"));
         command
             .args(["tail", &format!("http://127.0.0.1:{port}/cometd"), CHANNEL])
             .args(["--count", &count.to_string()])
+            .args(more)
             .env("NO_PROXY", "127.0.0.1")
             .env_remove("COMETAIL_TOKEN");
         let mut process = Process::start("cometail", &mut command);
@@ -47,6 +52,18 @@ impl Tail {
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.process.child);
         kill_process(pid, signal).expect("a process of ours takes signals");
+    }
+
+    /// It has logged this; to be asked when it has ended.
+    pub(crate) fn expect_log(&mut self, text: &str) {
+        let log = self.process.log();
+        assert!(log.contains(text), "{text:?} is not in the log: {log}");
+    }
+
+    /// It has not logged this; to be asked when it has ended.
+    pub(crate) fn expect_no(&mut self, text: &str) {
+        let log = self.process.log();
+        assert!(!log.contains(text), "{text:?} is in the log: {log}");
     }
 
     /// It has told no gap; to be asked when it has ended.

@@ -37,6 +37,7 @@ pub(super) fn config(channels: &[&str]) -> Config {
         replay_lost: ReplayLost::All,
         watchdog: 3,
         recheck: None,
+        websocket: false,
         ack: true,
         one_shot: true,
     }

@@ -1,6 +1,7 @@
 mod bench;
 mod recovery;
 mod vigil;
+mod websocket;
 
 use std::time::Duration;
 

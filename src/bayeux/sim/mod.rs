@@ -8,8 +8,10 @@
 //! What must hold: something is always open or a time is set; the events of a channel with replay come out in order
 //! and each exactly once; handshakes keep their budget; after the faults stop the session is live within a bounded
 //! time and nothing is missing. On every fourth day the server also sends some events to nobody: they come out late.
+//! Every third day goes over websockets.
 
 mod server;
+mod socket;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use super::border::{Exchange, Fault, FaultKind, Outcome, Reply};
+use super::border::{Exchange, Fault, FaultKind, Lane, Outcome, Reply};
 use super::contract::{Credentials, Input, Now, Output};
 use super::notice::Notice;
 use super::session::Session;
@@ -66,6 +68,12 @@ struct Sim {
     /// Whether the server sends some events to nobody, and the session checks for them.
     lossy: bool,
     faults: bool,
+    /// Whether the socket broke while nothing was open on it.
+    broken: bool,
+    /// Whether the socket ended lately.
+    hung_up: bool,
+    /// The outcomes that are still to be told of a socket that broke.
+    untold: usize,
 }
 
 impl Sim {
@@ -75,7 +83,8 @@ impl Sim {
         let channels = vec![wanted(CHANNEL, ReplayId::ALL), wanted("/topic/New", ReplayId::NEW)];
         let lossy = seed.is_multiple_of(4);
         let recheck = lossy.then_some(RECHECK);
-        let config = Config { recheck, ..Config::new(Arc::from("sim"), channels) };
+        let websocket = seed.is_multiple_of(3);
+        let config = Config { recheck, websocket, ..Config::new(Arc::from("sim"), channels) };
         let now = Now { mono: start, wall: UNIX_EPOCH };
         let mut random = fastrand::Rng::with_seed(seed);
         Self {
@@ -92,6 +101,9 @@ impl Sim {
             delivered: BTreeSet::new(),
             lossy,
             faults: true,
+            broken: false,
+            hung_up: false,
+            untold: 0,
         }
     }
 
@@ -155,8 +167,9 @@ impl Sim {
                 if self.random.bool() { Input::Subscribe(extra.into()) } else { Input::Unsubscribe(extra) };
             self.give(input);
         }
+        self.push();
         for at in 0..self.open.len() {
-            if matches!(self.open[at].fate, Fate::Held { .. })
+            if self.open[at].is_held()
                 && let Some(reply) = self.server.wake(self.now, &self.open[at].exchange.body)
             {
                 self.reply(at, reply);
@@ -179,6 +192,9 @@ impl Sim {
             }
             Fate::Ends(..) => Err(fault(FaultKind::Timeout, true)),
         };
+        if exchange.lane == Lane::Socket {
+            return self.land_on_socket(exchange, deadline, outcome);
+        }
         self.give(Input::Outcome(exchange.id, outcome));
     }
 
@@ -188,6 +204,7 @@ impl Sim {
             wall: UNIX_EPOCH + Duration::from_millis(self.wall + self.now),
         };
         self.session.handle(now, input);
+        let mut broken = false;
         loop {
             match self.session.poll_output() {
                 Output::Send(exchange) => self.send(exchange),
@@ -216,6 +233,8 @@ impl Sim {
                     }
                 }
                 Output::Notice(Notice::Gap { since, until, .. }) => assert!(since <= until),
+                Output::HangUp { broken: None } => drop(self.hang_up()),
+                Output::HangUp { broken: Some(_) } => broken = true,
                 Output::Save(_) | Output::Notice(_) | Output::Renew => {}
                 Output::Wait { until, .. } => {
                     self.until = until.map(|until| {
@@ -226,8 +245,12 @@ impl Sim {
                 }
             }
         }
+        if broken {
+            self.break_socket(&fault(FaultKind::Malformed, true));
+        }
         assert!(!self.session.is_closed(), "seed {}", self.seed);
-        assert!(!self.open.is_empty() || self.until.is_some(), "seed {}: silence at {}", self.seed, self.now);
+        let waits = self.until.is_some() || self.untold > 0;
+        assert!(waits || !self.open.is_empty(), "seed {}: silence at {}", self.seed, self.now);
     }
 
     fn send(&mut self, exchange: Exchange) {
@@ -241,7 +264,9 @@ impl Sim {
         }
         let deadline = self.now + u64::try_from(exchange.deadline.as_millis()).unwrap();
         let soon = self.now + self.random.u64(1..200);
+        let broken = exchange.lane == Lane::Socket && std::mem::take(&mut self.broken);
         let fate = match self.random.u32(0..100) {
+            _ if broken => Some(Fate::Ends(self.now, Err(fault(FaultKind::Broken, true)))),
             _ if !self.faults => None,
             0..4 => Some(Fate::Ends(soon, Err(fault(FaultKind::Connect, false)))),
             4..6 => Some(Fate::Ends(soon, Err(fault(FaultKind::Broken, true)))),
@@ -289,6 +314,10 @@ impl Sim {
 }
 
 impl Open {
+    fn is_held(&self) -> bool {
+        matches!(self.fate, Fate::Held { .. })
+    }
+
     /// When something happens to it next.
     fn next(&self) -> u64 {
         let fate = match self.fate {

@@ -70,6 +70,15 @@ impl Server {
         (!waits).then(|| self.time_out(now, body))
     }
 
+    /// The events that go over the socket of a held poll, if there are any.
+    pub(super) fn push(&mut self, body: &[u8]) -> Option<String> {
+        let log = &self.log;
+        let client = self.clients.get_mut(only(body)["clientId"].as_str()?)?;
+        let next = client.next.replace(log.len())?;
+        let events: Vec<_> = log[next..].iter().map(event).collect();
+        (!events.is_empty()).then(|| Value::from(events).to_string())
+    }
+
     /// The reply to a held poll, whatever there is to say.
     pub(super) fn time_out(&mut self, now: u64, body: &[u8]) -> String {
         let replies = self.reply(now, &only(body));
@@ -107,6 +116,7 @@ impl Server {
             let id = format!("client{}", self.created);
             reply["clientId"] = json!(id);
             reply["ext"] = json!({"replay": true});
+            reply["supportedConnectionTypes"] = json!(["websocket", "long-polling"]);
             self.clients.insert(id, Client { next: None, touched: now, polling: false });
             return vec![reply];
         }
@@ -124,9 +134,7 @@ impl Server {
             "/meta/connect" => {
                 client.polling = false;
                 let events = client.next.map_or(&[][..], |next| &log[next..]);
-                replies.extend(
-                    events.iter().map(|id| json!({"channel": CHANNEL, "data": {"event": {"replayId": id}}})),
-                );
+                replies.extend(events.iter().map(event));
                 client.next = client.next.map(|_| log.len());
             }
             "/meta/subscribe" => {
@@ -146,6 +154,10 @@ impl Server {
         replies.push(reply);
         replies
     }
+}
+
+fn event(id: &i64) -> Value {
+    json!({"channel": CHANNEL, "data": {"event": {"replayId": id}}})
 }
 
 fn only(body: &[u8]) -> Value {

@@ -1,5 +1,6 @@
 //! What the tests have in common: waiting, a directory with a configuration, reading what came out.
 
+mod bayeux;
 mod emulator;
 mod process;
 mod server;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub(crate) use bayeux::{Bayeux, Trick};
 pub(crate) use emulator::Emulator;
 pub(crate) use process::{Cometail, Ended, cometail, run};
 pub(crate) use server::{Answer, Posted, Relay, Server, listen_later};

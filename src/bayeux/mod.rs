@@ -32,6 +32,7 @@ mod recheck;
 pub mod refusal;
 mod reply;
 pub mod session;
+mod side;
 #[cfg(test)]
 mod sim;
 mod socket;

@@ -13,7 +13,8 @@ use super::liveness::Cause;
 use super::notice::{Closed, Notice};
 use super::reading::Reading;
 use super::refusal::Meaning;
-use super::session::{Session, Side};
+use super::session::Session;
+use super::side::Side;
 use super::state::{Client, Next, State};
 
 /// Replies in a row that are no Bayeux, after which a server that never was live is taken for no CometD server: a
@@ -51,15 +52,15 @@ impl Session {
     pub(super) fn on_reading(&mut self, exchange: ExchangeId, outcome: Result<Reading, Fault>) {
         if let Some((_, side)) = self.side.take_if(|(open, _)| *open == exchange) {
             return match side {
-                Side::Subscribe => self.on_side_subscribe(outcome),
+                Side::Subscribe(ids) => self.on_side_subscribe(&ids, outcome),
                 Side::Unsubscribe(channel) => self.on_unsubscribe(channel, outcome),
             };
         }
         match &mut self.state {
             State::Handshaking { exchange: open } if *open == exchange => self.on_handshake(outcome),
-            State::Subscribing { client, exchange: open } if *open == exchange => {
-                let client = client.clone();
-                self.on_subscribe(client, outcome);
+            State::Subscribing { client, exchange: open, ids } if *open == exchange => {
+                let (client, ids) = (client.clone(), ids.clone());
+                self.on_subscribe(client, &ids, outcome);
             }
             State::Polling { client, exchange: open } if *open == exchange => {
                 let client = client.clone();

@@ -21,9 +21,10 @@ use super::liveness::Liveness;
 use super::notice::{Closed, Notice};
 use super::pace::Pace;
 use super::recent::Recent;
+use super::side::Side;
 use super::socket::Sockets;
 use super::state::{Client, NO_ACK, Next, State};
-use super::subscription::{Standing, Subscriptions};
+use super::subscription::{Ids, Standing, Subscriptions};
 use super::{Config, encode};
 use crate::event::Channel;
 use bytes::Bytes;
@@ -33,13 +34,6 @@ const UNSETTLED: &str = "for events to be kept";
 
 /// The most channels of a saved session that are heeded.
 const RESUMED_MAX: usize = 1000;
-
-/// What the side lane carries.
-#[derive(Debug)]
-pub(super) enum Side {
-    Subscribe,
-    Unsubscribe(Channel),
-}
 
 /// The protocol with one server.
 #[derive(Debug)]
@@ -300,12 +294,19 @@ impl Session {
             return self.rest(self.config.request_timeout, Next::Subscribe(client), UNSETTLED);
         }
         match self.subscribe_body(&client, false) {
-            Some(body) => {
+            Some((body, ids)) => {
                 let exchange = self.send(Lane::Poll, body, self.config.request_timeout);
-                self.state = State::Subscribing { client, exchange };
+                self.state = State::Subscribing { client, exchange, ids };
             }
             None => self.connect(client),
         }
+    }
+
+    pub(super) fn subscribe_body(&mut self, client: &Client, beside_poll: bool) -> Option<(Bytes, Ids)> {
+        let (now, most, first) = (self.now.mono, self.batch_most, self.last_message + 1);
+        let last = &mut self.last_message;
+        let body = self.subscriptions.request(now, &client.id, client.replay, beside_poll, most, last)?;
+        Some((Bytes::from(body), first..self.last_message + 1))
     }
 
     /// Subscribes as soon as the positions are what they will be.
@@ -327,42 +328,6 @@ impl Session {
         self.liveness.poll_opens(self.now.mono);
         self.poll_sent = self.now.mono;
         self.state = State::Polling { client, exchange };
-    }
-
-    fn subscribe_body(&mut self, client: &Client, beside_poll: bool) -> Option<Bytes> {
-        let now = self.now.mono;
-        let most = self.batch_most;
-        let body = self.subscriptions.request(
-            now,
-            &client.id,
-            client.replay,
-            beside_poll,
-            most,
-            &mut self.last_message,
-        );
-        body.map(Bytes::from)
-    }
-
-    /// While a poll is open, what is wanted besides goes over the other connection.
-    fn use_side_lane(&mut self) {
-        let State::Polling { client, .. } = &self.state else {
-            return;
-        };
-        if self.side.is_some() || !client.proven {
-            return;
-        }
-        let client = client.clone();
-        self.recheck_if_due(client.replay);
-        if let Some(channel) = self.unwanted.pop_front() {
-            let body = encode::unsubscribe(self.message_id(), &client.id, &channel);
-            let exchange = self.send(Lane::Side, body, self.config.request_timeout);
-            self.side = Some((exchange, Side::Unsubscribe(channel)));
-        } else if self.subscriptions.any_due(self.now.mono)
-            && let Some(body) = self.subscribe_body(&client, true)
-        {
-            let exchange = self.send(Lane::Side, body, self.config.request_timeout);
-            self.side = Some((exchange, Side::Subscribe));
-        }
     }
 
     /// What the next process would need.

@@ -24,8 +24,10 @@ use super::liveness::Cause;
 use super::notice::{Closed, Notice};
 use super::polling::UNREAD_MAX;
 use super::reading::Reading;
-use super::session::{Session, Side};
+use super::session::Session;
+use super::side::Side;
 use super::state::State;
+use super::subscription::Ids;
 
 /// The most that is held for an acknowledgement, in bytes and in frames.
 const HELD_MAX: usize = 64 << 20;
@@ -173,9 +175,9 @@ impl Session {
     /// Nothing was sent: what was to be said is said by HTTP.
     fn go_on_without_socket(&mut self) {
         match &self.state {
-            State::Subscribing { client, .. } => {
-                let client = client.clone();
-                self.ask_again();
+            State::Subscribing { client, ids, .. } => {
+                let (client, ids) = (client.clone(), ids.clone());
+                self.ask_again(&ids);
                 self.subscribe_or_connect(client);
             }
             State::Polling { client, .. } => {
@@ -204,9 +206,13 @@ impl Session {
         }
         self.sockets.had_events |= reading.had_events;
         let has = |kind| reading.metas.iter().any(|meta| meta.kind == kind);
-        if has(Kind::Subscribe) && self.is_settled_by(&reading) {
-            self.answer(self.open_subscribe_beside(), &reading);
-            self.answer(self.open_subscribe(), &reading);
+        if has(Kind::Subscribe) {
+            let open = [self.open_subscribe_beside(), self.open_subscribe()];
+            for (exchange, ids) in open.into_iter().flatten() {
+                if self.is_settled_by(&reading, &ids) {
+                    self.answer(Some(exchange), &reading);
+                }
+            }
         }
         if has(Kind::Unsubscribe) {
             self.answer(self.open_unsubscribe(), &reading);
@@ -266,16 +272,16 @@ impl Session {
         meta.id.as_ref().is_none_or(|id| *id == message.to_string()).then_some(exchange)
     }
 
-    fn open_subscribe(&self) -> Option<ExchangeId> {
+    fn open_subscribe(&self) -> Option<(ExchangeId, Ids)> {
         match &self.state {
-            State::Subscribing { exchange, .. } => Some(*exchange),
+            State::Subscribing { exchange, ids, .. } => Some((*exchange, ids.clone())),
             _ => None,
         }
     }
 
-    fn open_subscribe_beside(&self) -> Option<ExchangeId> {
+    fn open_subscribe_beside(&self) -> Option<(ExchangeId, Ids)> {
         match &self.side {
-            Some((exchange, Side::Subscribe)) => Some(*exchange),
+            Some((exchange, Side::Subscribe(ids))) => Some((*exchange, ids.clone())),
             _ => None,
         }
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::border::ExchangeId;
+use super::subscription::Ids;
 
 /// What acknowledges nothing.
 pub(super) const NO_ACK: i64 = -1;
@@ -30,7 +31,7 @@ pub(super) enum State {
     /// A handshake is open.
     Handshaking { exchange: ExchangeId },
     /// The first subscriptions of a session are open; there is no poll yet.
-    Subscribing { client: Client, exchange: ExchangeId },
+    Subscribing { client: Client, exchange: ExchangeId, ids: Ids },
     /// A connect is open.
     Polling { client: Client, exchange: ExchangeId },
     /// Nothing is open until a time.

@@ -5,15 +5,14 @@
 use std::time::Duration;
 
 use super::border::Fault;
-use super::contract::Output;
 use super::decode::{Kind, Meta};
 use super::notice::Notice;
 use super::reading::Reading;
 use super::refusal::Meaning;
 use super::reply::{Refusal, refusal_of};
 use super::session::Session;
-use super::state::{Client, Next, State};
-use super::subscription::Standing;
+use super::state::{Client, Next};
+use super::subscription::{Ids, Standing};
 use super::{ReplayLost, Wanted};
 use crate::event::{Channel, ReplayId};
 
@@ -29,13 +28,13 @@ const STORM_MAX: u32 = 8;
 
 impl Session {
     /// The first subscriptions of a session were answered; a connect follows, or the rest of them.
-    pub(super) fn on_subscribe(&mut self, client: Client, outcome: Result<Reading, Fault>) {
+    pub(super) fn on_subscribe(&mut self, client: Client, ids: &Ids, outcome: Result<Reading, Fault>) {
         self.suspect_if_cut(&client, &outcome);
         let failure = match outcome {
-            Ok(reading) => match self.apply(&reading) {
+            Ok(reading) => match self.apply(&reading, ids) {
                 Applied::Answered => return self.subscribe_or_connect(client),
                 Applied::Session(refusal) => {
-                    self.ask_again();
+                    self.ask_again(ids);
                     return self.refused(Some(client), refusal);
                 }
                 Applied::Failed(failure) => failure,
@@ -44,11 +43,11 @@ impl Session {
             Err(fault) => Failure::of(&fault),
         };
         self.failed_requests = self.failed_requests.saturating_add(1);
-        let asked = self.subscriptions.unanswered().count();
+        let asked = self.subscriptions.unanswered(ids).count();
         // What a smaller request cannot help is tried a few times: it may be the network's trouble and pass.
         let hopeless = if failure.quick { asked == 1 } else { self.failed_requests >= REQUESTS_MAX };
         if hopeless {
-            self.leave_for_later(&failure);
+            self.leave_for_later(&failure, ids);
             return if self.failed_requests > STORM_MAX {
                 self.connect(client);
             } else {
@@ -56,7 +55,7 @@ impl Session {
             };
         }
         self.batch_most = (asked / 2).max(1);
-        self.ask_again();
+        self.ask_again(ids);
         if failure.quick {
             return self.subscribe_or_connect(client);
         }
@@ -65,49 +64,16 @@ impl Session {
         self.rest(retry_in, Next::Subscribe(client), "after a failed subscription");
     }
 
-    /// Subscriptions beside an open poll were answered.
-    pub(super) fn on_side_subscribe(&mut self, outcome: Result<Reading, Fault>) {
-        if let Some(client) = self.state.client().cloned() {
-            self.suspect_if_cut(&client, &outcome);
-        }
-        let failure = match outcome {
-            Ok(reading) => match self.apply(&reading) {
-                Applied::Answered => None,
-                Applied::Session(refusal) => return self.side_refused(refusal),
-                Applied::Failed(failure) => Some(failure),
-                Applied::Incomplete => Some(Failure::incomplete()),
-            },
-            Err(fault) => Some(Failure::of(&fault)),
-        };
-        if let Some(failure) = failure {
-            self.failed_requests = self.failed_requests.saturating_add(1);
-            let asked = self.subscriptions.unanswered().count();
-            self.batch_most = (asked / 2).max(1);
-            self.leave_for_later(&failure);
-        }
-        self.save_subscriptions();
-    }
-
-    /// A session that is unknown or a token that is refused on the side is so on the poll as well, which might
-    /// hear of it only at its timeout.
-    fn side_refused(&mut self, refusal: Refusal) {
-        if let State::Polling { exchange, .. } = &self.state {
-            let exchange = *exchange;
-            self.put(Output::Cancel(exchange));
-        }
-        self.refused(None, refusal);
-    }
-
     /// Marks what was asked for and has no answer, to be asked for again later; after too many failures in a row
     /// what has not been asked for as well.
-    fn leave_for_later(&mut self, failure: &Failure) {
-        let lone = self.subscriptions.unanswered().count() == 1;
+    pub(super) fn leave_for_later(&mut self, failure: &Failure, ids: &Ids) {
+        let lone = self.subscriptions.unanswered(ids).count() == 1;
         let waits = if lone && failure.meaning != Meaning::Busy { SLOW_WAITS } else { 1 };
         let retry_in = (self.config.retry.max * waits).max(failure.retry_after.unwrap_or_default());
         let standing = Standing::Refused(failure.meaning, Some(self.now.mono + retry_in));
         let storm = self.failed_requests > STORM_MAX;
         let mut channels = Vec::new();
-        for one in self.subscriptions.unsettled(storm) {
+        for one in self.subscriptions.unsettled(ids, storm) {
             one.standing = if one.end_recheck() { Standing::Live } else { standing };
             channels.push(one.channel.clone());
         }
@@ -116,50 +82,23 @@ impl Session {
         self.say(Notice::Refused { channel, text, meaning, retry_in: Some(retry_in) });
     }
 
-    /// A subscription was taken back, or was not: then the server's session still ends some day, and events that
-    /// nobody wants are filtered until it does.
-    pub(super) fn on_unsubscribe(&mut self, channel: Channel, outcome: Result<Reading, Fault>) {
-        if let Some(client) = self.state.client().cloned() {
-            self.suspect_if_cut(&client, &outcome);
-        }
-        let confirmed = outcome.as_ref().is_ok_and(|reading| {
-            reading.metas.iter().any(|meta| meta.kind == Kind::Unsubscribe && meta.successful == Some(true))
-        });
-        if confirmed {
-            self.say(Notice::Unsubscribed { channel });
-        } else if let Err(fault) = outcome {
-            self.say(Notice::Misbehaved {
-                what: format!("unsubscribe {channel}: {fault}"),
-                retry_in: Duration::ZERO,
-            });
-        }
-        self.save_subscriptions();
-    }
-
-    fn save_subscriptions(&mut self) {
-        if let State::Polling { client, .. } = &self.state {
-            let client = client.clone();
-            self.snapshot(&client);
-        }
-    }
-
     /// What was asked for is to be asked for again at once.
-    pub(super) fn ask_again(&mut self) {
-        for one in self.subscriptions.unanswered() {
+    pub(super) fn ask_again(&mut self, ids: &Ids) {
+        for one in self.subscriptions.unanswered(ids) {
             one.standing = Standing::Pending;
         }
     }
 
     /// Takes over what a frame says of channels that were asked for; whether their request is answered. Replies to one
     /// request may come in several frames.
-    pub(super) fn is_settled_by(&mut self, reading: &Reading) -> bool {
-        !matches!(self.apply(reading), Applied::Incomplete)
+    pub(super) fn is_settled_by(&mut self, reading: &Reading, ids: &Ids) -> bool {
+        !matches!(self.apply(reading, ids), Applied::Incomplete)
     }
 
     /// Takes over what a response says of each channel that was asked for.
-    fn apply(&mut self, reading: &Reading) -> Applied {
+    pub(super) fn apply(&mut self, reading: &Reading, ids: &Ids) -> Applied {
         for meta in reading.metas.iter().filter(|meta| meta.kind == Kind::Subscribe) {
-            let Some(channel) = self.channel_of(meta) else {
+            let Some(channel) = self.channel_of(meta, ids) else {
                 continue;
             };
             if meta.successful == Some(true) {
@@ -173,7 +112,7 @@ impl Session {
                 _ => self.channel_refused(&channel, refusal),
             }
         }
-        if self.subscriptions.unanswered().next().is_none() {
+        if self.subscriptions.unanswered(ids).next().is_none() {
             self.failed_requests = 0;
             self.batch_most = self.batch_most.saturating_mul(2);
             return Applied::Answered;
@@ -194,7 +133,7 @@ impl Session {
     }
 
     /// The channel that a reply speaks of: by its id, else by its name, else the only one that was asked for.
-    fn channel_of(&mut self, meta: &Meta) -> Option<Channel> {
+    fn channel_of(&mut self, meta: &Meta, ids: &Ids) -> Option<Channel> {
         let id = meta.id.as_ref().and_then(|id| id.parse().ok());
         if let Some(one) = id.and_then(|id| self.subscriptions.find_asked(id)) {
             return Some(one.channel.clone());
@@ -204,7 +143,7 @@ impl Session {
                 self.subscriptions.find(name).filter(|one| matches!(one.standing, Standing::Asked(_)));
             return asked.map(|one| one.channel.clone());
         }
-        let mut unanswered = self.subscriptions.unanswered();
+        let mut unanswered = self.subscriptions.unanswered(ids);
         let only = unanswered.next().map(|one| one.channel.clone());
         only.filter(|_| unanswered.next().is_none())
     }
@@ -290,7 +229,7 @@ impl Session {
     }
 }
 
-enum Applied {
+pub(super) enum Applied {
     /// Every channel that was asked for was answered.
     Answered,
     /// The session or its token was refused.
@@ -302,7 +241,7 @@ enum Applied {
 }
 
 /// Why a request for subscriptions failed.
-struct Failure {
+pub(super) struct Failure {
     meaning: Meaning,
     text: String,
     retry_after: Option<Duration>,
@@ -311,12 +250,12 @@ struct Failure {
 }
 
 impl Failure {
-    fn incomplete() -> Self {
+    pub(super) fn incomplete() -> Self {
         let text = String::from("no reply to a subscription in its response");
         Self { meaning: Meaning::Other, text, retry_after: None, quick: false }
     }
 
-    fn of(fault: &Fault) -> Self {
+    pub(super) fn of(fault: &Fault) -> Self {
         Self { meaning: Meaning::Busy, text: fault.to_string(), retry_after: None, quick: false }
     }
 }

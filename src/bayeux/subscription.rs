@@ -1,5 +1,6 @@
 //! The channels that are wanted, what the server said of each, and where in its events each stands.
 
+use std::ops::Range;
 use std::time::{Instant, SystemTime};
 
 use super::recent::Recent;
@@ -9,6 +10,9 @@ use crate::event::{Channel, ReplayId};
 
 /// How often a channel is subscribed again because events stood in the response to its subscription.
 const AGAIN_MAX: u32 = 3;
+
+/// The ids of the messages of one request.
+pub(super) type Ids = Range<u64>;
 
 /// What the server said of a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,15 +259,16 @@ impl Subscriptions {
         self.list.iter_mut().find(|one| one.standing == Standing::Asked(id))
     }
 
-    /// Those that were asked for and have no answer; a reply that leaves them out is taken for lost.
-    pub(super) fn unanswered(&mut self) -> impl Iterator<Item = &mut Subscription> {
-        self.list.iter_mut().filter(|one| matches!(one.standing, Standing::Asked(_)))
+    /// Those that were asked for in a request, by the ids of its messages, and have no answer; a reply that leaves
+    /// them out is taken for lost.
+    pub(super) fn unanswered(&mut self, request: &Ids) -> impl Iterator<Item = &mut Subscription> {
+        self.unsettled(request, false)
     }
 
     /// Those that were asked for and have no answer; `all` that are to be asked for as well.
-    pub(super) fn unsettled(&mut self, all: bool) -> impl Iterator<Item = &mut Subscription> {
+    pub(super) fn unsettled(&mut self, request: &Ids, all: bool) -> impl Iterator<Item = &mut Subscription> {
         self.list.iter_mut().filter(move |one| match one.standing {
-            Standing::Asked(_) => true,
+            Standing::Asked(id) => request.contains(&id),
             Standing::Pending => all,
             _ => false,
         })

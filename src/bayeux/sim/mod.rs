@@ -65,8 +65,6 @@ struct Sim {
     handshakes: VecDeque<u64>,
     /// The replay ids of the events that came out.
     delivered: BTreeSet<i64>,
-    /// Whether the server sends some events to nobody, and the session checks for them.
-    lossy: bool,
     faults: bool,
     /// Whether the socket broke while nothing was open on it.
     broken: bool,
@@ -81,8 +79,7 @@ impl Sim {
         let start = Instant::now();
         let wanted = |name, replay| Wanted { channel: Channel::parse(name).unwrap(), replay };
         let channels = vec![wanted(CHANNEL, ReplayId::ALL), wanted("/topic/New", ReplayId::NEW)];
-        let lossy = seed.is_multiple_of(4);
-        let recheck = lossy.then_some(RECHECK);
+        let recheck = is_lossy(seed).then_some(RECHECK);
         let websocket = seed.is_multiple_of(3);
         let config = Config { recheck, websocket, ..Config::new(Arc::from("sim"), channels) };
         let now = Now { mono: start, wall: UNIX_EPOCH };
@@ -99,7 +96,6 @@ impl Sim {
             until: None,
             handshakes: VecDeque::new(),
             delivered: BTreeSet::new(),
-            lossy,
             faults: true,
             broken: false,
             hung_up: false,
@@ -158,7 +154,7 @@ impl Sim {
         }
         let count = self.random.usize(0..4);
         self.server.publish(count);
-        if self.faults && self.lossy && self.random.u32(0..30) == 0 {
+        if self.faults && is_lossy(self.seed) && self.random.u32(0..30) == 0 {
             self.server.lose();
         }
         if self.faults && self.random.u32(0..20) == 0 {
@@ -222,7 +218,7 @@ impl Sim {
                         assert!(self.delivered.insert(id), "seed {}: {id} twice at {}", self.seed, self.now);
                         let next = self.server.log.get(self.delivered.len() - 1);
                         assert!(
-                            self.lossy || next == Some(&id),
+                            is_lossy(self.seed) || next == Some(&id),
                             "seed {}: a loss at {}",
                             self.seed,
                             self.now
@@ -311,6 +307,11 @@ impl Sim {
             _ => reply(200, body),
         }
     }
+}
+
+/// Whether the server sends some events to nobody, and the session checks for them.
+const fn is_lossy(seed: u64) -> bool {
+    seed.is_multiple_of(4)
 }
 
 impl Open {

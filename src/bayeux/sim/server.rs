@@ -75,7 +75,7 @@ impl Server {
         let log = &self.log;
         let client = self.clients.get_mut(only(body)["clientId"].as_str()?)?;
         let next = client.next.replace(log.len())?;
-        let events: Vec<_> = log[next..].iter().map(event).collect();
+        let events: Vec<_> = log[next..].iter().copied().map(event).collect();
         (!events.is_empty()).then(|| Value::from(events).to_string())
     }
 
@@ -134,7 +134,7 @@ impl Server {
             "/meta/connect" => {
                 client.polling = false;
                 let events = client.next.map_or(&[][..], |next| &log[next..]);
-                replies.extend(events.iter().map(event));
+                replies.extend(events.iter().copied().map(event));
                 client.next = client.next.map(|_| log.len());
             }
             "/meta/subscribe" => {
@@ -156,7 +156,7 @@ impl Server {
     }
 }
 
-fn event(id: &i64) -> Value {
+fn event(id: i64) -> Value {
     json!({"channel": CHANNEL, "data": {"event": {"replayId": id}}})
 }
 

@@ -114,6 +114,10 @@ fn connections() {
                 "4:13: connection.a.retry_max: found \"100ms\", wanted at least retry_initial, \"500ms\"",
             ),
             (
+                "transport = \"websockets\"",
+                "4:13: connection.a.transport: found \"websockets\", wanted \"long-polling\" or \"websocket\" (did you mean \"websocket\"?)",
+            ),
+            (
                 "handshakes_per_minute = 0",
                 "4:25: connection.a.handshakes_per_minute: found 0, wanted a whole number from 1 to 1000",
             ),

@@ -32,7 +32,7 @@ pub enum Input {
     Credentials(Credentials),
     /// The time of the last [`Output::Wait`] has come.
     Time,
-    /// Every event of the channel up to this one is in safe hands.
+    /// Every event of the channel up to this one is in safe hands; once for each delivered batch and channel.
     Committed(Channel, ReplayId),
     /// Wants one more channel.
     Subscribe(Wanted),

@@ -36,9 +36,8 @@ pub(super) struct Subscription {
     start: ReplayId,
     /// Where it goes on: behind the last event that was committed.
     position: Option<ReplayId>,
-    /// The last event that was handed on, and the last that was committed.
-    delivered: Option<ReplayId>,
-    committed: Option<ReplayId>,
+    /// The batches that were handed on and are not committed.
+    uncommitted: u32,
     /// An event that could not be read, and the one that was handed on last before it.
     passed: Option<(ReplayId, ReplayId)>,
     /// When the position last moved.
@@ -70,7 +69,7 @@ impl Subscription {
     /// Moves the position, and past what could not be read behind it.
     fn commit(&mut self, replay: ReplayId, now: SystemTime) {
         self.moved = Some(now);
-        self.committed = Some(replay);
+        self.uncommitted = self.uncommitted.saturating_sub(1);
         self.position = match self.passed.take_if(|(after, _)| *after <= replay) {
             Some((_, passed)) if passed > replay => Some(passed),
             _ => Some(replay),
@@ -78,8 +77,8 @@ impl Subscription {
     }
 
     /// Whether everything that was handed on is committed.
-    fn is_settled(&self) -> bool {
-        self.delivered.is_none_or(|delivered| self.committed == Some(delivered))
+    const fn is_settled(&self) -> bool {
+        self.uncommitted == 0
     }
 
     /// Ends a check; whether one was under way.
@@ -160,8 +159,7 @@ impl Subscriptions {
                 standing: Standing::Pending,
                 start: wanted.replay,
                 position: None,
-                delivered: None,
-                committed: None,
+                uncommitted: 0,
                 passed: None,
                 moved: None,
                 recheck: None,
@@ -281,10 +279,10 @@ impl Subscriptions {
         }
     }
 
-    /// Events up to this one were handed on.
-    pub(super) fn deliver(&mut self, channel: &Channel, replay: ReplayId) {
+    /// A batch with events of a channel was handed on; one commit will follow for it.
+    pub(super) fn deliver(&mut self, channel: &Channel) {
         for one in self.list.iter_mut().filter(|one| one.is_source_of(channel)) {
-            one.delivered = Some(replay);
+            one.uncommitted = one.uncommitted.saturating_add(1);
         }
     }
 

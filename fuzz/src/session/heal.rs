@@ -12,8 +12,8 @@ use super::tape::Tape;
 
 /// How long a poll is held (guide: 110 s).
 const HOLD: Duration = Duration::from_secs(100);
-/// Within this time all is well again: the longest wait is for a day, and another try may follow it.
-const HEALED: Duration = Duration::from_hours(26);
+/// Within this time all is well again: a few of the longest waits.
+const HEALED: Duration = Duration::from_hours(1);
 /// The most that can happen until then.
 const STEPS: usize = 10_000;
 
@@ -64,10 +64,9 @@ impl Run<'_> {
     }
 
     fn ill(&self) -> String {
-        format!(
-            "{:?}",
-            self.session.standings().filter(|(_, standing)| *standing != Standing::Live).collect::<Vec<_>>()
-        )
+        let ill = self.session.standings().filter(|(_, standing)| *standing != Standing::Live);
+        let names = ill.map(|(channel, standing)| (channel.as_str().chars().take(30).collect(), standing));
+        format!("{:?}, {}", names.collect::<Vec<(String, _)>>(), self.reason)
     }
 }
 

@@ -22,8 +22,8 @@ const STEPS: usize = 400;
 const REQUEST_MAX: usize = 32_768;
 /// Six handshakes a minute after the first two.
 const HANDSHAKES: usize = 8;
-/// No wait is longer: a day is the longest that a `Retry-After` can ask for.
-const LONGEST_WAIT: Duration = Duration::from_hours(25);
+/// No wait is longer: a quarter of an hour after too many refused tokens, and the waits of a refused channel.
+const LONGEST_WAIT: Duration = Duration::from_mins(20);
 
 const FAULTS: [FaultKind; 9] = [
     FaultKind::Dns,
@@ -63,6 +63,8 @@ pub(super) struct Run<'a> {
     pub(super) clients: usize,
     /// Whether the session may have ended.
     may_end: bool,
+    /// What the session waits for.
+    pub(super) reason: &'static str,
 }
 
 impl<'a> Run<'a> {
@@ -72,6 +74,7 @@ impl<'a> Run<'a> {
         Self {
             session: Session::new(config.clone(), 1, now, None),
             may_end: config.one_shot,
+            reason: "",
             tape,
             config,
             start,
@@ -266,7 +269,7 @@ impl<'a> Run<'a> {
             assert!(outputs < 10_000, "outputs without end in {}", self.session.state());
             match self.session.poll_output() {
                 Output::Send(exchange) => self.send(exchange),
-                Output::Renew => {}
+                Output::Renew | Output::HangUp { .. } => {}
                 Output::Cancel(id) => self.open.retain(|open| open.exchange.id != id),
                 Output::Authenticate { .. } => self.authenticate(),
                 Output::Deliver(batch) => {
@@ -279,7 +282,7 @@ impl<'a> Run<'a> {
                 Output::Notice(notice) => self.hear(&notice),
                 Output::Wait { until, reason } => {
                     assert!(!reason.is_empty());
-                    self.until = until;
+                    (self.until, self.reason) = (until, reason);
                     break;
                 }
             }
@@ -339,9 +342,9 @@ impl<'a> Run<'a> {
         assert!(kinds.len() == messages.len() && !kinds.is_empty(), "{messages:?}");
         let alone = kinds.iter().all(|kind| *kind == "/meta/subscribe") || kinds.len() == 1;
         assert!(alone, "{kinds:?} in one request");
-        let polls = |open: &Open| open.kind == "/meta/connect";
-        let second = kinds == ["/meta/connect"] && self.open.iter().any(polls);
-        assert!(!second, "a second poll beside one");
+        let on_poll_lane = |open: &Open| open.exchange.lane == Lane::Poll;
+        let second = exchange.lane == Lane::Poll && self.open.iter().any(on_poll_lane);
+        assert!(!second, "{kinds:?} on a lane that is taken");
         if kinds == ["/meta/handshake"] {
             self.count_handshake();
         } else {

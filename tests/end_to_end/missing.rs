@@ -76,3 +76,25 @@ fn a_message_that_cannot_be_read_is_kept_with_its_bytes_and_its_neighbours_are_d
     });
     assert_eq!(daemon.stop().code, Some(0));
 }
+
+#[test]
+fn an_event_that_the_server_sent_to_nobody_comes_late_instead_of_never() {
+    let (emulator, place) = (Emulator::start(), Place::new());
+    let daemon = place.run(&(connection(&emulator.url("61.0"), &[A], "recheck = \"1s\"") + &archive(&place)));
+    emulator.wait_polled(1);
+    emulator.publish(A, 0);
+    place.wait_for(ARCHIVE, [0]);
+    emulator.wait_polled(1);
+    let body = json!([{"channel": "/meta/connect", "successful": true}]).to_string();
+    // The poll that is held ends with the next event; the one after it loses its own, and nothing tells.
+    emulator.fault(&json!({"next": 1, "channel": "/meta/connect", "after": true, "body": body}));
+    emulator.publish_each(1..3);
+    wait("the lost event", || place.lines(ARCHIVE).len() >= 3);
+    emulator.publish(A, 3);
+    wait("the next event", || place.lines(ARCHIVE).len() >= 4);
+    let mut seen = place.numbers(ARCHIVE);
+    seen.sort_unstable();
+    assert_eq!(seen, [0, 1, 2, 3], "each once");
+    assert_eq!(emulator.count("handshakes"), 1, "it is the same session");
+    assert_eq!(daemon.stop().code, Some(0));
+}

@@ -337,7 +337,12 @@ fn fault(kind: FaultKind, sent: bool) -> Fault {
 fn a_session_survives_every_day_and_brings_each_event_exactly_once() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let first = number("COMETAIL_SIM_SEED").unwrap_or(1);
-    for seed in first..first + number("COMETAIL_SIM_DAYS").unwrap_or(60) {
-        Sim::new(seed).day();
-    }
+    let days = number("COMETAIL_SIM_DAYS").unwrap_or(60);
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let seeds = (first..first + days).skip(thread).step_by(threads);
+            scope.spawn(move || seeds.for_each(|seed| Sim::new(seed).day()));
+        }
+    });
 }

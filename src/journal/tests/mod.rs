@@ -1,0 +1,85 @@
+//! The room's tests: against the real file system and against one that fails.
+
+mod basics;
+mod faulty;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use super::disk::Disk;
+use super::{Config, Journal, Kind, Read, Reader, SyncPolicy};
+use crate::event::{Batch, BatchBuilder, ReplayId};
+use faulty::FaultyDisk;
+
+/// Small segments, and nothing in memory, so that the disk is read.
+pub(super) fn small() -> Config {
+    Config {
+        segment_bytes: 2_000,
+        max_bytes: 1 << 20,
+        tail_bytes: 0,
+        sync: SyncPolicy::Always,
+        ..Config::default()
+    }
+}
+
+pub(super) fn open(disk: &FaultyDisk, config: Config) -> Journal {
+    Journal::open_on(Arc::new(disk.clone()) as Arc<dyn Disk>, config, None).unwrap()
+}
+
+/// A batch of the events numbered `numbers`, on two channels; the number is the replay id.
+pub(super) fn batch(numbers: std::ops::Range<i64>) -> Arc<Batch> {
+    let (mut body, mut builder) = (Vec::new(), BatchBuilder::default());
+    for number in numbers {
+        body.push(b' ');
+        let start = body.len();
+        body.extend_from_slice(message(number).as_bytes());
+        let channel = format!("/topic/{}", number % 2);
+        builder.push(&channel, start, body.len(), Some(ReplayId(number))).unwrap();
+    }
+    Arc::new(Batch::new(Arc::from("acme"), SystemTime::UNIX_EPOCH, Bytes::from(body), builder))
+}
+
+pub(super) fn message(number: i64) -> String {
+    let fill = usize::try_from(number.rem_euclid(7)).unwrap() * 20;
+    format!(r#"{{"channel":"/topic/{}","data":{{"n":{number},"fill":"{}"}}}}"#, number % 2, "x".repeat(fill))
+}
+
+/// What a reader gives: the numbers of events, each with its sequence number, and the holes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) events: Vec<(u64, i64)>,
+    pub(super) holes: Vec<std::ops::Range<u64>>,
+}
+
+impl Seen {
+    pub(super) fn numbers(&self) -> Vec<i64> {
+        self.events.iter().map(|(_, number)| *number).collect()
+    }
+}
+
+/// Reads to the end, and checks of each event that it is what was written.
+pub(super) fn read(reader: &mut Reader) -> Seen {
+    let mut seen = Seen::default();
+    loop {
+        let from = reader.next_sequence();
+        match reader.try_next().unwrap() {
+            None => return seen,
+            Some(Read::Hole(range)) => {
+                assert!(range.start == from && range.end > range.start, "{range:?} at {from}");
+                seen.holes.push(range);
+            }
+            Some(Read::Record(record)) => {
+                assert_eq!(record.kind, Kind::Events);
+                for (sequence, event) in record.from(from) {
+                    let number = event.replay.unwrap().0;
+                    assert_eq!(event.message, message(number).as_bytes());
+                    assert_eq!(event.channel.as_str(), format!("/topic/{}", number % 2));
+                    seen.events.push((sequence, number));
+                }
+                assert_eq!(reader.next_sequence(), record.end());
+            }
+        }
+    }
+}

@@ -129,7 +129,9 @@ impl Cursors {
     /// Every cursor's name and last commit.
     pub(super) fn all(&self) -> io::Result<Vec<(String, Committed)>> {
         let mut stems: Vec<_> = (self.disk.list(FOLDER)?.into_iter())
-            .filter_map(|entry| Some(entry.name.strip_suffix(".0").or(entry.name.strip_suffix(".1"))?.to_owned()))
+            .filter_map(|entry| {
+                Some(entry.name.strip_suffix(".0").or(entry.name.strip_suffix(".1"))?.to_owned())
+            })
             .collect();
         stems.sort();
         stems.dedup();

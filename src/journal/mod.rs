@@ -61,7 +61,9 @@
 //! # Operations
 //!
 //! * [`Journal::append`], [`Journal::sync`]; [`Writer`] does both on a thread, with a bounded queue.
-//! * [`Reader`] reads in order, from memory or from disk. [`Cursor`] keeps how far a sink has come.
+//! * [`Reader`] reads in order, from memory or from disk. [`Cursor`] keeps how far a sink has come. A [`Library`]
+//!   makes both, on any thread; without a writer it reads alone. [`Library::recent`] has the latest events, by
+//!   which those that a server repeats are recognised. [`inspect`] reads everything there is.
 //! * When [`Config::max_bytes`] is reached, segments go that every cursor has passed. If there is none, appends
 //!   are refused ([`WhenFull::Pause`]) or the oldest segment goes ([`WhenFull::DropOldest`], a [`Loss`]).
 //! * On opening, the torn end of the last segment is cut off. Events of a hole in it that were not known to be
@@ -69,6 +71,7 @@
 
 mod cursor;
 mod disk;
+mod inspect;
 mod lock;
 mod positions;
 mod quarantine;
@@ -83,8 +86,10 @@ mod store;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 pub use cursor::{Committed, Cursor, NOTE_MAX};
+pub use inspect::{Inspection, SegmentReport, inspect};
 pub use positions::Positions;
 pub use reader::{Read, Reader};
 pub use store::{Journal, SyncJob};
@@ -92,3 +97,4 @@ pub use terms::{
     ChannelLoss, Config, Hole, Kind, Library, Loss, OpenError, Reason, Record, Recovery, SyncPolicy, Trouble,
     WhenFull,
 };
+pub use writer::{Progress, Refused, Writer};

@@ -16,6 +16,9 @@ pub(super) const MARKER: [u8; 4] = [0xF5, 0x00, b'r', 0x1E];
 /// The bytes of a record before its body.
 pub(super) const HEADER: usize = 40;
 
+/// The largest record, in bytes.
+pub(super) const SIZE_MAX: u64 = u32::MAX as u64;
+
 const KIND_EVENTS: u8 = 1;
 const KIND_GAP: u8 = 2;
 const KIND_POSITIONS: u8 = 3;
@@ -100,7 +103,12 @@ pub(super) struct Place {
 }
 
 /// Appends the record of a batch to `buffer`.
-pub(super) fn put_batch(buffer: &mut Vec<u8>, place: Place, batch: &Batch, kind: Kind) -> Result<(), Trouble> {
+pub(super) fn put_batch(
+    buffer: &mut Vec<u8>,
+    place: Place,
+    batch: &Batch,
+    kind: Kind,
+) -> Result<(), Trouble> {
     let kind = match kind {
         Kind::Events => KIND_EVENTS,
         Kind::Gap => KIND_GAP,
@@ -110,7 +118,11 @@ pub(super) fn put_batch(buffer: &mut Vec<u8>, place: Place, batch: &Batch, kind:
 }
 
 /// Appends the record of all positions.
-pub(super) fn put_positions(buffer: &mut Vec<u8>, place: Place, positions: &Positions) -> Result<(), Trouble> {
+pub(super) fn put_positions(
+    buffer: &mut Vec<u8>,
+    place: Place,
+    positions: &Positions,
+) -> Result<(), Trouble> {
     put_record(buffer, place, KIND_POSITIONS, 0, |buffer| {
         for (connection, channel, replay) in positions.iter() {
             put_text(buffer, connection)?;

@@ -271,7 +271,8 @@ impl Scan {
         match found {
             Found::Batch(_, batch) => self.positions.follow(&batch),
             Found::Positions(body) => {
-                self.positions = record::positions(&body).unwrap_or_else(|| std::mem::take(&mut self.positions));
+                self.positions =
+                    record::positions(&body).unwrap_or_else(|| std::mem::take(&mut self.positions));
             }
             Found::Passed => {}
         }

@@ -33,6 +33,11 @@ impl Journal {
         Ok(removed)
     }
 
+    /// Whether there is more than the last segment.
+    pub(super) fn has_sealed(&self) -> bool {
+        self.shared.segment_count() > 1
+    }
+
     /// Sees to it that `size` more bytes are within the cap. What is larger than the cap is taken when nothing
     /// else is there.
     pub(super) fn make_room(&mut self, size: u64) -> Result<(), Trouble> {

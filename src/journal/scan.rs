@@ -1,7 +1,8 @@
 //! Reads the records of one segment in order, and what lies between them.
 //!
 //! Whatever the bytes are, a scan ends, gives only records whose sums are right, and tells of every other
-//! range. After damage it goes on at the end that a sane header states, else at the next sane header.
+//! range. After damage it goes on at the next sane header, wherever that is; the end that a damaged record's own
+//! header states counts only where there is none before it.
 
 use std::io;
 use std::ops::Range;
@@ -86,8 +87,12 @@ impl Scanner {
         let length = usize::try_from(header.length).unwrap_or(usize::MAX);
         let start = self.offset.saturating_add(HEADER as u64);
         let end = start.saturating_add(u64::from(header.length));
+        let lost = (header.count > 0).then(|| header.first..header.end());
         if end > self.limit {
-            return Ok(self.damage(self.limit, Reason::CutShort, None));
+            return Ok(match self.find(start, self.limit)? {
+                Some(next) => self.damage(next, Reason::CutShort, lost),
+                None => self.damage(self.limit, Reason::CutShort, None),
+            });
         }
         if header.end() <= from && matches!(header.content, Content::Batch(_)) {
             self.offset = end;
@@ -97,36 +102,50 @@ impl Scanner {
         let at = usize::try_from(start - self.base).unwrap_or(usize::MAX);
         let body = self.buffer.get(at..at.saturating_add(length)).unwrap_or_default();
         let found = if header.matches(body) { decode(&mut self.decoder, &header, body) } else { None };
-        let lost = (header.count > 0).then(|| header.first..header.end());
-        Ok(match found {
-            Some(found) => {
-                self.offset = end;
-                Item::Record(header, found)
-            }
-            None => self.damage(end, Reason::Sum, lost),
-        })
+        if let Some(found) = found {
+            self.offset = end;
+            return Ok(Item::Record(header, found));
+        }
+        let next = self.find(start, end)?.unwrap_or(end);
+        Ok(self.damage(next, Reason::Sum, lost))
     }
 
-    /// Looks for the next header.
+    /// Passes over what is no record.
     fn resume(&mut self) -> io::Result<Item> {
-        let mut at = self.offset + 1;
-        let (mut zeros, start) = (true, self.offset);
-        loop {
-            let number = self.number;
-            let (last, window) = (self.limit.saturating_sub(at) <= CHUNK as u64, self.bytes(at, CHUNK)?);
-            let found = memmem::find_iter(window, &MARKER).find(|place| {
+        let end = self.find(self.offset + 1, self.limit)?.unwrap_or(self.limit);
+        let zeros = self.is_zero(end)?;
+        Ok(self.damage(end, if zeros { Reason::Zeros } else { Reason::NoRecord }, None))
+    }
+
+    /// Where the first header at `from` or after it, and before `end`, is.
+    fn find(&mut self, from: u64, end: u64) -> io::Result<Option<u64>> {
+        let (mut at, number) = (from, self.number);
+        while at < end {
+            let window = self.bytes(at, CHUNK)?;
+            let is_header = |place: &usize| {
                 window.get(*place..).is_some_and(|bytes| Header::parse(bytes, number).is_some())
-            });
-            let until = found.unwrap_or(window.len());
-            zeros = zeros && window.iter().take(until).all(|byte| *byte == 0);
-            if found.is_some() || last || window.is_empty() {
-                let end = if found.is_some() { at + until as u64 } else { self.limit };
-                let zeros = zeros && self.bytes(start, 1)?.first().is_none_or(|byte| *byte == 0);
-                return Ok(self.damage(end, if zeros { Reason::Zeros } else { Reason::NoRecord }, None));
+            };
+            if let Some(place) = memmem::find_iter(window, &MARKER).find(is_header) {
+                return Ok(Some(at + place as u64).filter(|found| *found < end));
             }
             // A header may stand across the end of this window.
-            at += (window.len().saturating_sub(HEADER - 1)).max(1) as u64;
+            at += window.len().saturating_sub(HEADER - 1).max(1) as u64;
         }
+        Ok(None)
+    }
+
+    /// Whether there is nothing but zeros from here to `end`.
+    fn is_zero(&mut self, end: u64) -> io::Result<bool> {
+        let mut at = self.offset;
+        while at < end {
+            let length = usize::try_from(end - at).unwrap_or(usize::MAX).min(CHUNK);
+            let window = self.bytes(at, length)?;
+            if window.is_empty() || window.iter().any(|byte| *byte != 0) {
+                return Ok(window.is_empty());
+            }
+            at += window.len() as u64;
+        }
+        Ok(true)
     }
 
     fn damage(&mut self, end: u64, reason: Reason, lost: Option<Range<u64>>) -> Item {

@@ -101,6 +101,11 @@ impl Shared {
         self.lock().segments.values().cloned().collect()
     }
 
+    /// How many segments there are.
+    pub(super) fn segment_count(&self) -> usize {
+        self.lock().segments.len()
+    }
+
     /// The bytes of all segments.
     pub(super) fn bytes(&self) -> u64 {
         self.lock().segments.values().map(|meta| meta.len).sum()

@@ -15,7 +15,9 @@ use super::record::{self, Place};
 use super::recover::{Recovered, recover};
 use super::segment::{self, Meta, Writable};
 use super::shared::Shared;
-use super::{Config, Kind, Loss, OpenError, Reader, Record, Recovery, SyncPolicy, Trouble, cursor, quarantine};
+use super::{
+    Config, Kind, Loss, OpenError, Reader, Record, Recovery, SyncPolicy, Trouble, cursor, quarantine,
+};
 use crate::event::Batch;
 
 /// How large the buffer of a record may stay, in bytes.
@@ -162,7 +164,7 @@ impl Journal {
             return Ok(first..first);
         }
         let size = record::size_of(batch);
-        if size > u64::from(u32::MAX) {
+        if size > record::SIZE_MAX {
             return Err(Trouble::TooLarge);
         }
         if self.unsynced_bytes > UNSYNCED_MAX {
@@ -285,7 +287,7 @@ impl Journal {
 
     /// Writes what could not be made durable to a new segment. Until that is whole and durable itself, nothing
     /// is lost by it but the disk's space: readers have the old one, and a crash leaves that as it was.
-    fn rewrite(&mut self) -> Result<(), Trouble> {
+    pub(super) fn rewrite(&mut self) -> Result<(), Trouble> {
         if !self.is_broken() {
             return Ok(());
         }

@@ -261,6 +261,10 @@ impl Library {
         Self(shared)
     }
 
+    pub(super) const fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+
     /// A reader that begins with the event numbered `from`, or the first one after it that is there.
     pub fn reader(&self, from: u64) -> Reader {
         Reader::new(Arc::clone(&self.0), from)

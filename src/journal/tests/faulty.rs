@@ -59,12 +59,6 @@ impl FaultyDisk {
         self.lock().full = full;
     }
 
-    /// Whether the fault has happened.
-    pub(super) fn has_faulted(&self) -> bool {
-        let state = self.lock();
-        state.fault.is_some_and(|(at, _)| state.operations > at)
-    }
-
     /// The process is started again, on what it had written.
     pub(super) fn revive(&self) {
         let mut state = self.lock();
@@ -176,7 +170,9 @@ impl Disk for FaultyDisk {
         self.begin(true)?;
         let contents = Arc::<Mutex<Contents>>::default();
         match self.lock().names.entry(name.to_owned()) {
-            std::collections::btree_map::Entry::Occupied(_) => return Err(io::ErrorKind::AlreadyExists.into()),
+            std::collections::btree_map::Entry::Occupied(_) => {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
             std::collections::btree_map::Entry::Vacant(place) => place.insert(Arc::clone(&contents)),
         };
         Ok(self.file(contents))

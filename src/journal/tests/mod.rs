@@ -1,7 +1,10 @@
 //! The room's tests: against the real file system and against one that fails.
 
 mod basics;
+mod crash;
+mod damage;
 mod faulty;
+mod keeping;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,7 +17,7 @@ use crate::event::{Batch, BatchBuilder, ReplayId};
 use faulty::FaultyDisk;
 
 /// Small segments, and nothing in memory, so that the disk is read.
-pub(super) fn small() -> Config {
+fn small() -> Config {
     Config {
         segment_bytes: 2_000,
         max_bytes: 1 << 20,
@@ -24,12 +27,12 @@ pub(super) fn small() -> Config {
     }
 }
 
-pub(super) fn open(disk: &FaultyDisk, config: Config) -> Journal {
+fn open(disk: &FaultyDisk, config: Config) -> Journal {
     Journal::open_on(Arc::new(disk.clone()) as Arc<dyn Disk>, config, None).unwrap()
 }
 
 /// A batch of the events numbered `numbers`, on two channels; the number is the replay id.
-pub(super) fn batch(numbers: std::ops::Range<i64>) -> Arc<Batch> {
+fn batch(numbers: std::ops::Range<i64>) -> Arc<Batch> {
     let (mut body, mut builder) = (Vec::new(), BatchBuilder::default());
     for number in numbers {
         body.push(b' ');
@@ -41,26 +44,26 @@ pub(super) fn batch(numbers: std::ops::Range<i64>) -> Arc<Batch> {
     Arc::new(Batch::new(Arc::from("acme"), SystemTime::UNIX_EPOCH, Bytes::from(body), builder))
 }
 
-pub(super) fn message(number: i64) -> String {
+fn message(number: i64) -> String {
     let fill = usize::try_from(number.rem_euclid(7)).unwrap() * 20;
     format!(r#"{{"channel":"/topic/{}","data":{{"n":{number},"fill":"{}"}}}}"#, number % 2, "x".repeat(fill))
 }
 
 /// What a reader gives: the numbers of events, each with its sequence number, and the holes.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) events: Vec<(u64, i64)>,
-    pub(super) holes: Vec<std::ops::Range<u64>>,
+struct Seen {
+    events: Vec<(u64, i64)>,
+    holes: Vec<std::ops::Range<u64>>,
 }
 
 impl Seen {
-    pub(super) fn numbers(&self) -> Vec<i64> {
+    fn numbers(&self) -> Vec<i64> {
         self.events.iter().map(|(_, number)| *number).collect()
     }
 }
 
 /// Reads to the end, and checks of each event that it is what was written.
-pub(super) fn read(reader: &mut Reader) -> Seen {
+fn read(reader: &mut Reader) -> Seen {
     let mut seen = Seen::default();
     loop {
         let from = reader.next_sequence();
@@ -82,4 +85,11 @@ pub(super) fn read(reader: &mut Reader) -> Seen {
             }
         }
     }
+}
+
+/// What a fresh process finds.
+fn found(disk: &FaultyDisk) -> (Seen, u64) {
+    disk.revive();
+    let journal = open(disk, small());
+    (read(&mut journal.reader(0)), journal.next_sequence())
 }

@@ -55,8 +55,13 @@ pub(super) struct Directory {
 impl Directory {
     /// The directory at `root`, made with `folders` in it where it is not there.
     pub(super) fn create(root: &Path, folders: &[&str]) -> io::Result<Self> {
+        let is_new = !root.exists();
         for folder in [""].iter().chain(folders) {
             DirBuilder::new().recursive(true).mode(0o700).create(root.join(folder))?;
+        }
+        if is_new {
+            File::open(root)?.sync_all()?;
+            File::open(root.join(".."))?.sync_all()?;
         }
         Ok(Self { root: root.to_owned(), writable: true })
     }

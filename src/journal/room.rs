@@ -66,6 +66,8 @@ impl Journal {
     fn let_go(&mut self, oldest: &Meta, end: u64, passed: u64) -> Result<(), Trouble> {
         let loss = (passed < end).then(|| self.loss(oldest, end, passed));
         self.shared.remove_segment(oldest.number)?;
+        // So that no loss of power brings back some of the removed ones and not others; no more than that.
+        drop(self.shared.disk.sync_names(""));
         if let Some(loss) = loss {
             if self.losses.len() >= LOSSES_MAX {
                 self.losses.remove(0);

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::Record;
 use super::disk::Disk;
@@ -68,7 +68,7 @@ impl Shared {
     pub(super) fn publish(&self, number: u64, len: u64, record: Record) {
         let mut state = self.lock();
         if let Some(meta) = state.segments.get_mut(&number) {
-            meta.len = len;
+            (meta.len, meta.modified) = (len, SystemTime::now());
         }
         state.next = record.end();
         state.tail_bytes += record.batch.size();

@@ -226,6 +226,11 @@ impl Journal {
         self.durable = self.durable.max(upto);
     }
 
+    /// What records say is durable: what really is.
+    fn known_durable(&self) -> u64 {
+        if self.config.sync == SyncPolicy::Never { 0 } else { self.durable }
+    }
+
     fn note(&mut self, record: Record) {
         self.unsynced_bytes += record.batch.size();
         let end = record.end();
@@ -243,7 +248,7 @@ impl Journal {
         if self.active.as_ref().is_some_and(full) {
             self.seal()?;
         }
-        let durable = self.durable;
+        let durable = self.known_durable();
         let mut active = match self.active.take() {
             Some(active) => active,
             None => self.create(record.first, &[])?,
@@ -305,7 +310,7 @@ impl Journal {
         self.number = number.checked_add(1).ok_or(Trouble::TooLarge)?;
         let previous = self.shared.segments().last().map_or(number, |meta| meta.number);
         let mut bytes = segment::Header { number, previous, first }.bytes();
-        let mut place = Place { segment: number, first, durable: self.durable };
+        let mut place = Place { segment: number, first, durable: self.known_durable() };
         record::put_positions(&mut bytes, place, &self.positions)?;
         let empty_len = bytes.len() as u64;
         for record in records {

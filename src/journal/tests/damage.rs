@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::super::disk::Disk as _;
 use super::super::scan::{Item, Scanner};
 use super::super::{Reason, segment};
-use super::faulty::FaultyDisk;
+use super::faulty::{Fault, FaultyDisk};
 use super::*;
 
 /// A journal of `events` in one segment, every one of them durable but the last `unsynced`.
@@ -58,6 +58,24 @@ fn any_flipped_bit_costs_one_record_at_most_and_the_hole_is_told() {
             assert_eq!(held + seen.events.len() as u64, 8, "bit {bit}");
         }
         assert!(seen.events.iter().all(|(sequence, number)| *sequence == number.cast_unsigned()));
+    }
+}
+
+#[test]
+fn whatever_operation_of_a_recovery_is_the_last_the_next_one_finds_the_same() {
+    let (disk, name) = one_segment(30, 0);
+    let at = memchr::memmem::find(&disk.bytes(&name), b"\"n\":20,").unwrap();
+    disk.edit(&name, |bytes| {
+        bytes[at] ^= 1;
+        bytes.truncate(bytes.len() - 5);
+    });
+    let expected: Vec<_> = (0..29).filter(|number| *number != 20).collect();
+    for last in 0..12 {
+        let disk = disk.copy();
+        disk.fault_at(last, Fault::Dies);
+        drop(Journal::open_on(Arc::new(disk.clone()), small(), None));
+        let (seen, next) = found(&disk);
+        assert_eq!((seen.numbers(), seen.holes, next), (expected.clone(), vec![20..21], 29), "{last}");
     }
 }
 

@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod faulty;
 mod keeping;
+mod writer;
 
 use std::sync::Arc;
 use std::time::SystemTime;

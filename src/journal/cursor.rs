@@ -7,6 +7,7 @@
 //! Format of a file, little endian: magic `cometcur`, version (4 bytes), generation (8), sequence number (8),
 //! length of the note (4), note, CRC-32 of all that (4). Of two whole files the higher generation counts.
 
+use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 
@@ -216,7 +217,7 @@ fn stem(name: &str) -> String {
     for byte in name.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => stem.push(char::from(byte)),
-            _ => stem.push_str(&format!("%{byte:02x}")),
+            _ => drop(write!(stem, "%{byte:02x}")),
         }
     }
     stem

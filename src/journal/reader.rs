@@ -55,7 +55,7 @@ impl Reader {
                 self.place = None;
                 Ok(Some(self.pass_or_tell(record)))
             }
-            Whereabouts::Disk => self.from_disk().map(Some),
+            Whereabouts::Disk => self.read_disk().map(Some),
         }
     }
 
@@ -64,7 +64,7 @@ impl Reader {
         self.ahead.is_some() || self.shared.wait(self.next, timeout)
     }
 
-    fn from_disk(&mut self) -> io::Result<Read> {
+    fn read_disk(&mut self) -> io::Result<Read> {
         let upto = self.shared.next();
         let mut span = self.here()?;
         while let Some(now) = span {

@@ -160,13 +160,10 @@ impl Scanner {
         let length = length.min(left);
         let held = offset.checked_sub(self.base).and_then(|skip| usize::try_from(skip).ok());
         let held = held.filter(|skip| self.buffer.len().saturating_sub(*skip) >= length);
-        let skip = match held {
-            Some(skip) => skip,
-            None => {
-                self.fill(offset, length.max(CHUNK.min(left)))?;
-                0
-            }
-        };
+        let skip = held.unwrap_or(0);
+        if held.is_none() {
+            self.fill(offset, length.max(CHUNK.min(left)))?;
+        }
         let end = skip.saturating_add(length).min(self.buffer.len());
         Ok(self.buffer.get(skip..end).unwrap_or_default())
     }

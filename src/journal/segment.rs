@@ -77,7 +77,7 @@ impl Header {
         let header = Self { number: fields.u64()?, previous: fields.u64()?, first: fields.u64()? };
         let summed = bytes.get(..HEADER - size_of::<u32>())?;
         let intact = header.number == number && fields.u32()? == checksum(number, summed);
-        (intact && summed.starts_with(&header.bytes()[..16])).then_some(header)
+        (intact && header.bytes().starts_with(summed)).then_some(header)
     }
 }
 

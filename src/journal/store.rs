@@ -42,6 +42,7 @@ pub struct Journal {
     unsynced: VecDeque<Record>,
     unsynced_bytes: usize,
     buffer: Vec<u8>,
+    sync_failure: Option<io::Error>,
     pub(super) losses: Vec<Loss>,
     report: Recovery,
     _lock: Option<Lock>,
@@ -108,6 +109,7 @@ impl Journal {
             unsynced: VecDeque::new(),
             unsynced_bytes: 0,
             buffer: Vec::new(),
+            sync_failure: None,
             losses: Vec::new(),
             report,
             _lock: lock,
@@ -152,6 +154,11 @@ impl Journal {
     /// What was dropped, unread by some cursor, since this was last asked.
     pub fn take_losses(&mut self) -> Vec<Loss> {
         std::mem::take(&mut self.losses)
+    }
+
+    /// Why a sync failed, if one has since this was last asked. What was in doubt is written again.
+    pub fn take_sync_failure(&mut self) -> Option<io::Error> {
+        self.sync_failure.take()
     }
 
     /// Writes the events of a batch, with one write; the numbers that they got.
@@ -200,13 +207,17 @@ impl Journal {
         let current = self.active.as_mut().filter(|active| active.number == job.number);
         // Another segment is written by now: this one was settled when it was left.
         let Some(active) = current else { return Ok(()) };
-        if outcome.is_ok() {
-            active.durable_len = active.durable_len.max(job.len);
-            self.settle(job.upto);
-            return Ok(());
+        match outcome {
+            Ok(()) => {
+                active.durable_len = active.durable_len.max(job.len);
+                self.settle(job.upto);
+                Ok(())
+            }
+            Err(error) => {
+                (self.active, self.sync_failure) = (None, Some(error));
+                self.rewrite()
+            }
         }
-        self.active = None;
-        self.rewrite()
     }
 
     /// Whether batches that were appended wait to be written again, after a sync that failed.

@@ -33,6 +33,9 @@ pub struct Progress<'a> {
     pub trouble: Option<&'a Trouble>,
     /// What has been dropped since the last time.
     pub losses: Vec<Loss>,
+    /// A sync failed since the last time: the device is not to be trusted. Nothing is lost by it, as what was in
+    /// doubt is written again.
+    pub sync_failure: Option<io::Error>,
 }
 
 /// Why a batch was not taken.
@@ -321,12 +324,12 @@ impl<F: FnMut(Progress<'_>)> Worker<F> {
 
     fn tell(&mut self) {
         let now = (self.journal.next_sequence(), self.journal.durable(), self.trouble.is_some());
-        let losses = self.journal.take_losses();
-        if now == self.told && losses.is_empty() {
+        let (losses, sync_failure) = (self.journal.take_losses(), self.journal.take_sync_failure());
+        if now == self.told && losses.is_empty() && sync_failure.is_none() {
             return;
         }
         self.told = now;
         let trouble = self.trouble.as_ref().map(|(trouble, _)| trouble);
-        (self.tell)(Progress { appended: now.0, durable: now.1, trouble, losses });
+        (self.tell)(Progress { appended: now.0, durable: now.1, trouble, losses, sync_failure });
     }
 }

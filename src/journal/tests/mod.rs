@@ -54,7 +54,8 @@ fn message(number: i64) -> String {
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
     events: Vec<(u64, i64)>,
-    holes: Vec<std::ops::Range<u64>>,
+    /// First and next number of each.
+    holes: Vec<(u64, u64)>,
 }
 
 impl Seen {
@@ -72,7 +73,7 @@ fn read(reader: &mut Reader) -> Seen {
             None => return seen,
             Some(Read::Hole(range)) => {
                 assert!(range.start == from && range.end > range.start, "{range:?} at {from}");
-                seen.holes.push(range);
+                seen.holes.push((range.start, range.end));
             }
             Some(Read::Record(record)) => {
                 assert_eq!(record.kind, Kind::Events);

@@ -24,7 +24,7 @@ pub struct Reader {
 #[derive(Clone, Debug)]
 pub enum Read {
     /// The record with the next event. Its first events may lie before the reader's place, when that stands
-    /// inside a batch: [`Record::from`] leaves them out.
+    /// inside a batch: [`Record::events_from`] leaves them out.
     Record(Record),
     /// The events with these numbers are not in the journal any more: damaged, dropped or missing.
     Hole(Range<u64>),

@@ -169,9 +169,8 @@ impl Scanner {
     }
 
     fn fill(&mut self, offset: u64, length: usize) -> io::Result<()> {
-        self.buffer.clear();
-        self.buffer.shrink_to(length.max(CHUNK));
         self.buffer.resize(length, 0);
+        self.buffer.shrink_to(length.max(CHUNK));
         self.base = offset;
         let mut filled = 0;
         while let Some(rest) = self.buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {

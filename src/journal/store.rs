@@ -266,6 +266,7 @@ impl Journal {
         };
         self.buffer.clear();
         self.buffer.shrink_to(BUFFER_KEPT);
+        self.buffer.reserve_exact(usize::try_from(size).unwrap_or(0));
         let place = Place { segment: active.number, first: record.first, durable };
         let put = record::put_batch(&mut self.buffer, place, &record.batch, record.kind);
         let written = put.and_then(|()| Ok(active.file.handle.write_at(&self.buffer, active.len)?));

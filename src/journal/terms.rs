@@ -94,7 +94,7 @@ impl Record {
     }
 
     /// The events numbered `sequence` and above, with their numbers.
-    pub fn from(&self, sequence: u64) -> impl Iterator<Item = (u64, Event<'_>)> {
+    pub fn events_from(&self, sequence: u64) -> impl Iterator<Item = (u64, Event<'_>)> {
         let skip = usize::try_from(sequence.saturating_sub(self.first)).unwrap_or(usize::MAX);
         (self.first..).zip(self.batch.iter()).skip(skip)
     }

@@ -84,6 +84,11 @@ impl Writer {
         self.inbox.push(batch, kind)
     }
 
+    /// The bytes of the batches that are not yet in the journal.
+    pub fn queued_bytes(&self) -> usize {
+        self.inbox.lock().bytes
+    }
+
     /// What makes readers and cursors.
     pub const fn library(&self) -> &Library {
         &self.library

@@ -49,7 +49,7 @@ fn read_all(reader: &mut Reader) -> u64 {
     let mut next = 0;
     while let Some(read) = reader.try_next().unwrap() {
         let Read::Record(record) = read else { panic!("{read:?}") };
-        for (sequence, event) in record.from(0) {
+        for (sequence, event) in record.events_from(0) {
             assert_eq!(sequence, next);
             assert_eq!(event.message, message(next).as_bytes());
             next += 1;

@@ -52,3 +52,48 @@ fn positions_are_each_channels_last_replay_id_and_move_only_when_durable() {
     assert!(disk.names().len() > 3, "several segments");
     assert_eq!((position(&journal, "/topic/0"), position(&journal, "/topic/1")), (Some(58), Some(59)));
 }
+
+#[test]
+fn a_record_gives_back_kind_connection_time_channels_and_events_without_a_number() {
+    let disk = FaultyDisk::default();
+    let mut journal = open(&disk, small());
+    let received = SystemTime::UNIX_EPOCH + std::time::Duration::from_nanos(1_700_000_000_123_456_789);
+    let (body, mut builder) = (Bytes::from_static(br#"[{"gap":{}},{"data":null}]"#), BatchBuilder::default());
+    builder.push("/topic/Ünïcode?a='b'", 1, 11, None).unwrap();
+    builder.push("/topic/B", 12, 25, Some(ReplayId(-7))).unwrap();
+    builder.push("/topic/B", 12, 12, Some(ReplayId(i64::MAX))).unwrap();
+    let gap = Arc::new(Batch::new(Arc::from("another"), received, body, builder));
+    journal.append(&gap, Kind::Gap).unwrap();
+    journal.append(&batch(0..1), Kind::Events).unwrap();
+    drop(journal);
+    let mut reader = open(&disk, small()).reader(0);
+    let Some(Read::Record(record)) = reader.try_next().unwrap() else { panic!("no record") };
+    assert_eq!((record.first, record.kind, record.batch.received()), (0, Kind::Gap, received));
+    let seen: Vec<_> = (record.batch.iter())
+        .map(|event| (&**event.connection, event.channel.as_str(), event.message, event.replay))
+        .collect();
+    let expected: [(_, _, &[u8], _); 3] = [
+        ("another", "/topic/Ünïcode?a='b'", br#"{"gap":{}}"#, None),
+        ("another", "/topic/B", br#"{"data":null}"#, Some(ReplayId(-7))),
+        ("another", "/topic/B", b"", Some(ReplayId(i64::MAX))),
+    ];
+    assert_eq!(seen, expected);
+    let Some(Read::Record(next)) = reader.try_next().unwrap() else { panic!("no record") };
+    assert_eq!((next.first, next.kind, &**next.batch.connection()), (3, Kind::Events, "acme"));
+}
+
+#[test]
+fn a_position_is_the_last_number_and_not_the_highest() {
+    let disk = FaultyDisk::default();
+    let mut journal = open(&disk, small());
+    for number in [40, 2] {
+        journal.append(&batch(number..number + 1), Kind::Events).unwrap();
+    }
+    journal.sync().unwrap();
+    let positions: Vec<_> =
+        journal.positions().iter().map(|(_, channel, id)| (channel.as_str(), id.0)).collect();
+    assert_eq!(positions, [("/topic/0", 2)]);
+    let kept = journal.positions().clone();
+    drop(journal);
+    assert_eq!(open(&disk, small()).positions(), &kept);
+}

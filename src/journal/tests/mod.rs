@@ -77,7 +77,7 @@ fn read(reader: &mut Reader) -> Seen {
             }
             Some(Read::Record(record)) => {
                 assert_eq!(record.kind, Kind::Events);
-                for (sequence, event) in record.from(from) {
+                for (sequence, event) in record.events_from(from) {
                     let number = event.replay.unwrap().0;
                     assert_eq!(event.message, message(number).as_bytes());
                     assert_eq!(event.channel.as_str(), format!("/topic/{}", number % 2));

@@ -55,8 +55,8 @@
 //!
 //! The first record of a segment has the positions as they were before its first event, so that only the last
 //! segment is read at the start. A segment is written under another name, synced and renamed before anything
-//! is appended to it. Where the next segment begins at a lower number than this one ends, the next one counts:
-//! a sync of this one had failed.
+//! is appended to it. Where the next segment begins at a lower number than this one ends, a sync of this
+//! one had failed, and the next one has the same events again.
 //!
 //! # Operations
 //!

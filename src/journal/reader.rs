@@ -106,7 +106,6 @@ impl Reader {
         let Some(place) = &mut self.place else { return Ok(None) };
         while let Some(item) = place.next(span.len, self.next)? {
             match item {
-                Item::Record(header, _) if header.first >= span.end => return Ok(None),
                 Item::Record(header, Found::Batch(kind, batch)) => {
                     return Ok(Some(Record { first: header.first, kind, batch: Arc::new(batch) }));
                 }

@@ -106,14 +106,33 @@ fn a_failed_sync_is_not_tried_again_on_the_same_file() {
 }
 
 #[test]
+fn a_sync_that_failed_on_its_thread_is_not_made_good_by_another_before_that_is_known() {
+    let disk = FaultyDisk::default();
+    let mut journal = open(&disk, small());
+    journal.append(&batch(0..3), Kind::Events).unwrap();
+    let job = journal.begin_sync().unwrap();
+    disk.fault_at(0, Fault::Fails(ErrorKind::Other));
+    let outcome = job.run();
+    assert!(outcome.is_err());
+    assert_eq!(journal.sync().unwrap(), 3);
+    journal.finish_sync(&job, outcome).unwrap();
+    assert!(journal.take_sync_failure().is_some());
+    disk.lose_power(|_| false, false);
+    assert_eq!(found(&disk).0.numbers(), [0, 1, 2]);
+}
+
+#[test]
 fn a_full_disk_refuses_and_takes_again_when_there_is_space() {
     let disk = FaultyDisk::default();
     let mut journal = open(&disk, small());
     journal.append(&batch(0..3), Kind::Events).unwrap();
     disk.set_full(true);
+    let name = disk.names().remove(0);
+    let before = disk.bytes(&name);
     for _ in 0..3 {
         let refused = journal.append(&batch(3..20), Kind::Events);
         assert!(matches!(refused, Err(Trouble::NoSpace(_))), "{refused:?}");
+        assert_eq!(disk.bytes(&name), before, "half a record is left");
         assert_eq!(read(&mut journal.reader(0)).numbers(), [0, 1, 2]);
         assert_eq!(found_without_repair(&disk).numbers(), [0, 1, 2]);
     }

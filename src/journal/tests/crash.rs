@@ -124,7 +124,7 @@ fn a_sync_that_failed_on_its_thread_is_not_made_good_by_another_before_that_is_k
 #[test]
 fn a_full_disk_refuses_and_takes_again_when_there_is_space() {
     let disk = FaultyDisk::default();
-    let mut journal = open(&disk, small());
+    let mut journal = open(&disk, Config { segment_bytes: 1 << 20, ..small() });
     journal.append(&batch(0..3), Kind::Events).unwrap();
     disk.set_full(true);
     let name = disk.names().remove(0);

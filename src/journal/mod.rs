@@ -16,7 +16,9 @@
 //!   that is not there is told as a hole. Damaged bytes are copied to `quarantine/`.
 //! * A journal of a newer version is refused and not touched. One process writes a directory.
 //! * Memory is bounded: the recent records for readers ([`Config::tail_bytes`]), 64 MiB that wait for a sync,
-//!   and the queue of the [`Writer`], each plus one batch.
+//!   and the queue of the [`Writer`], each plus one batch; and one position per channel that ever had a number.
+//! * A sector that cannot be read is no damage but an error of the file system: opening fails, and a reader stays
+//!   where it is.
 //!
 //! # Format, version 1
 //!

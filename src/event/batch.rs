@@ -51,6 +51,28 @@ impl Batch {
         self.gap
     }
 
+    /// The batch of events that stand one after the other in `body`, `parts` being each one's channel (its place
+    /// in `channels`), length in bytes and replay id.
+    ///
+    /// `None` when a part names no channel of the table, when the lengths do not add up to the body's, or when
+    /// that does not fit 32 bits.
+    pub fn from_parts(
+        connection: Arc<str>,
+        received: SystemTime,
+        body: Bytes,
+        channels: Vec<Channel>,
+        parts: impl IntoIterator<Item = (u32, u32, Option<ReplayId>)>,
+    ) -> Option<Self> {
+        let (mut entries, mut start) = (Vec::new(), 0_u32);
+        for (channel, length, replay) in parts {
+            let end = start.checked_add(length)?;
+            channels.get(index(channel))?;
+            entries.push(Entry { channel, start, end, replay });
+            start = end;
+        }
+        (index(start) == body.len()).then_some(Self { connection, received, body, channels, entries })
+    }
+
     /// The name of the connection that the events came over.
     pub const fn connection(&self) -> &Arc<str> {
         &self.connection
@@ -322,6 +344,21 @@ mod tests {
         assert_eq!(batch.channels().len(), 2);
         let positions: Vec<_> = batch.positions().map(|(channel, id)| (channel.as_str(), id)).collect();
         assert_eq!(positions, [("/topic/A", ReplayId(9))]);
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_their_body_make_no_batch() {
+        let make = |parts: &[(u32, u32)]| {
+            let parts = parts.iter().map(|(channel, length)| (*channel, *length, Some(ReplayId(1))));
+            let channels = vec![Channel::parse("/topic/A").unwrap()];
+            let body = Bytes::from_static(b"{}[]");
+            Batch::from_parts(Arc::from("acme"), SystemTime::UNIX_EPOCH, body, channels, parts)
+        };
+        let batch = make(&[(0, 2), (0, 0), (0, 2)]).unwrap();
+        assert_eq!(batch.iter().map(|event| event.message).collect::<Vec<_>>(), [&b"{}"[..], b"", b"[]"]);
+        assert!(make(&[(0, 2), (1, 2)]).is_none(), "no such channel");
+        assert!(make(&[(0, 3)]).is_none() && make(&[(0, 5)]).is_none());
+        assert!(make(&[(0, 4), (0, u32::MAX)]).is_none(), "more than 32 bits");
     }
 
     #[test]

@@ -281,6 +281,11 @@ impl Library {
         self.0.next()
     }
 
+    /// The bytes on disk, and in how many segments they are.
+    pub fn size(&self) -> (u64, usize) {
+        (self.0.bytes(), self.0.segment_count())
+    }
+
     /// The sequence number of the oldest event that may still be there.
     pub fn oldest_sequence(&self) -> u64 {
         self.0.segments().first().map_or(self.0.next(), |meta| meta.first)

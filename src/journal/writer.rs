@@ -84,6 +84,11 @@ impl Writer {
         self.inbox.push(batch, kind)
     }
 
+    /// Whether its thread has ended, which it does by itself only when something in it is broken.
+    pub fn has_ended(&self) -> bool {
+        self.inbox.lock().ended
+    }
+
     /// The bytes of the batches that are not yet in the journal.
     pub fn queued_bytes(&self) -> usize {
         self.inbox.lock().bytes

@@ -89,7 +89,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
 fn start_sinks(configs: Vec<sinks::Config>) -> Result<Vec<sinks::Handle>, StartError> {
     let (mut handles, mut problems) = (Vec::new(), Vec::new());
     for config in configs {
-        match sinks::start(config) {
+        match sinks::start(config, sinks::Supply::Memory) {
             Ok(handle) => handles.push(handle),
             Err(error) => problems.push(error.to_string()),
         }

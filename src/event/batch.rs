@@ -51,6 +51,13 @@ impl Batch {
         self.gap
     }
 
+    /// The same batch as a gap record, for one that was kept as bytes.
+    #[must_use]
+    pub fn into_gap(mut self) -> Self {
+        self.gap = true;
+        self
+    }
+
     /// The batch of events that stand one after the other in `body`, `parts` being each one's channel (its place
     /// in `channels`), length in bytes and replay id.
     ///
@@ -70,7 +77,14 @@ impl Batch {
             entries.push(Entry { channel, start, end, replay });
             start = end;
         }
-        (index(start) == body.len()).then_some(Self { connection, received, body, channels, entries })
+        (index(start) == body.len()).then_some(Self {
+            connection,
+            received,
+            body,
+            channels,
+            entries,
+            gap: false,
+        })
     }
 
     /// The name of the connection that the events came over.

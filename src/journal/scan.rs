@@ -190,7 +190,10 @@ impl Scanner {
 
 fn decode(decoder: &mut Decoder, header: &Header, body: &[u8]) -> Option<Found> {
     match header.content {
-        Content::Batch(kind) => Some(Found::Batch(kind, decoder.batch(header.count, body)?)),
+        Content::Batch(kind) => {
+            let batch = decoder.batch(header.count, body)?;
+            Some(Found::Batch(kind, if kind == Kind::Gap { batch.into_gap() } else { batch }))
+        }
         Content::Positions => Some(Found::Positions(Bytes::copy_from_slice(body))),
     }
 }

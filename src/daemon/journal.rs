@@ -95,7 +95,6 @@ impl Opened {
         let holes = journal.recovery().holes.len() as u64 + journal.recovery().more_holes;
         let library = journal.library();
         let board = Arc::new(Board::new(journal.next_sequence(), journal.durable(), holes));
-        let stopgap = outlet.clone();
         let (teller, place) = (Arc::clone(&board), path.clone());
         let started = Writer::start(journal, move |progress| teller.note(progress, &place, &outlet));
         let writer = started.map_err(|error| StartError {
@@ -111,7 +110,6 @@ impl Opened {
             unnumbered: AtomicU64::new(0),
             given_up: AtomicU64::new(0),
             busy: AtomicBool::new(false),
-            stopgap,
         };
         if holes > 0 {
             let reason = format!("the journal was damaged in {holes} places when it was opened");
@@ -173,7 +171,6 @@ pub(super) struct Appender {
     given_up: AtomicU64,
     /// Whether the queue was found full since a batch was last taken.
     busy: AtomicBool,
-    stopgap: Arc<Outlet>,
 }
 
 impl Appender {
@@ -183,7 +180,6 @@ impl Appender {
             Some(writer) => writer.append(Arc::clone(batch), kind)?,
             None => return Err(Refused::Ended),
         };
-        self.stopgap.offer(batch);
         if batch.unnumbered() > 0 {
             self.unnumbered.fetch_max(taken.end, Ordering::Relaxed);
         }

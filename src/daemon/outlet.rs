@@ -36,7 +36,7 @@ impl Outlet {
 
     /// Something was appended to the journal that the sinks read.
     pub(super) fn wake(&self) {
-        let _ = self.sinks.len();
+        self.handles().for_each(Handle::wake);
     }
 
     /// Hands a batch on; a full queue loses it for that sink, which is told and counted.

@@ -22,6 +22,7 @@ use super::{Ending, Options};
 use crate::bayeux::contract::Now;
 use crate::bayeux::session::Session;
 use crate::config::{self, Config, OnStop};
+use crate::sinks::Supply;
 use crate::{http, journal, sinks, status};
 
 /// Commands that may wait for a connection.
@@ -113,11 +114,12 @@ fn open_journal(store: Option<&Store>, config: journal::Config) -> Result<Option
 
 fn start_sinks(
     configs: Vec<sinks::Config>,
-    _library: Option<journal::Library>,
+    library: Option<journal::Library>,
 ) -> Result<Vec<sinks::Handle>, StartError> {
     let (mut handles, mut problems) = (Vec::new(), Vec::new());
+    let supply = library.map_or(Supply::Memory, Supply::Journal);
     for config in configs {
-        match sinks::start(config) {
+        match sinks::start(config, supply.clone()) {
             Ok(handle) => handles.push(handle),
             Err(error) => problems.push(error.to_string()),
         }

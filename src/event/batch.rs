@@ -46,15 +46,15 @@ impl Batch {
         Self { connection, received, body, channels: vec![channel], entries, gap: true }
     }
 
-    /// The same as a gap record that was kept and is read again.
-    #[must_use]
-    pub fn into_gap(self) -> Self {
-        Self { gap: true, ..self }
-    }
-
     /// Whether this is no response but a gap record.
     pub const fn is_gap(&self) -> bool {
         self.gap
+    }
+
+    /// The same batch as a gap record, for one that was kept as bytes.
+    #[must_use]
+    pub fn into_gap(self) -> Self {
+        Self { gap: true, ..self }
     }
 
     /// The batch of events that stand one after the other in `body`, `parts` being each one's channel (its place

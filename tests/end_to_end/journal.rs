@@ -44,7 +44,7 @@ fn kills_under_load_lose_and_repeat_nothing_and_need_no_handshakes() {
     emulator.publish(A, 0);
     place.wait_for(ARCHIVE, [0]);
     let enough = AtomicBool::new(false);
-    let published = std::thread::scope(|scope| {
+    let (published, daemon) = std::thread::scope(|scope| {
         let publisher = scope.spawn(|| {
             let mut next = 1;
             while !enough.load(Ordering::Relaxed) {
@@ -62,7 +62,7 @@ fn kills_under_load_lose_and_repeat_nothing_and_need_no_handshakes() {
             daemon = place.run(&config);
         }
         enough.store(true, Ordering::Relaxed);
-        publisher.join().unwrap()
+        (publisher.join().unwrap(), daemon)
     });
     wait("every event", || journaled(&place.path("state/journal")).len() as u64 >= published);
     let wanted: Vec<_> = (0..published).collect();

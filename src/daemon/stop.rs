@@ -19,6 +19,9 @@ use crate::bayeux::notice::Closed;
 use crate::bayeux::refusal::Meaning;
 use crate::{sinks, status};
 
+/// How long the journal may take when the end cannot wait.
+const LAST: Duration = Duration::from_secs(1);
+
 /// A connection as the daemon sees it.
 pub(super) struct Running {
     pub(super) name: Arc<str>,
@@ -57,11 +60,16 @@ impl Daemon {
         let stopped = tokio::select! {
             stopped = self.stop(&mut ending) => stopped,
             () = second_signal(&mut signals) => {
-                tracing::warn!("second signal: ending at once; what is queued is given up");
+                tracing::warn!("second signal: ending at once; what is only in memory is given up");
                 false
             }
         };
         if !stopped {
+            if let Some(journal) = &self.journal
+                && !journal.stop(LAST).await
+            {
+                ending = worse(ending, Ending::Io);
+            }
             for handle in self.outlet.handles() {
                 let events = handle.abort();
                 if events > 0 {

@@ -218,10 +218,7 @@ impl Sink {
             output.prepare(now)?;
         }
         let is_old = || max_age.zip(output.since()).is_some_and(|(max, since)| now - since >= max);
-        if output.len() > 0
-            && output.is_whole()
-            && (output.is_over(max_bytes) || is_old())
-        {
+        if output.len() > 0 && output.is_whole() && (output.is_over(max_bytes) || is_old()) {
             if !output.is_complete() {
                 return Ok(false);
             }

@@ -103,8 +103,9 @@ impl Rotated {
             return;
         }
         let waiting = Arc::clone(&self.queue);
-        let spawned =
-            std::thread::Builder::new().name("compress".to_owned()).spawn(move || work(&waiting, compression));
+        let spawned = std::thread::Builder::new()
+            .name("compress".to_owned())
+            .spawn(move || work(&waiting, compression));
         match spawned {
             Ok(_) => queue.running = true,
             Err(error) => warn!(%error, "rotated files wait: no thread to compress them"),

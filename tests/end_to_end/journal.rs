@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use cometail::journal::{Config, Journal, Library, Read};
 
 use crate::support::{
-    A, ARCHIVE, Cometail, Emulator, Place, archive, cometail, connection, number, run, wait,
+    A, ARCHIVE, Answer, Cometail, Emulator, Place, Server, archive, cometail, connection, listen_later,
+    number, run, wait,
 };
 
 /// Everything that was ever appended stays.
@@ -209,6 +210,58 @@ fn events_that_come_only_once_are_told_as_lost_when_the_end_finds_no_room() {
     assert!(ended.stderr.contains("events without a replay id are lost"), "{}", ended.stderr);
 }
 
+/// A daemon with a journal of 1 MiB and a webhook that is dead until it is listened on.
+fn with_a_dead_webhook(
+    place: &Place,
+    emulator: &Emulator,
+    policy: &str,
+) -> (Cometail, impl FnOnce() -> std::net::TcpListener) {
+    let (address, listen) = listen_later();
+    let hook = format!(
+        "[sink.hook.webhook]\nurl = \"http://{address}/hook\"\nproxy = \"direct\"\nretry_initial = \"20ms\"\n\
+         retry_max = \"50ms\"\n[journal]\nmax_size = \"1MiB\"\nsegment_size = \"64KiB\"\nwhen_full = {policy:?}\n"
+    );
+    let config = connection(&emulator.url("61.0"), &[A], "") + &archive(place) + &hook;
+    (place.run(&config), listen)
+}
+
+#[test]
+fn a_journal_of_full_size_pauses_the_intake_until_the_slowest_sink_goes_on() {
+    let (emulator, place) = (Emulator::start(), Place::new());
+    let (daemon, listen) = with_a_dead_webhook(&place, &emulator, "pause");
+    fill(&emulator, &place);
+    let status = place.status().unwrap();
+    assert_eq!(journal_of(&status, "state"), "full");
+    assert!(journal_of(&status, "bytes").as_u64().unwrap() <= 1 << 20, "{status}");
+    let hook = Server::on(listen(), |_, _| Answer::OK);
+    wait("every event at the webhook", || hook.count() >= 20_000);
+    place.wait_for(ARCHIVE, (0..20).flat_map(|_| 0..1000));
+    let bodies = hook.seen();
+    assert!(bodies.iter().map(|posted| number(&posted.body)).eq((0..20).flat_map(|_| 0..1000)));
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
+#[test]
+fn what_a_full_journal_drops_is_told_as_a_gap() {
+    let (emulator, place) = (Emulator::start(), Place::new());
+    let (daemon, listen) = with_a_dead_webhook(&place, &emulator, "drop_oldest");
+    emulator.wait_polled(1);
+    for _ in 0..20 {
+        emulator.publish_many(A, 1000);
+    }
+    place.wait_for(ARCHIVE, (0..20).flat_map(|_| 0..1000));
+    daemon.wait_log("events left the journal before every sink had them");
+    wait("the loss in the status", || {
+        let status = place.status().unwrap_or_default();
+        journal_of(&status, "lost").as_u64() > Some(0) && journal_of(&status, "gaps").as_u64() > Some(0)
+    });
+    let hook = Server::on(listen(), |_, _| Answer::OK);
+    wait("the gap at the webhook", || {
+        hook.seen().iter().any(|posted| posted.body.contains("left the journal before every sink had them"))
+    });
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
 #[test]
 fn a_journal_that_another_process_writes_is_left_alone() {
     let (emulator, place) = (Emulator::start(), Place::new());
@@ -244,7 +297,10 @@ fn damage_is_told_as_a_gap_of_every_channel_and_the_rest_is_delivered() {
         + &format!("{:?}\n", place.text("out/all"));
     let daemon = place.run(&config);
     emulator.wait_polled(1);
-    emulator.publish_each(0..9);
+    emulator.publish_each(0..8);
+    wait("durable events", || journal_of(&place.status().unwrap_or_default(), "durable") == 8);
+    // Its record says that the others are durable: nobody is asked for them again.
+    emulator.publish(A, 8);
     place.wait_for(ARCHIVE, 0..9);
     assert_eq!(daemon.stop().code, Some(0));
     let segment = place.path("state/journal/00000000000000000001.segment");

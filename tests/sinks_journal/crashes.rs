@@ -134,7 +134,8 @@ fn files_have_every_event_exactly_once_however_often_the_process_is_killed() {
             assert!(text(&path).len() <= 20_000, "{}", path.display());
         }
     }
-    let doubled: Vec<_> = files(&rotated).into_iter().filter(|path| path.with_added_extension("gz").exists()).collect();
+    let doubled: Vec<_> =
+        files(&rotated).into_iter().filter(|path| path.with_added_extension("gz").exists()).collect();
     doubled.iter().for_each(|path| fs::remove_file(path).unwrap());
     assert!(doubled.len() <= 1, "{doubled:?}");
     found.push(assert_exactly_once(&rotated, end));

@@ -9,10 +9,11 @@
 //! | [`retry`] | capped exponential waits with seeded full jitter | nothing of ours |
 //! | [`secret`] | values that are never printed and are wiped on drop | nothing of ours |
 //! | [`status`] | what the daemon knows of itself | `event` |
+//! | [`journal`] | the durable log between the sessions and the sinks | `event` |
 //! | [`telemetry`] | logs on stderr | nothing of ours |
 //! | [`bayeux`] | the protocol as a pure state machine | `event`, `retry`, `secret` |
 //! | [`http`] | one exchange in, one reply or fault out | `bayeux::border`, `secret` |
-//! | [`sinks`] | delivery to stdout, files and webhooks | `bayeux::border`, `event`, `http`, `retry`, `secret` |
+//! | [`sinks`] | delivery to stdout, files and webhooks | `bayeux::border`, `event`, `http`, `journal`, `retry`, `secret` |
 //! | [`emulator`] | a stand-in for the Streaming API | nothing of ours |
 //! | [`config`] | the configuration file, all its problems at once | the `Config` of each room, `secret` |
 //! | [`daemon`] | one task per connection, one thread per sink | all above but `emulator` |
@@ -25,6 +26,7 @@ pub mod daemon;
 pub mod emulator;
 pub mod event;
 pub mod http;
+pub mod journal;
 pub mod retry;
 pub mod secret;
 pub mod sinks;

@@ -26,10 +26,39 @@ pub struct Snapshot<S> {
     pub started_at: u64,
     /// When this snapshot was taken.
     pub updated_at: u64,
+    /// The journal, where there is a state directory.
+    pub journal: Option<Journal>,
     /// Every connection, in the order of the configuration.
     pub connections: Vec<Connection>,
     /// Every sink, in the order of the configuration.
     pub sinks: Vec<S>,
+}
+
+/// The journal.
+#[derive(Clone, Debug, Serialize)]
+pub struct Journal {
+    /// Its directory.
+    pub path: String,
+    /// The bytes on disk.
+    pub bytes: u64,
+    /// In how many segments they are.
+    pub segments: usize,
+    /// The sequence number that the next event gets.
+    pub next_sequence: u64,
+    /// Events below this sequence number are durable as the sync policy defines it.
+    pub durable: u64,
+    /// `good`, or why nothing is taken: `full`, `no space` or `failing`.
+    pub state: &'static str,
+    /// Since when it is in that state.
+    pub since: u64,
+    /// The last trouble; kept after the recovery.
+    pub last_error: Option<Error>,
+    /// Events that left it before every sink had them.
+    pub lost: u64,
+    /// Places that were found damaged at the start.
+    pub damaged: u64,
+    /// Gap records that it got for either.
+    pub gaps: u64,
 }
 
 /// One connection.
@@ -49,6 +78,8 @@ pub struct Connection {
     pub waiting: &'static str,
     /// How long from `updated_at` at most, in milliseconds, where that is known.
     pub waiting_ms: Option<u64>,
+    /// Since when nothing is asked for, because the journal has no room.
+    pub paused_since: Option<u64>,
     /// Its channels.
     pub channels: Vec<ChannelStatus>,
     /// Handshakes that succeeded.
@@ -118,6 +149,7 @@ impl Connection {
             since: millis(SystemTime::now()),
             waiting: "not started",
             waiting_ms: None,
+            paused_since: None,
             channels: Vec::new(),
             handshakes: 0,
             handshake_causes: BTreeMap::new(),
@@ -159,6 +191,13 @@ impl Connection {
         }
         self.waiting = waiting;
         self.waiting_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// Notes that nothing is asked for until the journal has room.
+    pub fn pause(&mut self, now: SystemTime) {
+        self.waiting = "for room in the journal";
+        self.waiting_ms = None;
+        self.paused_since.get_or_insert(millis(now));
     }
 
     /// Notes something that went wrong.

@@ -18,6 +18,7 @@ use cometail::bayeux::ReplayLost;
 use cometail::config::{self, Config, OnStop, Problems, TokenSource, Warnings};
 use cometail::event::ReplayId;
 use cometail::http::Proxy;
+use cometail::journal;
 use cometail::sinks::format::Format;
 use cometail::sinks::{Kind, webhook};
 
@@ -78,6 +79,11 @@ fn every_documented_key_is_a_key_and_every_default_is_the_default() {
     let (every, _) = read(&with_every_key(dir.path())).unwrap_or_else(|problems| panic!("{problems}"));
     let (plain, _) = read(EVERY_KEY).unwrap();
     assert_eq!(every.grace, plain.grace);
+    assert_eq!(plain.journal, journal::Config::default());
+    assert_eq!(
+        every.journal,
+        journal::Config { max_age: Some(Duration::from_hours(7 * 24)), ..plain.journal }
+    );
     let (one, other) = (&every.connections[0], &plain.connections[0]);
     assert_eq!(one.session.recheck, Some(Duration::from_mins(30)));
     let session = bayeux::Config { recheck: None, ..one.session.clone() };
@@ -118,6 +124,7 @@ fn every_key_is_documented() {
     let stray = "qqqqqqqqqqqqqqqqqqqq = 1\n";
     let tables = [
         "[state]",
+        "[journal]",
         "[daemon]",
         "[log]",
         "[connection.a]",
@@ -157,6 +164,11 @@ fn everything_that_can_be_said_is_read() {
     let text = r#"
         [state]
         persist = false
+        [journal]
+        sync = "always"
+        max_size = "8MiB"
+        when_full = "drop_oldest"
+        keep = "1h"
         [connection.a]
         url = "https://example.org/cometd"
         channels = ["/a", { name = "/b", replay = "all", order = "1.5s" }, { name = "/c", replay = 42 }]
@@ -182,6 +194,15 @@ fn everything_that_can_be_said_is_read() {
     let (config, warnings) = read(text).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(warnings.as_slice(), []);
     assert_eq!(config.state_dir, None);
+    let wanted = journal::Config {
+        sync: journal::SyncPolicy::Always,
+        max_bytes: 8 << 20,
+        segment_bytes: 2 << 20,
+        when_full: journal::WhenFull::DropOldest,
+        keep: Duration::from_hours(1),
+        ..journal::Config::default()
+    };
+    assert_eq!(config.journal, wanted);
     let connection = &config.connections[0];
     let replays: Vec<_> = connection.session.channels.iter().map(|wanted| wanted.replay).collect();
     assert_eq!(replays, [ReplayId::ALL, ReplayId::ALL, ReplayId(42)]);

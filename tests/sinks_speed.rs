@@ -11,22 +11,22 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use cometail::event::{Batch, BatchBuilder};
-use cometail::sinks::{Config, Ended, Handle, Kind, Offer, file, format::Format, start};
+use cometail::sinks::{Config, Ended, Handle, Kind, Offer, Supply, file, format::Format, start};
 
 const BATCHES: u32 = 30_000;
 
 fn sink(path: &Path) -> Handle {
     let path = file::Template::parse(path.to_str().unwrap()).unwrap();
-    start(Config {
+    let config = Config {
         name: Arc::from("speed"),
         channels: Vec::new(),
         format: Format::Message,
         gap_records: true,
         queue: 256 << 20,
         order: Vec::new(),
-        kind: Kind::File(file::Config { path }),
-    })
-    .unwrap()
+        kind: Kind::File(file::Config::new(path)),
+    };
+    start(config, Supply::Memory).unwrap()
 }
 
 /// A batch of `events` numbered messages of 300 bytes.

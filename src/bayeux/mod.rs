@@ -53,6 +53,9 @@ pub struct Config {
     pub connection: Arc<str>,
     /// The channels to be subscribed, each once.
     pub channels: Vec<Wanted>,
+    /// The last event of each channel that an earlier process kept, by the name that its events have: a channel goes
+    /// on after it, whatever [`Wanted::replay`] says.
+    pub positions: Vec<(Channel, ReplayId)>,
     /// How long the server may hold a `/meta/connect` until its advice says otherwise; 110 s by the guide.
     pub poll_timeout: Duration,
     /// What a poll may take longer than the advised timeout before it is given up.
@@ -84,6 +87,7 @@ impl Config {
         Self {
             connection,
             channels,
+            positions: Vec::new(),
             poll_timeout: Duration::from_secs(110),
             poll_margin: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),

@@ -149,7 +149,7 @@ impl Session {
     }
 
     /// What follows a response: the next connect, unless channels have to be subscribed again before it.
-    fn go_on(&self, client: Client) -> Next {
+    pub(super) fn go_on(&self, client: Client) -> Next {
         if self.subscriptions.any_suspect() { Next::Subscribe(client) } else { Next::Connect(client) }
     }
 

@@ -68,6 +68,13 @@ impl Recent {
         sifted
     }
 
+    /// Notes an event that is known from before.
+    pub(super) fn remember(&mut self, channel: &Channel, replay: ReplayId, message: &[u8]) {
+        if let Some(window) = self.place(channel).and_then(|at| self.windows.get_mut(at)) {
+            window.take(replay, content(message));
+        }
+    }
+
     /// The replay id after which the last `back` events of a channel come again; `None` where fewer are known.
     pub(super) fn before(&self, channel: &str, back: usize) -> Option<ReplayId> {
         let window = self.places.get(channel).and_then(|at| self.windows.get(*at))?;
@@ -160,6 +167,15 @@ mod tests {
         let unnumbered = [("/a", r#"{"data":1}"#, None)];
         assert_eq!(sift(&mut recent, &unnumbered).0, 1);
         assert_eq!(sift(&mut recent, &unnumbered).0, 1, "an event without a number is never a repeat");
+    }
+
+    #[test]
+    fn what_an_earlier_process_had_is_known() {
+        let mut recent = Recent::default();
+        recent.remember(&Channel::as_sent("/a"), ReplayId(5), br#"{"data":1}"#);
+        let again = [("/a", r#"{"data":1}"#, Some(5)), ("/a", r#"{"data":2}"#, Some(6))];
+        assert_eq!(sift(&mut recent, &again), (1, Sifted { repeats: 1, late: 0 }));
+        assert_eq!(recent.last("/a"), Some(ReplayId(6)));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use super::socket::Sockets;
 use super::state::{Client, NO_ACK, Next, State};
 use super::subscription::{Ids, Standing, Subscriptions};
 use super::{Config, encode};
-use crate::event::Channel;
+use crate::event::{Channel, ReplayId};
 use bytes::Bytes;
 
 /// Why subscriptions wait that begin behind events which are not committed yet.
@@ -87,9 +87,12 @@ pub struct Session {
 }
 
 impl Session {
+    /// How many events of each channel are remembered, by which those that a server repeats are recognised.
+    pub const REMEMBERED: usize = super::recent::WINDOW;
+
     /// A session that has done nothing yet; `resume` is what an earlier process saved.
     pub fn new(config: Config, seed: u64, now: Now, resume: Option<Snapshot>) -> Self {
-        let mut subscriptions = Subscriptions::new(&config.channels);
+        let mut subscriptions = Subscriptions::new(&config.channels, &config.positions);
         let mut unwanted = VecDeque::new();
         let mut poll_timeout = config.poll_timeout;
         let resume = resume.map(|snapshot| {
@@ -99,6 +102,9 @@ impl Session {
             unwanted.extend(held.filter(|channel| config.channels.iter().all(|one| one.channel != *channel)));
             poll_timeout = Duration::from_millis(snapshot.timeout_ms).min(TIMEOUT_MAX);
             let ack = snapshot.ack.then_some(NO_ACK);
+            if ack.is_none() {
+                subscriptions.suspect_positions(snapshot.replay);
+            }
             Client { id: Arc::from(snapshot.client_id), replay: snapshot.replay, ack, proven: false }
         });
         let pace = Pace::new(config.retry, config.handshakes_per_minute, seed, now.mono);
@@ -133,6 +139,16 @@ impl Session {
             outputs: VecDeque::new(),
             config,
         }
+    }
+
+    /// Remembers an event that an earlier process kept, oldest first, so that it is recognised when it comes again.
+    pub fn remember(&mut self, channel: &Channel, replay: ReplayId, message: &[u8]) {
+        self.recent.remember(channel, replay, message);
+    }
+
+    /// The driver has held everything back until now: no silence before that is the server's.
+    pub const fn excuse(&mut self, now: Instant) {
+        self.liveness.connect_succeeds(now);
     }
 
     /// Takes one input. Whatever it is, the outputs say what follows.
@@ -205,10 +221,11 @@ impl Session {
 
     fn on_start(&mut self) {
         if let State::New { resume } = &mut self.state {
-            let then = resume.take().map_or(Next::Handshake, Next::Connect);
-            if matches!(then, Next::Connect(_)) {
+            let resumed = resume.take();
+            if resumed.is_some() {
                 self.say(Notice::Resuming);
             }
+            let then = resumed.map_or(Next::Handshake, |client| self.go_on(client));
             self.authenticate(then, false);
         }
     }

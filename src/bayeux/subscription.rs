@@ -1,5 +1,6 @@
 //! The channels that are wanted, what the server said of each, and where in its events each stands.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::time::{Instant, SystemTime};
 
@@ -135,11 +136,13 @@ impl Subscription {
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
     list: Vec<Subscription>,
+    /// Where an earlier process left off, by the channels that events name.
+    positions: HashMap<Channel, ReplayId>,
 }
 
 impl Subscriptions {
-    pub(super) fn new(wanted: &[Wanted]) -> Self {
-        let mut all = Self::default();
+    pub(super) fn new(wanted: &[Wanted], positions: &[(Channel, ReplayId)]) -> Self {
+        let mut all = Self { list: Vec::new(), positions: positions.iter().cloned().collect() };
         for one in wanted {
             all.add(one.clone());
         }
@@ -148,6 +151,7 @@ impl Subscriptions {
 
     /// Wants one more channel; a known one is asked for again at once when it was refused.
     pub(super) fn add(&mut self, wanted: Wanted) {
+        let position = self.kept_position(&wanted.channel);
         match self.find(wanted.channel.as_str()) {
             Some(known) => {
                 if let Standing::Refused(..) = known.standing {
@@ -158,7 +162,7 @@ impl Subscriptions {
                 channel: wanted.channel,
                 standing: Standing::Pending,
                 start: wanted.replay,
-                position: None,
+                position,
                 uncommitted: 0,
                 passed: None,
                 moved: None,
@@ -171,11 +175,30 @@ impl Subscriptions {
         }
     }
 
+    /// Where an earlier process left off. The events of a filtered subscription may have named the channel without
+    /// its filter.
+    fn kept_position(&self, channel: &Channel) -> Option<ReplayId> {
+        let name = channel.as_str();
+        let kept = |name: &str| self.positions.get(name).copied();
+        kept(name).or_else(|| name.split_once('?').and_then(|(path, _)| kept(path)))
+    }
+
+    /// What an earlier process was sent last may have been lost with it: channels that can be asked for it are to be
+    /// subscribed again.
+    pub(super) fn suspect_positions(&mut self, replay: bool) {
+        let live = |one: &&mut Subscription| one.standing == Standing::Live && one.can_replay(replay);
+        for one in self.list.iter_mut().filter(live) {
+            one.suspect = true;
+            one.standing = Standing::Pending;
+        }
+    }
+
     /// No longer wants a channel; tells whether the server may hold a subscription for it.
     pub(super) fn remove(&mut self, channel: &Channel) -> bool {
         let Some(at) = self.list.iter().position(|known| known.channel == *channel) else {
             return false;
         };
+        self.positions.remove(channel);
         matches!(self.list.remove(at).standing, Standing::Live | Standing::Asked(_))
     }
 

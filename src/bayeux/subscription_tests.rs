@@ -7,7 +7,7 @@ fn wanted(name: &str) -> Wanted {
 #[test]
 fn a_thousand_channels_fit_few_requests_and_each_fits_the_limit() {
     let names: Vec<_> = (0..1000).map(|n| wanted(&format!("/topic/Channel{n:04}"))).collect();
-    let mut all = Subscriptions::new(&names);
+    let mut all = Subscriptions::new(&names, &[]);
     let (mut id, mut requests, now) = (0, 0, Instant::now());
     while let Some(body) = all.request(now, "client", true, false, usize::MAX, &mut id) {
         assert!(body.len() <= encode::REQUEST_MAX);
@@ -19,7 +19,7 @@ fn a_thousand_channels_fit_few_requests_and_each_fits_the_limit() {
 
 #[test]
 fn a_position_replaces_the_start_and_survives_a_lost_session() {
-    let mut all = Subscriptions::new(&[wanted("/topic/A"), wanted("/topic/B?x='1'")]);
+    let mut all = Subscriptions::new(&[wanted("/topic/A"), wanted("/topic/B?x='1'")], &[]);
     let now = SystemTime::UNIX_EPOCH;
     all.commit(&Channel::parse("/topic/A").unwrap(), ReplayId(7), now);
     all.commit(&Channel::parse("/topic/B").unwrap(), ReplayId(9), now);
@@ -27,4 +27,29 @@ fn a_position_replaces_the_start_and_survives_a_lost_session() {
     let body = all.request(Instant::now(), "c", true, false, 10, &mut 0).unwrap();
     assert!(body.contains(r#""replay":{"/topic/A":7}"#), "{body}");
     assert!(body.contains(r#""replay":{"/topic/B?x='1'":9}"#), "{body}");
+}
+
+#[test]
+fn a_kept_position_wins_and_a_filtered_subscription_shares_that_of_its_channel() {
+    let start = ["/topic/A", "/topic/A?x='1'", "/topic/B", "/topic/B?x='1'", "/topic/C"].map(wanted);
+    let kept = [("/topic/A", 7), ("/topic/B?x='1'", 9)]
+        .map(|(name, replay)| (Channel::parse(name).unwrap(), ReplayId(replay)));
+    let mut all = Subscriptions::new(&start, &kept);
+    let body = all.request(Instant::now(), "c", true, false, 10, &mut 0).unwrap();
+    for (name, replay) in start.iter().map(|one| one.channel.as_str()).zip([7, 7, -1, 9, -1]) {
+        assert!(body.contains(&format!(r#""replay":{{"{name}":{replay}}}"#)), "{name}: {body}");
+    }
+}
+
+#[test]
+fn what_a_resumed_session_may_have_lost_is_asked_for_where_there_is_a_position() {
+    let kept = [(Channel::parse("/topic/A").unwrap(), ReplayId(7))];
+    for (replay, asked) in [(true, 1), (false, 0)] {
+        let mut all = Subscriptions::new(&[wanted("/topic/A"), wanted("/topic/B")], &kept);
+        all.resume(&["/topic/A".to_owned(), "/topic/B".to_owned()]);
+        all.suspect_positions(replay);
+        let mut id = 0;
+        all.request(Instant::now(), "c", replay, false, 10, &mut id);
+        assert_eq!((id, all.any_suspect()), (asked, asked == 1));
+    }
 }

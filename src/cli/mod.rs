@@ -129,6 +129,7 @@ fn on_screen(mut connection: config::Connection, format: Format, pretty: bool, l
     };
     Config {
         state_dir: None,
+        journal: crate::journal::Config::default(),
         grace: Duration::from_secs(5),
         log: telemetry::Config::default(),
         connections: vec![connection],

@@ -30,8 +30,8 @@ pub(super) struct Status {
     /// The daemon's state directory, in place of its configuration
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     state_dir: Option<PathBuf>,
-    /// Print nothing when all is well; exit with 1 when the daemon does not run, a connection or channel is not live, or a
-    /// sink fails
+    /// Print nothing when all is well; exit with 1 when the daemon does not run, the journal takes nothing, a connection or
+    /// channel is not live, or a sink fails
     #[arg(long)]
     health: bool,
     /// Print JSON
@@ -43,8 +43,24 @@ pub(super) struct Status {
 struct Snapshot {
     pid: u32,
     updated_at: u64,
+    journal: Option<Journal>,
     connections: Vec<Connection>,
     sinks: Vec<Sink>,
+}
+
+#[derive(Deserialize)]
+struct Journal {
+    path: String,
+    bytes: u64,
+    segments: u64,
+    next_sequence: u64,
+    durable: u64,
+    state: String,
+    since: u64,
+    last_error: Option<Trouble>,
+    lost: u64,
+    damaged: u64,
+    gaps: u64,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +84,7 @@ struct Connection {
     since: u64,
     events: u64,
     waiting: String,
+    paused_since: Option<u64>,
     stalled: bool,
     gaps: u64,
     set_aside: u64,
@@ -127,6 +144,7 @@ pub(super) fn main(status: &Status) -> u8 {
 /// The first thing that keeps the daemon from being healthy; `running` where that is known.
 fn trouble(snapshot: &Snapshot, now: u64, running: Option<bool>) -> Option<String> {
     not_running(snapshot, now, running)
+        .or_else(|| snapshot.journal.as_ref().and_then(|one| without_room(one, now)))
         .or_else(|| snapshot.connections.iter().find_map(|one| down(one, now)))
         .or_else(|| snapshot.sinks.iter().find_map(|one| failing(one, now)))
 }
@@ -150,6 +168,16 @@ fn not_running(snapshot: &Snapshot, now: u64, running: Option<bool>) -> Option<S
     }
     (u128::from(age) > STALE.as_millis())
         .then(|| format!("the daemon (process {process}) last wrote its status {} ago", ago(age)))
+}
+
+fn without_room(one: &Journal, now: u64) -> Option<String> {
+    if one.state == "good" {
+        return None;
+    }
+    let (path, state) = (one.path.escape_debug(), one.state.escape_debug());
+    let error = one.last_error.as_ref().map_or("no reason known", |error| &error.text);
+    let since = ago(now.saturating_sub(one.since));
+    Some(format!("the journal {path} takes nothing for {since}: {state}: {}", error.escape_debug()))
 }
 
 fn down(one: &Connection, now: u64) -> Option<String> {
@@ -177,6 +205,9 @@ fn failing(one: &Sink, now: u64) -> Option<String> {
 }
 
 fn print(out: &mut impl io::Write, snapshot: &Snapshot, now: u64) -> io::Result<()> {
+    if let Some(one) = &snapshot.journal {
+        print_journal(out, one, now)?;
+    }
     for one in &snapshot.connections {
         let since = ago(now.saturating_sub(one.since));
         write!(
@@ -187,6 +218,9 @@ fn print(out: &mut impl io::Write, snapshot: &Snapshot, now: u64) -> io::Result<
             one.waiting.escape_debug(),
             one.events
         )?;
+        if let Some(since) = one.paused_since {
+            write!(out, ", paused for {}", ago(now.saturating_sub(since)))?;
+        }
         let counts =
             [(one.gaps, "gaps"), (one.set_aside, "set aside"), (one.repeats, "repeats"), (one.late, "late")];
         print_counts(out, &counts)?;
@@ -221,6 +255,28 @@ fn print_sink(out: &mut impl io::Write, one: &Sink, now: u64) -> io::Result<()> 
     }
 }
 
+fn print_journal(out: &mut impl io::Write, one: &Journal, now: u64) -> io::Result<()> {
+    let unsynced = one.next_sequence.saturating_sub(one.durable);
+    write!(
+        out,
+        "journal {}: {} for {}, {} bytes in {} segments, next event {}, {unsynced} not synced",
+        one.path.escape_debug(),
+        one.state.escape_debug(),
+        ago(now.saturating_sub(one.since)),
+        one.bytes,
+        one.segments,
+        one.next_sequence
+    )?;
+    print_counts(out, &[(one.lost, "lost"), (one.damaged, "damaged places"), (one.gaps, "gap records")])?;
+    match &one.last_error {
+        Some(error) => {
+            let since = ago(now.saturating_sub(error.at));
+            writeln!(out, "  last trouble {since} ago: {}", error.text.escape_debug())
+        }
+        None => Ok(()),
+    }
+}
+
 /// What there is of these, to the end of the line.
 fn print_counts(out: &mut impl io::Write, counts: &[(u64, &str)]) -> io::Result<()> {
     for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
@@ -238,102 +294,5 @@ fn ago(millis: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    const NOW: u64 = 1_800_000_000_000;
-
-    /// A healthy daemon, changed by `change`.
-    fn snapshot(change: impl FnOnce(&mut Value)) -> Snapshot {
-        let mut value = json!({
-            "pid": 7, "updated_at": NOW - 2000,
-            "connections": [{"name": "c", "state": "live", "since": NOW - 60_000, "events": 3, "waiting": "for events",
-                "stalled": false, "gaps": 0, "set_aside": 0, "repeats": 0, "late": 0,
-                "channels": [{"name": "/topic/A", "standing": "live"}], "last_error": null}],
-            "sinks": [{"name": "s", "kind": "webhook", "state": "idle", "delivered": 3, "queued_events": 0, "parked": 0,
-                "refused": 0, "dropped": 0, "failing_since": null, "last_error": null}],
-        });
-        change(&mut value);
-        serde_json::from_value(value).unwrap()
-    }
-
-    #[test]
-    fn health_looks_at_process_clock_connections_channels_and_sinks() {
-        let told = |running, change: fn(&mut Value)| trouble(&snapshot(change), NOW, running);
-        assert_eq!((told(Some(true), |_| {}), told(None, |_| {})), (None, None));
-        for (running, change, why) in [
-            (Some(false), (|_| {}) as fn(&mut Value), "does not run any more, and did not end in order"),
-            (Some(false), |all| all["connections"][0]["state"] = "closed".into(), "has ended; it last wrote"),
-            (None, |all| all["updated_at"] = (NOW - 31_000).into(), "last wrote its status 31 s ago"),
-            (None, |all| all["updated_at"] = (NOW * 2).into(), "in the future"),
-            (
-                None,
-                |all| all["connections"][0]["state"] = "resting".into(),
-                "connection c is resting for 60 s",
-            ),
-            (
-                None,
-                |all| all["connections"][0]["stalled"] = true.into(),
-                "connection c: no connect has succeeded for too long",
-            ),
-            (
-                None,
-                |all| all["connections"][0]["channels"][0]["standing"] = "forbidden".into(),
-                "channel /topic/A is not live: forbidden",
-            ),
-            (
-                None,
-                |all| {
-                    all["sinks"][0]["failing_since"] = (NOW - 5000).into();
-                    all["sinks"][0]["last_error"] = "HTTP status 500".into();
-                },
-                "sink s fails for 5 s: HTTP status 500",
-            ),
-            (None, |all| all["sinks"][0]["state"] = "ended".into(), "sink s has ended"),
-        ] {
-            let told = told(running, change).unwrap_or_default();
-            assert!(told.contains(why), "{told:?}, wanted {why:?}");
-        }
-    }
-
-    #[test]
-    fn nothing_from_a_server_drives_the_terminal() {
-        let evil = "a\u{1b}[2J\r\nb\u{9b}c\u{202e}";
-        let shown = snapshot(|all| {
-            let connection = &mut all["connections"][0];
-            for key in ["name", "state", "waiting"] {
-                connection[key] = evil.into();
-            }
-            connection["channels"] = json!([{"name": evil, "standing": evil}]);
-            connection["last_error"] = json!({"at": NOW, "text": evil});
-            for key in ["name", "kind", "state", "last_error"] {
-                all["sinks"][0][key] = evil.into();
-            }
-        });
-        let mut out = Vec::new();
-        print(&mut out, &shown, NOW).unwrap();
-        let printed = String::from_utf8(out).unwrap();
-        assert_eq!(printed.lines().count(), 5, "{printed}");
-        let told = trouble(&shown, NOW, None).unwrap();
-        for text in [printed.replace('\n', ""), told] {
-            assert!(!text.contains(|c: char| c.is_control() || c == '\u{202e}'), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_sink_is_one_readable_line_and_its_trouble() {
-        let shown = snapshot(|all| {
-            all["sinks"][0]["failing_since"] = (NOW - 5000).into();
-            all["sinks"][0]["last_error"] = "HTTP status 500".into();
-            all["sinks"][0]["dropped"] = 2.into();
-        });
-        let mut out = Vec::new();
-        print_sink(&mut out, &shown.sinks[0], NOW).unwrap();
-        assert_eq!(
-            String::from_utf8(out).unwrap(),
-            "sink s (webhook): idle, 3 delivered, 0 queued, failing for 5 s, 2 lost\n  last trouble: HTTP status 500\n"
-        );
-    }
-}
+#[path = "status_tests.rs"]
+mod tests;

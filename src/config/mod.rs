@@ -11,6 +11,7 @@
 //! and read environment variables through a function.
 
 mod connection;
+mod journal;
 mod load;
 mod problem;
 mod reader;
@@ -32,13 +33,15 @@ pub use load::{Environment, load, load_with, parse, parse_with};
 pub use problem::{Problem, Problems, Warnings};
 pub use units::duration;
 
-use crate::{bayeux, http, sinks, telemetry};
+use crate::{bayeux, http, journal as log, sinks, telemetry};
 
 /// The daemon's configuration, every value checked.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where sessions, cookies and status are kept; without it nothing outlives the process.
+    /// Where sessions, cookies, journal and status are kept; without it nothing outlives the process.
     pub state_dir: Option<PathBuf>,
+    /// How the journal is kept, where there is a state directory.
+    pub journal: log::Config,
     /// How long sinks may take to drain at the end.
     pub grace: Duration,
     /// Logs.

@@ -1,4 +1,4 @@
-//! The tables of the file: `[state]`, `[daemon]`, `[log]`, and every connection and sink.
+//! The tables of the file: `[state]`, `[journal]`, `[daemon]`, `[log]`, and every connection and sink.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::load::Environment;
 use super::reader::{Log, Node, Table, shown};
-use super::{Config, connection, sink};
+use super::{Config, connection, journal, sink};
 use crate::telemetry::{self, TelemetryError};
 
 /// The most connections, and the most sinks: each sink has a thread.
@@ -19,6 +19,7 @@ const SINKS_MAX: usize = 1000;
 pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_>) -> Option<Config> {
     let mut table = Table::root(log, entries);
     let state_dir = state(&mut table, environment);
+    let journal = journal::read(&mut table);
     let grace = daemon(&mut table);
     let logs = log_section(&mut table);
     let connections = named(&mut table, "connection", CONNECTIONS_MAX, |name, node| {
@@ -34,7 +35,7 @@ pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_
     for sink in &mut sinks {
         sink.order.clone_from(&orders);
     }
-    Some(Config { state_dir, grace, log: logs, connections, sinks })
+    Some(Config { state_dir, journal, grace, log: logs, connections, sinks })
 }
 
 /// `[state]`: the directory, or none where nothing is to be kept.

@@ -138,7 +138,7 @@ fn to_file<'t>(table: &mut Table<'t>) -> Option<(Kind, Vec<Claim<'t>>)> {
     let text = node.path()?.to_string_lossy().into_owned();
     let path =
         Template::parse(&text).map_err(|error| node.report(&shown(&text), wanted, Some(&error.0))).ok()?;
-    Some((Kind::File(file::Config { path }), vec![path_claim(&text, node)]))
+    Some((Kind::File(file::Config::new(path)), vec![path_claim(&text, node)]))
 }
 
 /// A path's claim, without the components that change nothing.

@@ -1,7 +1,8 @@
 //! One connection: the session's inputs and outputs tied to sockets, sinks and the clock.
 //!
 //! Nothing here waits for anything but the session's own exchanges and timers: events are offered to queues,
-//! state is written elsewhere.
+//! state is written elsewhere. While the journal takes nothing, nothing is read from the session or from its
+//! exchanges: the server keeps what it has not sent.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -10,16 +11,18 @@ use tokio::sync::mpsc;
 
 use super::aside::Aside;
 use super::flight::{Flights, Landed};
-use super::outlet::Outlet;
+use super::intake::{Intake, Position};
 use super::store::Keeper;
 use super::tell::{standing_name, tell};
 use super::token::Token;
 use crate::bayeux::Wanted;
+use crate::bayeux::border::{Exchange, ExchangeId, Fault, FaultKind, Lane};
 use crate::bayeux::contract::{Input, Now, Output};
 use crate::bayeux::notice::{Closed, Notice};
 use crate::bayeux::refusal::Meaning;
 use crate::bayeux::session::Session;
 use crate::event::{Batch, Channel, Gap};
+use crate::journal::Kind;
 use crate::status;
 
 /// Two outcomes closer together than this are dense traffic.
@@ -51,13 +54,24 @@ pub(super) enum Ended {
     NothingLeft(Meaning),
 }
 
+/// Until when the session waits, or that it is held up by the journal.
+#[derive(Clone, Copy)]
+struct Wait {
+    until: Option<Instant>,
+    held: bool,
+}
+
 /// The parts of a running connection.
 pub(super) struct Connection {
     pub(super) name: Arc<str>,
     pub(super) session: Session,
     pub(super) flights: Flights,
     pub(super) token: Token,
-    pub(super) outlet: Arc<Outlet>,
+    pub(super) intake: Intake,
+    /// What is not sent before the journal has the events before it.
+    pub(super) unsent: Option<Exchange>,
+    /// Whether it is held up because the journal takes nothing.
+    pub(super) paused: bool,
     pub(super) keeper: Option<Keeper>,
     pub(super) aside: Option<Aside>,
     pub(super) status: Arc<Mutex<status::Connection>>,
@@ -75,8 +89,10 @@ impl Connection {
         self.give(Input::Start);
         let (mut why, mut left) = (Closed::Requested, None);
         loop {
-            let until = self.settle(&mut why).await;
-            if self.session.is_closed() {
+            let committed = self.intake.take_committed();
+            self.commit(committed);
+            let wait = self.settle(&mut why).await;
+            if self.session.is_closed() && !wait.held {
                 break;
             }
             if self.one_shot && left.is_none() {
@@ -86,8 +102,11 @@ impl Connection {
                     continue;
                 }
             }
-            let input = self.next_input(until).await;
-            self.give(input);
+            match self.next_input(wait).await {
+                Some(close @ Input::Close { .. }) => self.close(close, &mut why).await,
+                Some(input) => self.give(input),
+                None => {}
+            }
         }
         self.finish().await;
         left.map_or(Ended::Closed(why), Ended::NothingLeft)
@@ -104,36 +123,93 @@ impl Connection {
         self.session.handle(now(), input);
     }
 
-    /// Does what the session wants until it wants to wait, and tells until when.
-    async fn settle(&mut self, why: &mut Closed) -> Option<Instant> {
-        loop {
-            match self.session.poll_output() {
-                Output::Send(exchange) => self.flights.send(exchange, self.token.header()),
-                Output::Deliver(batch) => self.deliver(batch),
-                Output::Cancel(id) => self.flights.cancel(id),
-                Output::HangUp { broken } => self.flights.hang_up(broken),
-                Output::Renew => self.flights.renew(),
-                Output::Authenticate { refused } => {
-                    let credentials = self.token.renew(refused).await;
-                    self.give(Input::Credentials(credentials));
-                }
-                Output::Save(session) => {
-                    if let Some(keeper) = &mut self.keeper {
-                        keeper.session(session);
-                    }
-                }
-                Output::Notice(notice) => {
-                    if let Notice::Closed(closed) = &notice {
-                        *why = closed.clone();
-                    }
-                    self.tell(&notice);
-                }
-                Output::Wait { until, reason } => {
-                    self.note_wait(until, reason);
-                    return until;
-                }
+    fn commit(&mut self, positions: Vec<Position>) {
+        for (channel, replay) in positions {
+            self.give(Input::Committed(channel, replay));
+        }
+    }
+
+    /// The end was asked for. What is held up is not sent any more: it could only bring events that nobody takes.
+    async fn close(&mut self, close: Input, why: &mut Closed) {
+        let mut unsent: Vec<_> = self.unsent.take().map(|exchange| exchange.id).into_iter().collect();
+        self.intake.end();
+        if self.paused || !unsent.is_empty() {
+            while let Err(id) = self.act(why, false).await {
+                unsent.extend(id);
             }
         }
+        self.give(close);
+        for id in unsent {
+            let detail = String::from("the end was asked for");
+            self.give(Input::Outcome(id, Err(Fault { kind: FaultKind::Broken, sent: false, detail })));
+        }
+    }
+
+    /// Does what the session wants until it wants to wait, and tells until when.
+    async fn settle(&mut self, why: &mut Closed) -> Wait {
+        while self.is_free() {
+            if let Ok(until) = self.act(why, true).await {
+                return Wait { until, held: false };
+            }
+        }
+        self.note_pause();
+        Wait { until: None, held: true }
+    }
+
+    /// Does one thing that the session wants; until when it wants to wait, where that is all. Without `send`, the
+    /// exchange that it would have sent.
+    async fn act(&mut self, why: &mut Closed, send: bool) -> Result<Option<Instant>, Option<ExchangeId>> {
+        match self.session.poll_output() {
+            Output::Send(exchange) if !send => return Err(Some(exchange.id)),
+            Output::Send(exchange) => self.send(exchange),
+            Output::Deliver(batch) => self.deliver(batch),
+            Output::Cancel(id) => self.flights.cancel(id),
+            Output::HangUp { broken } => self.flights.hang_up(broken),
+            Output::Renew => self.flights.renew(),
+            Output::Authenticate { refused } => {
+                let credentials = self.token.renew(refused).await;
+                self.give(Input::Credentials(credentials));
+            }
+            Output::Save(session) => {
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.session(session);
+                }
+            }
+            Output::Notice(notice) => {
+                if let Notice::Closed(closed) = &notice {
+                    *why = closed.clone();
+                }
+                self.tell(&notice);
+            }
+            Output::Wait { until, reason } => {
+                self.note_wait(until, reason);
+                return Ok(until);
+            }
+        }
+        Err(None)
+    }
+
+    /// What may bring events waits until those before it are in the journal.
+    fn send(&mut self, exchange: Exchange) {
+        if exchange.lane != Lane::Side && !self.intake.is_confirmed() {
+            self.unsent = Some(exchange);
+        } else {
+            self.flights.send(exchange, self.token.header());
+        }
+    }
+
+    /// Whether nothing is held up by the journal any more.
+    fn is_free(&mut self) -> bool {
+        if !self.intake.has_room() {
+            return false;
+        }
+        if let Some(exchange) = self.unsent.take_if(|_| self.intake.is_confirmed()) {
+            self.flights.send(exchange, self.token.header());
+        }
+        if self.unsent.is_none() && std::mem::take(&mut self.paused) {
+            self.session.excuse(Instant::now());
+        }
+        self.unsent.is_none()
     }
 
     /// Under dense traffic, looks for the next outcome for a short while before it sleeps.
@@ -148,9 +224,11 @@ impl Connection {
         None
     }
 
-    async fn next_input(&mut self, until: Option<Instant>) -> Input {
-        if let Some(input) = self.outcome_soon().await {
-            return input;
+    /// What happens next to the session; nothing when there is news of the journal alone.
+    async fn next_input(&mut self, wait: Wait) -> Option<Input> {
+        let Wait { until, held } = wait;
+        if !held && let Some(input) = self.outcome_soon().await {
+            return Some(input);
         }
         let time = async {
             match until {
@@ -161,24 +239,23 @@ impl Connection {
         tokio::select! {
             // Whoever asks for an end is heard even while a server keeps the session busy.
             biased;
-            command = self.commands.recv() => match command {
+            command = self.commands.recv() => Some(match command {
                 Some(Command::Subscribe(wanted)) => Input::Subscribe(wanted),
                 Some(Command::Unsubscribe(channel)) => Input::Unsubscribe(channel),
                 Some(Command::Close { disconnect }) => Input::Close { disconnect },
                 // Nobody is left to ask for anything.
                 None => Input::Close { disconnect: true },
-            },
-            landed = self.flights.next() => self.on_landed(landed),
-            () = time => Input::Time,
+            }),
+            () = self.intake.changed(self.unsent.is_some()) => None,
+            landed = self.flights.next(), if !held => Some(self.on_landed(landed)),
+            () = time, if !held => Some(Input::Time),
         }
     }
 
     fn deliver(&mut self, batch: Batch) {
         let batch = Arc::new(batch);
-        self.outlet.offer(&batch);
-        for (channel, replay) in batch.positions() {
-            self.session.handle(now(), Input::Committed(channel.clone(), replay));
-        }
+        let committed = self.intake.take(&batch, Kind::Events);
+        self.commit(committed);
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.events += u64::try_from(batch.len()).unwrap_or(u64::MAX);
         status.last_event = Some(status::millis(batch.received()));
@@ -225,7 +302,7 @@ impl Connection {
         }
         if let Notice::Gap { channel, since, until, reason } = &*secrets.notice(notice) {
             let gap = Gap { channel, since: *since, until: *until, reason };
-            self.outlet.offer(&Arc::new(gap.record(self.name.clone(), SystemTime::now())));
+            self.intake.take(&Arc::new(gap.record(self.name.clone(), SystemTime::now())), Kind::Gap);
         }
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         tell(&self.name, notice, &mut status, &secrets);
@@ -233,10 +310,20 @@ impl Connection {
         status.set_channels(standings.map(|(channel, standing)| (channel.clone(), standing_name(standing))));
     }
 
+    /// Something is held up. An append that is under way is over before anybody could read of it.
+    fn note_pause(&mut self) {
+        if self.intake.is_stuck() {
+            self.paused = true;
+            let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+            status.pause(SystemTime::now());
+        }
+    }
+
     fn note_wait(&self, until: Option<Instant>, reason: &'static str) {
         let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.enter(SystemTime::now(), self.session.state(), reason, wait);
+        status.paused_since = None;
         status.transport = self.session.transport();
         let pulse = self.session.pulse();
         status.stalled = pulse.stalled;

@@ -2,6 +2,8 @@
 //!
 //! Constraints
 //! - No connection waits for a sink, and no sink for another.
+//! - With a state directory every event is in the journal before a sink has it; while the journal takes nothing,
+//!   nothing is asked for.
 //! - What can go on goes on: a connection that is refused for good, or a sink that died, ends the daemon only
 //!   when nothing is left.
 //! - The end has an order: servers are told, what is queued is delivered, within one grace period. A second
@@ -10,8 +12,11 @@
 //! Operations: [`start`], then [`Daemon::run`].
 
 mod aside;
+mod board;
 mod connection;
 mod flight;
+mod intake;
+mod journal;
 mod outlet;
 mod redact;
 mod report;

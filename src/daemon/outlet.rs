@@ -34,6 +34,11 @@ impl Outlet {
         self.sinks.iter().map(|tap| &tap.handle)
     }
 
+    /// Something was appended to the journal that the sinks read.
+    pub(super) fn wake(&self) {
+        self.handles().for_each(Handle::wake);
+    }
+
     /// Hands a batch on; a full queue loses it for that sink, which is told and counted.
     pub(super) fn offer(&self, batch: &Arc<Batch>) {
         for tap in &self.sinks {

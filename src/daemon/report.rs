@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::journal::Appender;
 use super::outlet::Outlet;
 use super::store::replace;
 use crate::sinks::SinkStatus;
@@ -31,6 +32,7 @@ pub(super) struct Sources {
     pub(super) started: SystemTime,
     pub(super) connections: Vec<Arc<Mutex<status::Connection>>>,
     pub(super) outlet: Arc<Outlet>,
+    pub(super) journal: Option<Arc<Appender>>,
 }
 
 impl Sources {
@@ -42,6 +44,7 @@ impl Sources {
             pid: std::process::id(),
             started_at: status::millis(self.started),
             updated_at: status::millis(SystemTime::now()),
+            journal: self.journal.as_ref().map(|journal| journal.status()),
             connections: connections
                 .map(|one| one.lock().unwrap_or_else(PoisonError::into_inner).clone())
                 .collect(),
@@ -131,7 +134,8 @@ impl Writer {
             return;
         };
         // The time of the snapshot alone is no news.
-        let news = serde_json::to_string(&(&snapshot.connections, &snapshot.sinks)).unwrap_or_default();
+        let news = serde_json::to_string(&(&snapshot.journal, &snapshot.connections, &snapshot.sinks))
+            .unwrap_or_default();
         if self.written.as_ref().is_some_and(|(at, last)| at.elapsed() < HEARTBEAT && *last == news) {
             return;
         }

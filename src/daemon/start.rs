@@ -1,4 +1,4 @@
-//! The start: the state directory, then the sinks, then the connections, so that nothing is received before
+//! The start: the state directory, the journal, the sinks, then the connections, so that nothing is received before
 //! it can be handed on.
 
 use std::fmt;
@@ -11,6 +11,8 @@ use tokio::task::JoinSet;
 use super::aside::Aside;
 use super::connection::Connection;
 use super::flight::Flights;
+use super::intake::Intake;
+use super::journal::Opened;
 use super::outlet::Outlet;
 use super::report::{Reporter, Sources};
 use super::stop::{Daemon, Running};
@@ -20,7 +22,8 @@ use super::{Ending, Options};
 use crate::bayeux::contract::Now;
 use crate::bayeux::session::Session;
 use crate::config::{self, Config, OnStop};
-use crate::{http, sinks, status};
+use crate::sinks::Supply;
+use crate::{http, journal, sinks, status};
 
 /// Commands that may wait for a connection.
 const COMMANDS: usize = 64;
@@ -49,35 +52,48 @@ impl From<StoreError> for StartError {
     }
 }
 
-/// Starts every sink and every connection. Must be called on a tokio runtime.
+/// Opens the journal, starts every sink and every connection. Must be called on a tokio runtime.
 pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     let store = config.state_dir.as_deref().map(Store::open).transpose()?;
-    let outlet = Arc::new(Outlet::new(start_sinks(config.sinks)?));
-    let mut running = Vec::new();
-    let mut tasks = JoinSet::new();
+    let mut opened = open_journal(store.as_ref(), config.journal)?;
+    let outlet = Arc::new(Outlet::new(start_sinks(config.sinks, opened.as_ref().map(Opened::library))?));
+    let mut prepared = Vec::new();
     let mut problems = Vec::new();
+    let mut channels = Vec::new();
     for one in config.connections {
-        match prepare(one, &options, &outlet, store.as_ref()) {
-            Ok((handle, connection)) => {
-                running.push(handle);
-                tasks.spawn(connection.run());
-            }
+        channels.extend(one.session.channels.iter().map(|wanted| (one.name.clone(), wanted.channel.clone())));
+        match prepare(one, &options, &outlet, store.as_ref(), opened.as_mut()) {
+            Ok(one) => prepared.push(one),
             Err(problem) => problems.push(problem),
         }
     }
     if !problems.is_empty() {
         return Err(StartError { ending: Ending::Io, problems });
     }
+    let journal = opened.map(|opened| opened.start(outlet.clone(), &channels)).transpose()?;
+    let (mut running, mut tasks) = (Vec::new(), JoinSet::new());
+    for (handle, mut connection) in prepared {
+        if let Some(journal) = &journal {
+            connection.intake = Intake::journal(journal.clone());
+        }
+        running.push(handle);
+        tasks.spawn(connection.run());
+    }
+    if let Some(journal) = &journal {
+        tokio::spawn(journal.clone().tell_losses());
+    }
     let sources = Sources {
         started: SystemTime::now(),
         connections: running.iter().map(|one| one.status.clone()).collect(),
         outlet: outlet.clone(),
+        journal: journal.clone(),
     };
     let reporter = Reporter::start(sources, store.as_ref().map(Store::status_path));
     Ok(Daemon {
         running,
         tasks,
         outlet,
+        journal,
         reporter,
         grace: config.grace,
         one_shot: options.one_shot,
@@ -86,10 +102,24 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     })
 }
 
-fn start_sinks(configs: Vec<sinks::Config>) -> Result<Vec<sinks::Handle>, StartError> {
+fn open_journal(store: Option<&Store>, config: journal::Config) -> Result<Option<Opened>, StartError> {
+    let Some(store) = store else {
+        tracing::info!(
+            "no state directory: events are in memory alone, and what is not delivered when this process dies is lost"
+        );
+        return Ok(None);
+    };
+    Opened::open(store.journal_path(), config).map(Some)
+}
+
+fn start_sinks(
+    configs: Vec<sinks::Config>,
+    library: Option<journal::Library>,
+) -> Result<Vec<sinks::Handle>, StartError> {
     let (mut handles, mut problems) = (Vec::new(), Vec::new());
+    let supply = library.map_or(Supply::Memory, Supply::Journal);
     for config in configs {
-        match sinks::start(config) {
+        match sinks::start(config, supply.clone()) {
             Ok(handle) => handles.push(handle),
             Err(error) => problems.push(error.to_string()),
         }
@@ -102,8 +132,9 @@ fn prepare(
     options: &Options,
     outlet: &Arc<Outlet>,
     store: Option<&Store>,
+    mut journal: Option<&mut Opened>,
 ) -> Result<(Running, Connection), String> {
-    let config::Connection { name, url, session, http, token, on_stop } = config;
+    let config::Connection { name, url, mut session, http, token, on_stop } = config;
     let Kept { session: kept, jar } = store.map(|store| store.load(&name, &url)).unwrap_or_default();
     let jar = Arc::new(jar);
     let client = http::Client::new(&http).map_err(|error| format!("connection {name}: {error}"))?;
@@ -116,12 +147,21 @@ fn prepare(
     let status = Arc::new(Mutex::new(status::Connection::new(&name, url.as_str())));
     let (sender, commands) = mpsc::channel(COMMANDS);
     let now = Now { mono: Instant::now(), wall: SystemTime::now() };
+    if let Some(journal) = &mut journal {
+        session.positions = journal.positions(&name);
+    }
+    let mut session = Session::new(session, seed(), now, kept);
+    if let Some(journal) = &mut journal {
+        journal.remind(&name, &mut session);
+    }
     let connection = Connection {
         name: name.clone(),
-        session: Session::new(session, seed(), now, kept),
+        session,
         flights: Flights::new(url, client),
         token: Token::new(token, options.one_shot),
-        outlet: outlet.clone(),
+        intake: Intake::Memory(outlet.clone()),
+        unsent: None,
+        paused: false,
         keeper,
         aside,
         status: status.clone(),

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::Ending;
 use super::connection::{Command, Ended};
+use super::journal::Appender;
 use super::outlet::Outlet;
 use super::report::{Reporter, notify};
 use super::signals::{Asked, Signals};
@@ -17,6 +18,9 @@ use super::store::Store;
 use crate::bayeux::notice::Closed;
 use crate::bayeux::refusal::Meaning;
 use crate::{sinks, status};
+
+/// How long the journal may take when the end cannot wait.
+const LAST: Duration = Duration::from_secs(1);
 
 /// A connection as the daemon sees it.
 pub(super) struct Running {
@@ -32,6 +36,7 @@ pub struct Daemon {
     pub(super) running: Vec<Running>,
     pub(super) tasks: JoinSet<Ended>,
     pub(super) outlet: Arc<Outlet>,
+    pub(super) journal: Option<Arc<Appender>>,
     pub(super) reporter: Reporter,
     pub(super) grace: Duration,
     pub(super) one_shot: bool,
@@ -55,11 +60,16 @@ impl Daemon {
         let stopped = tokio::select! {
             stopped = self.stop(&mut ending) => stopped,
             () = second_signal(&mut signals) => {
-                tracing::warn!("second signal: ending at once; what is queued is given up");
+                tracing::warn!("second signal: ending at once; what is only in memory is given up");
                 false
             }
         };
         if !stopped {
+            if let Some(journal) = &self.journal
+                && !journal.stop(LAST).await
+            {
+                ending = worse(ending, Ending::Io);
+            }
             for handle in self.outlet.handles() {
                 let events = handle.abort();
                 if events > 0 {
@@ -95,6 +105,7 @@ impl Daemon {
                         return;
                     }
                 }
+                () = journal_ends(self.journal.as_deref()) => return *ending = worse(*ending, Ending::Io),
                 (name, command) = next_command(&mut self.commands) => self.command(&name, command),
             }
         }
@@ -125,12 +136,21 @@ impl Daemon {
         if tokio::time::timeout(self.grace / 2, closing).await.is_err() {
             tracing::warn!("a server did not say goodbye in time");
             self.tasks.abort_all();
+            while self.tasks.join_next().await.is_some() {}
+        }
+        if let Some(journal) = &self.journal
+            && !journal.stop(remaining(deadline) / 2).await
+        {
+            *ending = worse(*ending, Ending::Io);
         }
         self.outlet.handles().for_each(sinks::Handle::close);
         let mut complete = true;
         for handle in self.outlet.handles() {
             if let Ok(ended) = tokio::time::timeout(remaining(deadline), handle.ended()).await {
                 *ending = worse(*ending, sink_ending(&ended, self.one_shot));
+            } else if self.journal.is_some() {
+                complete = false;
+                tracing::warn!(sink = %handle.name(), "not drained within the grace period; the rest is delivered after the next start");
             } else {
                 complete = false;
                 *ending = worse(*ending, Ending::Io);
@@ -143,6 +163,13 @@ impl Daemon {
 
 async fn second_signal(signals: &mut Signals) {
     while signals.next().await != Asked::Stop {}
+}
+
+async fn journal_ends(journal: Option<&Appender>) {
+    match journal {
+        Some(journal) => journal.ended().await,
+        None => pending().await,
+    }
 }
 
 async fn next_command(commands: &mut Option<mpsc::Receiver<(Arc<str>, Command)>>) -> (Arc<str>, Command) {

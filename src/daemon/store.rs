@@ -173,6 +173,11 @@ impl Store {
         self.dir.join("status.json")
     }
 
+    /// Where the journal is.
+    pub(super) fn journal_path(&self) -> PathBuf {
+        self.dir.join("journal")
+    }
+
     /// Where what cannot be read of a connection's messages is kept.
     pub(super) fn aside_path(&self, connection: &str) -> PathBuf {
         self.dir.join(format!("{connection}.set-aside.jsonl"))

@@ -67,6 +67,11 @@ impl Channel {
         Ok(Self(Arc::from(text)))
     }
 
+    /// A name as a server sent it: anything that is text.
+    pub fn as_sent(text: &str) -> Self {
+        Self(Arc::from(text))
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -2,8 +2,12 @@
 //!
 //! * All records for one file are written by one `write(2)` as far as they were loaded together, at most
 //!   1 MiB and one record.
+//! * **Exactly once through the death of the process, on the journal**: a commit has the length of every open
+//!   file, and no file is written before a commit has it. [`Sink::restore`] cuts each back to that length.
 //! * At most 64 files are open; the one written longest ago is closed for another, and one that has not been
-//!   written for a minute is closed with the next write.
+//!   written for a minute is closed with the next write, unless it is to be rotated by its age.
+//! * A file that has reached its size or age is renamed ([`super::rotate`]); one that is closed meanwhile, when it
+//!   is written again.
 //! * A file that cannot be written holds up the sink: what was loaded for other files is still written once.
 
 use std::path::Path;
@@ -13,10 +17,13 @@ use std::time::{Duration, Instant};
 use rustix::fs::Access;
 
 use super::format::{self, Format};
+use super::note::Note;
 use super::output::Output;
 use super::per_channel::PerChannel;
 use super::queue::Run;
-use super::target::Failure;
+pub use super::rotate::Compression;
+use super::rotate::Rotated;
+use super::target::{Failure, Unfit};
 pub use super::template::{Template, TemplateError};
 use crate::event::Event;
 
@@ -25,6 +32,21 @@ use crate::event::Event;
 pub struct Config {
     /// The path of each record.
     pub path: Template,
+    /// Whether what was written is on the device before a commit says so.
+    pub sync: bool,
+    /// The length at which a file is rotated, in bytes: no file gets longer, but for a single record.
+    pub max_bytes: Option<u64>,
+    /// The age at which a file is rotated.
+    pub max_age: Option<Duration>,
+    /// How rotated files are compressed.
+    pub compress: Option<Compression>,
+}
+
+impl Config {
+    /// Files that are never rotated nor synced.
+    pub const fn new(path: Template) -> Self {
+        Self { path, sync: false, max_bytes: None, max_age: None, compress: None }
+    }
 }
 
 /// The mode of new files.
@@ -42,6 +64,9 @@ const UNUSED_MAX: Duration = Duration::from_mins(1);
 /// The files of one sink.
 pub(super) struct Sink {
     template: Template,
+    sync: bool,
+    max_bytes: u64,
+    max_age: Option<Duration>,
     format: Format,
     routes: PerChannel<Route>,
     outputs: Vec<Output>,
@@ -49,6 +74,7 @@ pub(super) struct Sink {
     slots: Vec<Option<usize>>,
     spare: Vec<Vec<u8>>,
     loaded: usize,
+    rotated: Rotated,
     swept: Instant,
 }
 
@@ -65,12 +91,16 @@ impl Sink {
         check_root(&config.path.root())?;
         Ok(Self {
             template: config.path.clone(),
+            sync: config.sync,
+            max_bytes: config.max_bytes.unwrap_or(u64::MAX),
+            max_age: config.max_age,
             format,
             routes: PerChannel::default(),
             outputs: Vec::new(),
             slots: Vec::new(),
             spare: Vec::new(),
             loaded: 0,
+            rotated: Rotated::new(config.compress),
             swept: Instant::now(),
         })
     }
@@ -90,17 +120,33 @@ impl Sink {
         taken
     }
 
-    /// Writes everything loaded. After a failure, what is not yet written stays loaded.
+    /// Writes everything loaded, and rotates what is to be. After a failure, what is not yet written stays
+    /// loaded.
     pub(super) fn flush(&mut self) -> Result<(), Failure> {
         let now = Instant::now();
         let mut failed = None;
-        for output in self.outputs.iter_mut().filter(|output| !output.is_idle()) {
-            match output.flush(now) {
+        let (mut unnoted, mut unfit) = (false, Vec::new());
+        for index in 0..self.outputs.len() {
+            match self.prepare(index, now) {
+                Ok(ready) => unnoted |= !ready,
+                Err(error) => {
+                    failed = failed.or(Some(error));
+                    unfit.push(index);
+                }
+            }
+        }
+        if unnoted {
+            return Err(Failure::Unnoted);
+        }
+        for (index, output) in self.outputs.iter_mut().enumerate() {
+            if output.is_idle() || unfit.contains(&index) {
+                continue;
+            }
+            match output.write(now) {
                 Ok(()) => give_back(std::mem::take(&mut output.buffer), &mut self.spare),
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
-        self.close_unused(now);
         if let Some(error) = failed {
             return Err(Failure::Retry { error, after: None });
         }
@@ -108,9 +154,80 @@ impl Sink {
         Ok(())
     }
 
+    /// Everything loaded has been dealt with.
+    pub(super) fn settle(&mut self) {
+        self.outputs.iter_mut().for_each(Output::settle);
+        self.close_unused(Instant::now());
+    }
+
+    /// What a commit is to say of the files.
+    pub(super) fn note(&self) -> Note {
+        let files = self.outputs.iter().filter_map(Output::note).collect();
+        Note { done: Vec::new(), files, rotated: self.rotated.pending() }
+    }
+
+    /// What [`Sink::note`] said is committed.
+    pub(super) fn noted(&mut self) {
+        self.outputs.iter_mut().for_each(Output::noted);
+        self.rotated.compress();
+    }
+
+    /// Whether files are on the device before a commit.
+    pub(super) const fn is_synced(&self) -> bool {
+        self.sync
+    }
+
+    /// Waits until the device has what was written, where that is wanted.
+    pub(super) fn sync(&mut self) -> Result<(), String> {
+        if !self.sync {
+            return Ok(());
+        }
+        self.outputs.iter_mut().try_for_each(Output::sync_written)
+    }
+
+    /// When a file that nothing waits for is to be rotated.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let max_age = self.max_age?;
+        self.outputs.iter().filter_map(Output::since).min()?.checked_add(max_age)
+    }
+
+    /// Cuts the files back to what was committed, and goes on with what was to be compressed.
+    pub(super) fn restore(&mut self, name: &str, note: &Note) -> Result<(), Unfit> {
+        for file in &note.files {
+            super::restore::restore(name, file, self.sync).map_err(|error| Unfit {
+                thing: file.path.display().to_string(),
+                found: format!("cannot be cut back to what was committed: {error}"),
+                hint: "make the file writable".to_owned(),
+            })?;
+        }
+        self.rotated.resume(&note.rotated);
+        Ok(())
+    }
+
     /// Closes every file; the next write opens its path anew.
     pub(super) fn reopen(&mut self) {
         self.outputs.iter_mut().for_each(Output::close);
+    }
+
+    /// Opens an output's file where anything waits for it, and rotates it where it is to be; whether it can be
+    /// written without a commit.
+    fn prepare(&mut self, index: usize, now: Instant) -> Result<bool, String> {
+        let (max_bytes, max_age) = (self.max_bytes, self.max_age);
+        let Some(output) = self.outputs.get_mut(index) else { return Ok(true) };
+        if !output.is_idle() {
+            output.prepare(now)?;
+        }
+        let is_old = || max_age.zip(output.since()).is_some_and(|(max, since)| now - since >= max);
+        if output.len() > 0 && output.is_whole() && (output.is_over(max_bytes) || is_old()) {
+            if !output.is_complete() {
+                return Ok(false);
+            }
+            self.rotated.rotate(output)?;
+            if !output.is_idle() {
+                output.prepare(now)?;
+            }
+        }
+        Ok(output.is_idle() || !output.is_unnoted())
     }
 
     fn load_event(&mut self, event: &Event<'_>) -> bool {
@@ -126,6 +243,11 @@ impl Sink {
         let before = output.buffer.len();
         self.format.append(event, &mut output.buffer);
         output.buffer.push(b'\n');
+        if output.len_with(output.buffer.len()) > self.max_bytes && output.len_with(before) > 0 {
+            output.buffer.truncate(before);
+            output.set_full();
+            return false;
+        }
         self.loaded += output.buffer.len() - before;
         true
     }
@@ -159,12 +281,12 @@ impl Sink {
         }
         let idle = self.outputs.iter_mut().enumerate().filter(|(_, output)| output.is_idle());
         let (slot, oldest) = idle.min_by_key(|(_, output)| output.used())?;
-        *oldest = output;
+        oldest.give_way(output);
         Some(slot)
     }
 
     fn close_unused(&mut self, now: Instant) {
-        if now.duration_since(self.swept) < UNUSED_MAX {
+        if self.max_age.is_some() || now.duration_since(self.swept) < UNUSED_MAX {
             return;
         }
         self.swept = now;

@@ -7,12 +7,26 @@ use super::*;
 use crate::event::Batch;
 
 fn sink(template: &str) -> Sink {
-    Sink::open(&Config { path: Template::parse(template).unwrap() }, Format::Message).unwrap()
+    Sink::open(&Config::new(Template::parse(template).unwrap()), Format::Message).unwrap()
 }
 
 fn run(batch: Arc<Batch>) -> Run {
     let events = 0..batch.len();
     Run { lease: Queue::new(usize::MAX, Filter::new(&[]), true).lease(batch), events }
+}
+
+/// Flushes as the worker does.
+fn flush(sink: &mut Sink) -> Result<(), Failure> {
+    loop {
+        match sink.flush() {
+            Err(Failure::Unnoted) => sink.noted(),
+            Ok(()) => {
+                sink.settle();
+                return Ok(());
+            }
+            failed => return failed,
+        }
+    }
 }
 
 /// Delivers a batch as the worker does; how many flushes that took.
@@ -21,7 +35,7 @@ fn deliver(sink: &mut Sink, batch: Arc<Batch>) -> usize {
     let mut flushes = 0;
     while !run.events.is_empty() {
         run.events.start += sink.load(&run);
-        sink.flush().unwrap();
+        flush(sink).unwrap();
         flushes += 1;
     }
     flushes
@@ -94,12 +108,12 @@ fn one_failing_file_leaves_the_others_written_once() {
     let run = run(several(&[("/t/good", "1"), ("/t/bad", "2"), ("/t/good", "3")]));
     assert_eq!(sink.load(&run), 3);
     for _ in 0..3 {
-        let Err(Failure::Retry { error, .. }) = sink.flush() else { panic!("a directory was written") };
+        let Err(Failure::Retry { error, .. }) = flush(&mut sink) else { panic!("a directory was written") };
         assert!(error.contains("t.bad: is a directory"), "{error}");
     }
     fs::remove_dir(directory.path().join("t.bad")).unwrap();
-    sink.flush().unwrap();
-    sink.flush().unwrap();
+    flush(&mut sink).unwrap();
+    flush(&mut sink).unwrap();
     assert_eq!(fs::read_to_string(directory.path().join("t.good")).unwrap(), "1\n3\n");
     assert_eq!(fs::read_to_string(directory.path().join("t.bad")).unwrap(), "2\n");
 }
@@ -131,7 +145,7 @@ fn a_root_that_cannot_be_made_is_found_at_the_start() {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("file"), "").unwrap();
     let template = Template::parse(&root(&directory, "file/sub/{channel}")).unwrap();
-    let Err((found, _)) = Sink::open(&Config { path: template }, Format::Message) else {
+    let Err((found, _)) = Sink::open(&Config::new(template), Format::Message) else {
         panic!("a file was taken for a directory");
     };
     assert!(found.contains("cannot make the directory"), "{found}");

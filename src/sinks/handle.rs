@@ -1,13 +1,14 @@
 //! The daemon's end of a sink: offer batches, ask how it is, end it. Nothing here waits.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::{Notify, watch};
 
 use super::meter::{Meter, SinkStatus};
 use super::queue::{Pushed, Queue};
 use crate::event::Batch;
+use crate::journal::Cursor;
 
 /// What became of an offered batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,13 +51,17 @@ pub(super) struct Shared {
     aborted: AtomicBool,
     abort: Notify,
     reopen: AtomicBool,
+    /// On a journal, the sink's place in it. Here, and not with the worker, since it holds back what is to be
+    /// delivered after the next start, even when the worker has been given up.
+    pub(super) cursor: Option<Mutex<Cursor>>,
 }
 
 impl Shared {
-    pub(super) fn new(queue: Queue, meter: Meter) -> Self {
+    pub(super) fn new(queue: Queue, meter: Meter, cursor: Option<Cursor>) -> Self {
         Self {
             queue,
             meter,
+            cursor: cursor.map(Mutex::new),
             ended: watch::Sender::new(None),
             aborted: AtomicBool::new(false),
             abort: Notify::new(),
@@ -92,7 +97,8 @@ impl Shared {
     }
 }
 
-/// A running sink. Dropping the handle closes the sink.
+/// A running sink. Dropping the handle closes the sink. On the journal it is to be kept until the journal's
+/// writer has ended: while it exists, what the sink has not delivered stays in the journal.
 #[derive(Debug)]
 pub struct Handle(pub(super) Arc<Shared>);
 
@@ -102,8 +108,12 @@ impl Handle {
         self.0.meter.name()
     }
 
-    /// Offers a batch. It never waits; a wake-up costs a system call only when the worker sleeps.
+    /// Offers a batch. It never waits; a wake-up costs a system call only when the worker sleeps. A sink on
+    /// the journal takes nothing this way.
     pub fn offer(&self, batch: &Arc<Batch>) -> Offer {
+        if self.0.cursor.is_some() {
+            return Offer::Filtered;
+        }
         match self.0.queue.push(batch, |events| self.0.meter.accept(events)) {
             Pushed::Accepted => Offer::Accepted,
             Pushed::Filtered => Offer::Filtered,
@@ -113,6 +123,12 @@ impl Handle {
                 Offer::Full { events }
             }
         }
+    }
+
+    /// Something was appended to the journal. It never waits; it costs a system call only when the worker
+    /// sleeps.
+    pub fn wake(&self) {
+        self.0.queue.wake();
     }
 
     /// The sink as it is now.
@@ -129,13 +145,14 @@ impl Handle {
         }
     }
 
-    /// Takes no more batches; what waits is delivered, and then the sink ends.
+    /// Takes no more batches; what waits, or is in the journal by now, is delivered, and then the sink ends.
     pub fn close(&self) {
         self.0.queue.close();
     }
 
     /// Gives up what waits and ends the sink at once, as far as anybody but its thread can see: a write that
-    /// the system does not come back from is left behind. How many events that cost.
+    /// the system does not come back from is left behind. How many events that cost: none on the journal, where
+    /// they are delivered after the next start.
     pub fn abort(&self) -> u64 {
         self.0.aborted.store(true, Ordering::Relaxed);
         self.0.end(Ended::Aborted);

@@ -5,6 +5,7 @@
 //! clock, and a clock that was set in between can only shorten its wait.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -49,18 +50,27 @@ impl Intake {
         }
     }
 
-    /// Puts the events that may leave at once on `ready`, and holds the others.
-    pub(super) fn admit(&mut self, lease: &Arc<Lease>, now: Instant, ready: &mut VecDeque<Run>) {
+    /// Puts the events at `places` that may leave at once on `ready`, and holds the others; those that the
+    /// sink does not take go to `left`.
+    pub(super) fn admit(
+        &mut self,
+        lease: &Arc<Lease>,
+        places: Range<usize>,
+        now: Instant,
+        ready: &mut VecDeque<Run>,
+        left: &mut Vec<usize>,
+    ) {
         let batch = lease.batch();
         if self.decide(batch) {
-            ready.push_back(Run { lease: Arc::clone(lease), events: 0..batch.len() });
+            ready.push_back(Run { lease: Arc::clone(lease), events: places });
             return;
         }
+        let end = places.end;
         let held = batch.iter().filter(|event| matches!(self.way(event), Way::Held(_))).count();
         let weight = batch.size().div_ceil(held.max(1));
         let arrived = arrival(batch.received(), self.longest_window(), now);
         let mut start = None;
-        for (index, event) in batch.iter().enumerate() {
+        for (index, event) in places.filter_map(|index| Some((index, batch.get(index)?))) {
             let way = self.way(&event);
             if way == Way::Direct {
                 start.get_or_insert(index);
@@ -72,10 +82,12 @@ impl Intake {
             if let Way::Held(order) = way {
                 let run = Run { lease: Arc::clone(lease), events: index..index + 1 };
                 self.hold(order, run, &event, arrived, weight);
+            } else {
+                left.push(index);
             }
         }
         if let Some(start) = start {
-            ready.push_back(Run { lease: Arc::clone(lease), events: start..batch.len() });
+            ready.push_back(Run { lease: Arc::clone(lease), events: start..end });
         }
         ready.extend(self.released.drain(..));
     }
@@ -90,6 +102,17 @@ impl Intake {
     pub(super) fn drain(&mut self, ready: &mut VecDeque<Run>) {
         self.orders.iter_mut().for_each(|order| order.drain(&mut self.released));
         ready.extend(self.released.drain(..));
+    }
+
+    /// Puts half of what is held on `ready`, for want of room.
+    pub(super) fn relieve(&mut self, ready: &mut VecDeque<Run>) {
+        self.orders.iter_mut().for_each(|order| order.relieve(&mut self.released));
+        ready.extend(self.released.drain(..));
+    }
+
+    /// How many events are held.
+    pub(super) fn held(&self) -> usize {
+        self.orders.iter().map(Order::len).sum()
     }
 
     /// When [`Intake::release`] has something to do next.

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use tracing::{info, warn};
 
+use crate::journal::Library;
+
 /// The longest time between two log lines about the same trouble.
 const QUIET_MAX: Duration = Duration::from_hours(1);
 const QUIET_FIRST: Duration = Duration::from_mins(1);
@@ -31,14 +33,19 @@ pub struct SinkStatus {
     pub parked: u64,
     /// Events that the endpoint refused for good while no such file is configured: they are lost to this sink.
     pub refused: u64,
-    /// Events that did not go to this sink: the queue was full, or they were given up at the end.
+    /// Events that did not go to this sink: the queue was full, they were given up at the end, or they were no
+    /// longer in the journal.
     pub dropped: u64,
     /// Events that left their ordering window early, for want of memory.
     pub unordered: u64,
-    /// The bytes of the batches that wait.
+    /// The bytes of the batches that wait in memory.
     pub queued_bytes: u64,
-    /// The events that wait.
+    /// The events that wait in memory.
     pub queued_events: u64,
+    /// On the journal, the events of it that are not yet dealt with.
+    pub lag: Option<u64>,
+    /// On the journal, the sequence number that a restart would go on at.
+    pub cursor: Option<u64>,
     /// Since when nothing could be delivered, in milliseconds since 1970.
     pub failing_since: Option<u64>,
     /// What the last failed attempt found; kept after the recovery.
@@ -74,6 +81,17 @@ pub(super) struct Meter {
     unordered: AtomicU64,
     ended: AtomicBool,
     trouble: Mutex<Trouble>,
+    journal: Option<Place>,
+}
+
+/// Where a sink on the journal stands.
+#[derive(Debug)]
+struct Place {
+    library: Library,
+    /// Below this everything has been dealt with.
+    low: AtomicU64,
+    /// As it is on the disk.
+    cursor: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -86,8 +104,13 @@ struct Trouble {
 }
 
 impl Meter {
-    /// All counters at zero.
-    pub(super) fn new(name: Arc<str>, kind: &'static str) -> Self {
+    /// All counters at zero; on the journal with the sequence number to begin at.
+    pub(super) fn new(name: Arc<str>, kind: &'static str, journal: Option<(Library, u64)>) -> Self {
+        let journal = journal.map(|(library, start)| Place {
+            library,
+            low: AtomicU64::new(start),
+            cursor: AtomicU64::new(start),
+        });
         Self {
             name,
             kind,
@@ -101,6 +124,7 @@ impl Meter {
             unordered: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             trouble: Mutex::default(),
+            journal,
         }
     }
 
@@ -119,6 +143,29 @@ impl Meter {
         add(&self.overflowed, events);
     }
 
+    /// Events were not in the journal any more.
+    pub(super) fn lose(&self, events: u64) {
+        self.overflowed.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// Everything below `low` has been dealt with.
+    pub(super) fn pass(&self, low: u64) {
+        if let Some(place) = &self.journal {
+            place.low.store(low, Ordering::Relaxed);
+        }
+    }
+
+    /// The cursor has been moved.
+    pub(super) fn commit(&self, sequence: u64) {
+        if let Some(place) = &self.journal {
+            place.cursor.store(sequence, Ordering::Relaxed);
+        }
+    }
+
+    fn lag(&self) -> Option<u64> {
+        self.journal.as_ref().map(|place| place.library.next_sequence().saturating_sub(get(&place.low)))
+    }
+
     /// Events were delivered.
     pub(super) fn deliver(&self, events: usize) {
         add(&self.delivered, events);
@@ -134,9 +181,13 @@ impl Meter {
         self.unordered.fetch_add(events, Ordering::Relaxed);
     }
 
-    /// Nothing more will be delivered: what waits is given up. How many events that are.
+    /// Nothing more will be delivered: what waits is given up, unless it stays in the journal. How many events
+    /// that are.
     pub(super) fn end(&self) -> u64 {
         self.ended.store(true, Ordering::Relaxed);
+        if self.journal.is_some() {
+            return 0;
+        }
         let waiting = self.waiting();
         self.given_up.fetch_add(waiting, Ordering::Relaxed);
         waiting
@@ -178,7 +229,9 @@ impl Meter {
     pub(super) fn status(&self, queued_bytes: usize) -> SinkStatus {
         let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         let queued_events = self.waiting();
-        let state = match (self.ended.load(Ordering::Relaxed), trouble.since.is_some(), queued_events) {
+        let lag = self.lag();
+        let behind = lag.unwrap_or(queued_events);
+        let state = match (self.ended.load(Ordering::Relaxed), trouble.since.is_some(), behind) {
             (true, ..) => State::Ended,
             (_, true, _) => State::Retrying,
             (_, _, 0) => State::Idle,
@@ -196,6 +249,8 @@ impl Meter {
             unordered: get(&self.unordered),
             queued_bytes: wide(queued_bytes),
             queued_events,
+            lag,
+            cursor: self.journal.as_ref().map(|place| get(&place.cursor)),
             failing_since: trouble.since.map(|(_, since)| milliseconds(since)),
             last_error: trouble.last_error.clone(),
         }
@@ -246,7 +301,7 @@ mod tests {
         let subscriber =
             tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(subscriber, || {
-            let meter = Meter::new(Arc::from("orders"), "webhook");
+            let meter = Meter::new(Arc::from("orders"), "webhook", None);
             meter.recover();
             for _ in 0..5 {
                 meter.fail("HTTP status 500".to_owned());

@@ -17,14 +17,19 @@ pub mod filter;
 pub mod format;
 mod handle;
 mod intake;
+mod ledger;
 mod meter;
+mod note;
 mod order;
 mod output;
 mod park;
 mod per_channel;
 mod pretty;
 mod queue;
+mod restore;
+mod rotate;
 pub mod stdout;
+mod tape;
 mod target;
 mod template;
 #[cfg(test)]
@@ -44,11 +49,14 @@ pub use handle::{Ended, Handle, Offer};
 use intake::Intake;
 use meter::Meter;
 pub use meter::{SinkStatus, State};
+use note::Note;
 use park::Park;
 use queue::Queue;
+use tape::Tape;
 use target::{Target, Unfit};
 use worker::Worker;
 
+use crate::journal::{Cursor, Library};
 use crate::retry::Backoff;
 
 /// One sink: what it takes, how it writes it, where it goes.
@@ -113,10 +121,21 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// Checks what can be checked before the first event, and starts the sink's thread.
-pub fn start(config: Config) -> Result<Handle, StartError> {
+/// Where a sink's batches come from.
+#[derive(Clone, Debug)]
+pub enum Supply {
+    /// A bounded queue in memory, filled by [`Handle::offer`].
+    Memory,
+    /// The journal, from the sink's own cursor on; [`Handle::wake`] says that it has grown. A sink without a
+    /// cursor begins at the journal's end.
+    Journal(Library),
+}
+
+/// Checks what can be checked before the first event, and starts the sink's thread. On the journal, its cursor
+/// is there when this returns, and files are cut back to what was committed.
+pub fn start(config: Config, supply: Supply) -> Result<Handle, StartError> {
     let sink = Arc::clone(&config.name);
-    let started = open(&config).and_then(|(target, park)| start_with(config, target, park));
+    let started = open(&config).and_then(|(target, park)| start_with(config, target, park, supply));
     started.map_err(|unfit| StartError { sink, thing: unfit.thing, found: unfit.found, hint: unfit.hint })
 }
 
@@ -129,22 +148,61 @@ fn open(config: &Config) -> Result<(Target, Option<Park>), Unfit> {
     Ok((target, park))
 }
 
-fn start_with(config: Config, target: Target, park: Option<Park>) -> Result<Handle, Unfit> {
+fn start_with(
+    config: Config,
+    mut target: Target,
+    park: Option<Park>,
+    supply: Supply,
+) -> Result<Handle, Unfit> {
     let name = Arc::clone(&config.name);
     let waits = match &config.kind {
         Kind::Webhook(kind) => kind.retry,
         Kind::Stdout(_) | Kind::File(_) => worker::LOCAL_RETRY,
     };
+    let (tape, cursor, place) = match supply {
+        Supply::Memory => (None, None, None),
+        Supply::Journal(library) => {
+            let (cursor, start, note) = place(&library, &name)?;
+            target.restore(&name, &note)?;
+            (Some(Tape::new(library.clone(), start, &note)), Some(cursor), Some((library, start)))
+        }
+    };
     let queue = Queue::new(config.queue, Filter::new(&config.channels), config.gap_records);
-    let shared = Arc::new(Shared::new(queue, Meter::new(Arc::clone(&name), target.kind())));
+    let meter = Meter::new(Arc::clone(&name), target.kind(), place);
+    let shared = Arc::new(Shared::new(queue, meter, cursor));
     let backoff = Backoff::new(waits, fastrand::u64(..));
-    let worker = Worker::new(Arc::clone(&shared), Intake::new(config), target, park, backoff);
+    let worker = Worker::new(Arc::clone(&shared), tape, Intake::new(config), target, park, backoff);
     spawn(&name, worker).map_err(|error| Unfit {
         thing: "its thread".to_owned(),
         found: error.to_string(),
         hint: "allow the process more threads and descriptors".to_owned(),
     })?;
     Ok(Handle(shared))
+}
+
+/// The sink's cursor, where it stands, and what it says. A new one is written at once: after a crash before its
+/// first commit, the sink would begin at an end that has moved.
+fn place(library: &Library, name: &str) -> Result<(Cursor, u64, Note), Unfit> {
+    let unfit = |found: String, hint: &str| Unfit {
+        thing: "its cursor in the journal".to_owned(),
+        found,
+        hint: hint.to_owned(),
+    };
+    let opened = library.cursor(name, library.next_sequence()).and_then(|mut cursor| {
+        if cursor.committed().is_none() {
+            cursor.commit(library.next_sequence(), b"", true)?;
+        }
+        Ok(cursor)
+    });
+    let cursor =
+        opened.map_err(|error| unfit(error.to_string(), "make the state directory readable and writable"))?;
+    let (start, note) = match cursor.committed() {
+        Some(committed) => (committed.sequence, committed.note.as_slice()),
+        None => (library.next_sequence(), &b""[..]),
+    };
+    let note = Note::parse(note)
+        .map_err(|error| unfit(format!("its note cannot be read: {error}"), "give the sink another name"))?;
+    Ok((cursor, start, note))
 }
 
 fn spawn(name: &str, worker: Worker) -> io::Result<()> {

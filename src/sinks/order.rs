@@ -67,6 +67,20 @@ impl<T> Order<T> {
         while self.pop_first(out) {}
     }
 
+    /// Lets the earlier half go, for want of room.
+    pub(super) fn relieve(&mut self, out: &mut Vec<T>) {
+        for _ in 0..self.held.len().div_ceil(2) {
+            if self.pop_first(out) {
+                self.early += 1;
+            }
+        }
+    }
+
+    /// How many are held.
+    pub(super) fn len(&self) -> usize {
+        self.held.len()
+    }
+
     /// When [`Order::release`] has something to do next.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.first().map(|(deadline, _)| *deadline)

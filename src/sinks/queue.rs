@@ -1,4 +1,4 @@
-//! Where a sink's events come from: a queue in memory between the sessions and one worker.
+//! A queue in memory between the sessions and one worker, and what a worker on the journal sleeps on.
 //!
 //! * Bounded in bytes: a batch counts from the moment it is taken until the last of its events has been dealt
 //!   with, wherever in the worker it stands. A batch larger than the bound is taken when nothing else waits.
@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use super::filter::Filter;
 use crate::event::Batch;
+use crate::journal::Record;
 
 /// The queue of one sink.
 #[derive(Debug)]
@@ -46,10 +47,18 @@ pub(super) enum Pushed {
 #[derive(Debug)]
 pub(super) struct Lease {
     batch: Arc<Batch>,
+    /// The journal's number of its first event; zero without a journal.
+    first: u64,
     bytes: Arc<AtomicUsize>,
 }
 
 impl Lease {
+    /// The journal's numbers of the events at these places.
+    pub(super) fn numbers(&self, events: &Range<usize>) -> Range<u64> {
+        let number = |place: usize| self.first.saturating_add(place as u64);
+        number(events.start)..number(events.end)
+    }
+
     /// The batch.
     pub(super) fn batch(&self) -> &Batch {
         &self.batch
@@ -119,11 +128,33 @@ impl Queue {
 
     /// The accounting of a batch that [`Queue::take`] gave.
     pub(super) fn lease(&self, batch: Arc<Batch>) -> Arc<Lease> {
-        Arc::new(Lease { batch, bytes: Arc::clone(&self.bytes) })
+        Arc::new(Lease { batch, first: 0, bytes: Arc::clone(&self.bytes) })
     }
 
-    /// Waits until there may be something to do. It may return for nothing.
-    pub(super) async fn wait(&self) {
+    /// The accounting of a batch from the journal; it counts from now on.
+    pub(super) fn lease_of(&self, record: &Record) -> Arc<Lease> {
+        self.bytes.fetch_add(record.batch.size(), Ordering::Relaxed);
+        let (batch, bytes) = (Arc::clone(&record.batch), Arc::clone(&self.bytes));
+        Arc::new(Lease { batch, first: record.first, bytes })
+    }
+
+    /// Whether as much waits as may.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes() >= self.max_bytes
+    }
+
+    /// Whether nothing more will come.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Whether gap records are wanted.
+    pub(super) const fn takes_gaps(&self) -> bool {
+        self.gap_records
+    }
+
+    /// Waits until there may be something to do, here or by what `is_more` says. It may return for nothing.
+    pub(super) async fn wait(&self, is_more: impl Fn() -> bool) {
         {
             let mut state = self.lock();
             if state.closed || !state.batches.is_empty() {
@@ -131,7 +162,18 @@ impl Queue {
             }
             state.parked = true;
         }
-        self.wake.notified().await;
+        // Asked after `parked` is set, so that what comes from now on wakes the worker.
+        if !is_more() {
+            self.wake.notified().await;
+        }
+    }
+
+    /// Wakes the worker if it sleeps.
+    pub(super) fn wake(&self) {
+        let parked = std::mem::take(&mut self.lock().parked);
+        if parked {
+            self.nudge();
+        }
     }
 
     /// Lets the worker look around.
@@ -208,13 +250,13 @@ mod tests {
     async fn a_push_wakes_a_sleeping_worker() {
         let queue = Arc::new(queue(1 << 20, &[]));
         let sender = Arc::clone(&queue);
-        let waiting = queue.wait();
+        let waiting = queue.wait(|| false);
         let pushing = std::thread::spawn(move || {
             super::super::testing::eventually("parking", || sender.lock().parked);
             sender.push(&one("/topic/A", "{}"), |_| ());
         });
         tokio::time::timeout(std::time::Duration::from_secs(10), waiting).await.unwrap();
         pushing.join().unwrap();
-        queue.wait().await;
+        queue.wait(|| false).await;
     }
 }

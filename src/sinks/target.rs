@@ -4,9 +4,10 @@
 //! `flush` delivers everything loaded. A failed flush is called again until it succeeds, and delivers only
 //! what it has not delivered yet.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::handle::Ended;
+use super::note::Note;
 use super::queue::Run;
 use super::{Config, Kind, file, stdout, webhook};
 
@@ -24,6 +25,8 @@ pub(super) enum Failure {
     Busy,
     /// To be tried again, not before `after` where it is given.
     Retry { error: String, after: Option<Duration> },
+    /// Files were opened that no cursor knows: a commit is needed before they are written.
+    Unnoted,
     /// The one record loaded is refused for good; it is no longer loaded.
     Refused(Refused),
     /// Nothing can be delivered any more.
@@ -108,6 +111,62 @@ impl Target {
     pub(super) fn reopen(&mut self) {
         if let Self::File(sink) = self {
             sink.reopen();
+        }
+    }
+
+    /// Everything that was loaded has been dealt with.
+    pub(super) fn settle(&mut self) {
+        if let Self::File(sink) = self {
+            sink.settle();
+        }
+    }
+
+    /// What a commit is to say besides its number.
+    pub(super) fn note(&self) -> Note {
+        match self {
+            Self::File(sink) => sink.note(),
+            Self::Stdout(_) | Self::Webhook(_) => Note::default(),
+        }
+    }
+
+    /// What [`Target::note`] said last has been committed.
+    pub(super) fn noted(&mut self) {
+        if let Self::File(sink) = self {
+            sink.noted();
+        }
+    }
+
+    /// Whether what is delivered is to be on the device before a commit.
+    pub(super) const fn is_synced(&self) -> bool {
+        matches!(self, Self::File(sink) if sink.is_synced())
+    }
+
+    /// Waits until the device has what is to be there before a commit.
+    pub(super) fn sync(&mut self) -> Result<(), String> {
+        match self {
+            Self::File(sink) => sink.sync(),
+            Self::Stdout(_) | Self::Webhook(_) => Ok(()),
+        }
+    }
+
+    /// When a flush has something to do though nothing is loaded.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self {
+            Self::File(sink) => sink.deadline(),
+            Self::Stdout(_) | Self::Webhook(_) => None,
+        }
+    }
+
+    /// Whether that time has come.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.deadline().is_some_and(|deadline| deadline <= now)
+    }
+
+    /// Brings what it delivers to back to what was committed.
+    pub(super) fn restore(&mut self, name: &str, note: &Note) -> Result<(), Unfit> {
+        match self {
+            Self::File(sink) => sink.restore(name, note),
+            Self::Stdout(_) | Self::Webhook(_) => Ok(()),
         }
     }
 }

@@ -23,7 +23,7 @@ fn config(kind: Kind) -> Config {
 
 fn to_file(path: &Path) -> Config {
     let path = file::Template::parse(path.to_str().unwrap()).unwrap();
-    config(Kind::File(file::Config { path }))
+    config(Kind::File(file::Config::new(path)))
 }
 
 /// A sink that writes to a pipe in place of standard output, and the pipe's other end.
@@ -40,7 +40,9 @@ fn to_descriptor(
     let mut config = config(Kind::Stdout(kind));
     change(&mut config);
     let target = Target::Stdout(stdout::Sink::new(File::from(writer), kind, config.format));
-    let Ok(handle) = start_with(config, target, None) else { panic!("the sink did not start") };
+    let Ok(handle) = start_with(config, target, None, Supply::Memory) else {
+        panic!("the sink did not start")
+    };
     handle
 }
 
@@ -52,7 +54,7 @@ async fn ended(handle: &Handle) -> Ended {
 async fn what_waits_is_delivered_before_the_end() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("out");
-    let handle = start(to_file(&path)).unwrap();
+    let handle = start(to_file(&path), Supply::Memory).unwrap();
     for n in 0..1000 {
         assert_eq!(handle.offer(&one("/topic/A", &n.to_string())), Offer::Accepted);
     }
@@ -73,7 +75,7 @@ async fn a_filter_takes_its_channels_alone() {
     let path = directory.path().join("out");
     let mut config = to_file(&path);
     config.channels = vec![Pattern::parse("/topic/Order*").unwrap()];
-    let handle = start(config).unwrap();
+    let handle = start(config, Supply::Memory).unwrap();
     assert_eq!(handle.offer(&one("/topic/A", "0")), Offer::Filtered);
     let mixed = several(&[("/topic/Orders", "1"), ("/topic/A", "2"), ("/topic/Order", "3")]);
     assert_eq!(handle.offer(&mixed), Offer::Accepted);
@@ -252,7 +254,7 @@ async fn a_failing_file_is_tried_until_it_works() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("out");
     fs::create_dir(&path).unwrap();
-    let handle = start(to_file(&path)).unwrap();
+    let handle = start(to_file(&path), Supply::Memory).unwrap();
     handle.offer(&one("/topic/A", "1"));
     eventually("a retry", || handle.status().retried >= 2);
     let status = handle.status();
@@ -271,7 +273,7 @@ async fn a_failing_file_is_tried_until_it_works() {
 fn a_signal_after_rotation_takes_effect_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let (path, old) = (directory.path().join("out"), directory.path().join("out.1"));
-    let handle = start(to_file(&path)).unwrap();
+    let handle = start(to_file(&path), Supply::Memory).unwrap();
     handle.offer(&one("/topic/A", "1"));
     eventually("the first line", || fs::read_to_string(&path).is_ok_and(|text| text == "1\n"));
     fs::rename(&path, &old).unwrap();
@@ -286,7 +288,7 @@ fn what_cannot_start_says_what_and_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
-    let error = start(to_file(&file.join("sub/{channel}"))).unwrap_err().to_string();
+    let error = start(to_file(&file.join("sub/{channel}")), Supply::Memory).unwrap_err().to_string();
     for part in ["sink test", file.to_str().unwrap(), "cannot make the directory", "make it, or name"] {
         assert!(error.contains(part), "{error}");
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::super::testing::{eventually, one, several};
-use super::super::{Config as SinkConfig, Ended, Handle, Kind, State, start};
+use super::super::{Config as SinkConfig, Ended, Handle, Kind, State, Supply, start};
 use super::*;
 
 /// A request as it came over the socket.
@@ -107,7 +107,7 @@ fn sink(format: Format, webhook: Config) -> SinkConfig {
 }
 
 fn started(webhook: Config) -> Handle {
-    start(sink(Format::Message, webhook)).unwrap()
+    start(sink(Format::Message, webhook), Supply::Memory).unwrap()
 }
 
 async fn drained(handle: &Handle) {
@@ -143,7 +143,7 @@ async fn each_record_is_posted_in_order_with_its_headers() {
 #[tokio::test]
 async fn a_cloud_event_has_its_own_content_type() {
     let receiver = Receiver::start(&["200 OK"]);
-    let handle = start(sink(Format::CloudEvents, config(&receiver.url))).unwrap();
+    let handle = start(sink(Format::CloudEvents, config(&receiver.url)), Supply::Memory).unwrap();
     handle.offer(&one("/topic/A", r#"{"data":1}"#));
     drained(&handle).await;
     let seen = receiver.seen();
@@ -269,7 +269,8 @@ async fn without_a_file_a_refused_event_is_counted() {
 
 #[test]
 fn what_cannot_start_is_said_without_secrets() {
-    let refused = |config: Config| start(sink(Format::Message, config)).unwrap_err().to_string();
+    let refused =
+        |config: Config| start(sink(Format::Message, config), Supply::Memory).unwrap_err().to_string();
     let url = Url::parse("ftp://user:hush@example.com/hush?hush").unwrap();
     let error = refused(config(&url));
     assert!(error.contains("scheme is 'ftp'") && error.contains("http or https"), "{error}");

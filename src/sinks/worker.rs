@@ -1,11 +1,15 @@
 //! One sink's worker, the same for every kind: take, order, deliver, try again, park, count.
 //!
-//! * What was taken from the queue is delivered in order; nothing overtakes a record that fails.
+//! * It takes batches from the queue or from the journal ([`Tape`]); there, a commit follows at once when there is
+//!   nothing to do, at most every 100 ms otherwise, and at the end.
+//! * What was taken is delivered in order; nothing overtakes a record that fails.
 //! * Under dense traffic the worker does not sleep on a wake-up between batches but for a short fixed time, so
 //!   that its sender pays no system call per batch, and the batches that came meanwhile are written together.
 //!   A lone event wakes it at once.
 
 use std::collections::VecDeque;
+use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +19,7 @@ use super::handle::{Ended, Shared};
 use super::intake::Intake;
 use super::park::Park;
 use super::queue::Run;
+use super::tape::{Ahead, Tape};
 use super::target::{Failure, Refused, Target};
 use crate::event::Batch;
 use crate::retry::{self, Backoff};
@@ -29,9 +34,14 @@ const BUSY: Duration = Duration::from_millis(2);
 pub(super) const LOCAL_RETRY: retry::Config =
     retry::Config { initial: Duration::from_millis(100), max: Duration::from_secs(5) };
 
+/// How often at most a cursor is moved while there is something to deliver.
+const COMMIT: Duration = Duration::from_millis(100);
+
 /// The worker of one sink.
 pub(super) struct Worker {
     shared: Arc<Shared>,
+    /// None where the queue in memory is the supply.
+    tape: Option<Tape>,
     intake: Intake,
     target: Target,
     park: Option<Park>,
@@ -40,20 +50,30 @@ pub(super) struct Worker {
     ready: VecDeque<Run>,
     /// The runs wholly loaded: their batches count until they are delivered.
     loaded: Vec<Run>,
+    /// The journal's numbers of what is loaded.
+    numbers: Vec<Range<u64>>,
     dense: bool,
     found: Instant,
+    /// Whether something was dealt with that the cursor does not say.
+    dirty: bool,
+    committed: Instant,
+    /// Whether the journal could not be read at the last attempt.
+    unread: bool,
 }
 
 impl Worker {
     pub(super) fn new(
         shared: Arc<Shared>,
+        tape: Option<Tape>,
         intake: Intake,
         target: Target,
         park: Option<Park>,
         backoff: Backoff,
     ) -> Self {
+        let now = Instant::now();
         Self {
             shared,
+            tape,
             intake,
             target,
             park,
@@ -61,8 +81,12 @@ impl Worker {
             batches: VecDeque::new(),
             ready: VecDeque::new(),
             loaded: Vec::new(),
+            numbers: Vec::new(),
             dense: false,
-            found: Instant::now(),
+            found: now,
+            dirty: false,
+            committed: now.checked_sub(COMMIT).unwrap_or(now),
+            unread: false,
         }
     }
 
@@ -83,46 +107,95 @@ impl Worker {
 
     /// Until the end, or none after an abort.
     async fn work(&mut self) -> Option<Ended> {
+        let ended = self.turns().await?;
+        if matches!(ended, Ended::Drained) {
+            return Some(self.commit().await.unwrap_or(ended));
+        }
+        // Without it some events come again after the next start, which is no reason to stay.
+        drop(self.try_commit());
+        Some(ended)
+    }
+
+    async fn turns(&mut self) -> Option<Ended> {
         while !self.target.is_spent() {
             if self.shared.is_aborted() {
                 return None;
             }
-            let closed = self.take();
+            let ahead = self.take().await;
             // After the batches were taken: one that was offered after the call finds its file opened anew.
-            if self.shared.take_reopen() {
-                self.target.reopen();
-                self.park.iter_mut().for_each(Park::reopen);
+            let mut ended = if self.shared.take_reopen() { self.reopen().await } else { None };
+            let idle = self.ready.is_empty() && !self.target.is_due(Instant::now());
+            if idle && ahead == Ahead::End {
+                ended = ended.or(Some(Ended::Drained));
             }
-            if self.ready.is_empty() {
-                if closed {
-                    return Some(Ended::Drained);
+            if !idle && ended.is_none() {
+                ended = self.deliver().await;
+            }
+            if ended.is_some() {
+                return ended;
+            }
+            if self.dirty && self.committed.elapsed() >= COMMIT {
+                if let Some(ended) = self.commit().await {
+                    return Some(ended);
                 }
+            } else if idle && ahead == Ahead::Nothing {
                 self.rest().await;
-            } else if let Some(ended) = self.deliver().await {
-                return Some(ended);
             }
         }
         Some(Ended::Limit)
     }
 
-    /// Moves what has come in, and what was held long enough, to `ready`; whether nothing more will come.
-    fn take(&mut self) -> bool {
-        let closed = self.shared.queue.take(&mut self.batches);
+    /// Moves what has come in, and what was held long enough, to `ready`; what else there is.
+    async fn take(&mut self) -> Ahead {
         let now = Instant::now();
-        if !self.batches.is_empty() {
+        let waited = self.ready.len();
+        let ahead = match &mut self.tape {
+            Some(_) if waited > 0 => Ahead::More,
+            Some(tape) => match tape.read(&self.shared, &mut self.intake, now, &mut self.ready) {
+                Ok(ahead) => {
+                    if std::mem::take(&mut self.unread) {
+                        self.shared.meter.recover();
+                    }
+                    ahead
+                }
+                Err(error) => {
+                    self.unread = true;
+                    self.wait_after(format!("journal: cannot read: {error}"), None).await;
+                    Ahead::More
+                }
+            },
+            None => self.take_offered(now),
+        };
+        if self.ready.len() > waited {
             self.dense = now.duration_since(self.found) < DENSE;
             self.found = now;
         }
-        for batch in self.batches.drain(..) {
-            let lease = self.shared.queue.lease(batch);
-            self.intake.admit(&lease, now, &mut self.ready);
-        }
         self.intake.release(now, &mut self.ready);
-        if closed {
+        if ahead == Ahead::End {
             self.intake.drain(&mut self.ready);
         }
         self.shared.meter.unorder(self.intake.take_early());
-        closed
+        self.dirty |= self.tape.as_ref().is_some_and(Tape::has_moved);
+        ahead
+    }
+
+    fn take_offered(&mut self, now: Instant) -> Ahead {
+        let closed = self.shared.queue.take(&mut self.batches);
+        let mut left = Vec::new();
+        for batch in self.batches.drain(..) {
+            let lease = self.shared.queue.lease(batch);
+            let places = 0..lease.batch().len();
+            self.intake.admit(&lease, places, now, &mut self.ready, &mut left);
+        }
+        if closed { Ahead::End } else { Ahead::Nothing }
+    }
+
+    /// What is to be let go is committed first: no later commit says anything of it.
+    async fn reopen(&mut self) -> Option<Ended> {
+        let ended = self.commit().await;
+        self.target.reopen();
+        self.park.iter_mut().for_each(Park::reopen);
+        ended
     }
 
     async fn rest(&mut self) {
@@ -131,8 +204,11 @@ impl Worker {
             return;
         }
         self.dense = false;
-        let wait = self.shared.queue.wait();
-        match self.intake.next_deadline() {
+        let commit = self.dirty.then(|| self.committed + COMMIT);
+        let deadlines = [self.intake.next_deadline(), self.target.deadline(), commit];
+        let is_more = || self.tape.as_ref().is_some_and(Tape::is_more);
+        let wait = self.shared.queue.wait(is_more);
+        match deadlines.into_iter().flatten().min() {
             None => wait.await,
             Some(deadline) => {
                 // Either way there is something to look at.
@@ -156,19 +232,37 @@ impl Worker {
                     self.put_aside(&refused).await;
                     break;
                 }
+                Err(Failure::Unnoted) => {
+                    if let Some(ended) = self.commit().await {
+                        return Some(ended);
+                    }
+                }
                 Err(Failure::Ended(ended)) => return Some(ended),
             }
         }
+        self.settle();
+        None
+    }
+
+    /// What was loaded has been dealt with.
+    fn settle(&mut self) {
         self.backoff.reset();
         self.shared.meter.recover();
         self.loaded.clear();
-        None
+        self.target.settle();
+        if let Some(tape) = &mut self.tape {
+            self.numbers.drain(..).for_each(|numbers| tape.settle(&self.shared, numbers));
+        }
+        self.dirty |= self.tape.is_some() || self.target.is_synced();
     }
 
     fn load(&mut self) -> usize {
         let mut events = 0;
         while let Some(run) = self.ready.front_mut() {
             let taken = self.target.load(run);
+            if self.tape.is_some() && taken > 0 {
+                self.numbers.push(run.lease.numbers(&(run.events.start..run.events.start + taken)));
+            }
             events += taken;
             run.events.start += taken;
             if !run.events.is_empty() {
@@ -177,6 +271,37 @@ impl Worker {
             self.loaded.extend(self.ready.pop_front());
         }
         events
+    }
+
+    /// Commits, however long that takes; the end, where what is in the files cannot be relied on.
+    async fn commit(&mut self) -> Option<Ended> {
+        let mut failed = false;
+        loop {
+            match self.try_commit() {
+                Ok(()) => break,
+                Err(Uncommitted::Unsynced(error)) => return Some(Ended::Failed(error)),
+                Err(Uncommitted::Cursor(error)) => {
+                    failed = true;
+                    self.wait_after(format!("cannot write the cursor: {error}"), None).await;
+                }
+            }
+        }
+        if failed {
+            self.backoff.reset();
+            self.shared.meter.recover();
+        }
+        None
+    }
+
+    fn try_commit(&mut self) -> Result<(), Uncommitted> {
+        self.target.sync().map_err(Uncommitted::Unsynced)?;
+        if let Some(tape) = &mut self.tape {
+            let committed = tape.commit(&self.shared, self.target.note(), self.target.is_synced());
+            committed.map_err(Uncommitted::Cursor)?;
+        }
+        self.target.noted();
+        (self.dirty, self.committed) = (false, Instant::now());
+        Ok(())
     }
 
     /// Parks a record, however long that takes; without a file it is only counted and logged.
@@ -200,6 +325,14 @@ impl Worker {
         let wait = self.backoff.next_wait().max(after.unwrap_or_default());
         tokio::time::sleep(wait).await;
     }
+}
+
+/// Why a commit failed.
+enum Uncommitted {
+    /// What was written may not reach the device: it is not to be synced again, since the kernel may have
+    /// dropped it.
+    Unsynced(String),
+    Cursor(io::Error),
 }
 
 /// Lets the end be known when the worker's thread is gone.

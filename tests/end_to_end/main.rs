@@ -16,6 +16,7 @@
 mod bad_config;
 mod bad_input;
 mod demo;
+mod journal;
 mod live_channels;
 mod missing;
 mod resume;

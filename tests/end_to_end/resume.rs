@@ -43,7 +43,9 @@ fn resumed(version: &str, more: &str, end: impl FnOnce(Cometail)) {
     emulator.wait_polled(1);
     emulator.publish(A, 6);
     place.wait_for(ARCHIVE, 0..7);
-    assert_eq!(counts(&emulator), [1, 1, 0], "one handshake and one subscription");
+    // What was on its way when the first one ended is asked for again, where the server can be asked.
+    let subscribed = if version == "61.0" { 2 } else { 1 };
+    assert_eq!(counts(&emulator), [1, subscribed, 0], "one handshake");
     assert_eq!(daemon.stop().code, Some(0));
 }
 
@@ -93,7 +95,7 @@ fn a_session_that_expired_meanwhile_is_replaced() {
     let daemon = start(&place, &emulator, "61.0", replay);
     emulator.wait_polled(1);
     place.wait_for(ARCHIVE, 0..2);
-    assert_eq!(counts(&emulator), [2, 2, 0]);
+    assert_eq!(counts(&emulator), [2, 3, 0], "one subscription meets the session that is gone");
     assert!(daemon.log().contains("session lost"), "{}", daemon.log());
 }
 

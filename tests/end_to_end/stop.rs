@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::support::{
-    A, ARCHIVE, Answer, Cometail, Emulator, Place, Server, archive, cometail, connection, json, wait,
+    A, ARCHIVE, Answer, Cometail, Emulator, Place, Server, archive, cometail, connection, json, numbers, wait,
 };
 
 #[test]
@@ -101,7 +101,7 @@ fn a_signal_under_load_loses_and_doubles_nothing_that_was_handed_out() {
 }
 
 /// A daemon with events for a webhook that never answers, and for a file that has them.
-fn stuck(grace: &str) -> (Emulator, Place, Cometail) {
+fn stuck(grace: &str, state: &str) -> (Emulator, Place, Cometail, String) {
     let (emulator, place) = (Emulator::start(), Place::new());
     let dead = Server::start(|_, _| {
         std::thread::park();
@@ -110,17 +110,40 @@ fn stuck(grace: &str) -> (Emulator, Place, Cometail) {
     let hook = format!("[sink.hook.webhook]\nurl = {:?}\nproxy = \"direct\"\ntimeout = \"1m\"\n", dead.url());
     let daemon = format!("[daemon]\ngrace = {grace:?}\n");
     let config = daemon + &connection(&emulator.url("61.0"), &[A], "") + &archive(&place) + &hook;
-    let daemon = place.run(&config);
+    let file = place.write("cometail.toml", &(state.replace("STATE", &place.text("state")) + &config));
+    let daemon = Cometail::start(&mut cometail(&["run", "-c", &file]));
     emulator.wait_polled(1);
     emulator.publish_each(0..5);
     place.wait_for(ARCHIVE, 0..5);
     wait("an attempt at the webhook", || !dead.seen().is_empty());
-    (emulator, place, daemon)
+    (emulator, place, daemon, config.replace(&dead.address, "NEXT"))
+}
+
+const MEMORY: &str = "[state]\npersist = false\n";
+const JOURNAL: &str = "[state]\ndir = \"STATE\"\n";
+
+#[test]
+fn what_a_dead_webhook_has_not_had_at_the_end_it_has_after_the_next_start() {
+    let (emulator, place, daemon, config) = stuck("700ms", JOURNAL);
+    let asked = Instant::now();
+    let ended = daemon.stop();
+    let after = asked.elapsed();
+    assert!((Duration::from_millis(700)..Duration::from_secs(5)).contains(&after), "{after:?}");
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the rest is delivered after the next start"), "{}", ended.stderr);
+    assert_eq!(emulator.count("disconnects"), 1);
+    let hook = Server::start(|_, _| Answer::OK);
+    let daemon = place.run(&config.replace("NEXT", &hook.address));
+    wait("every event at the webhook", || hook.count() >= 5);
+    let bodies: Vec<_> = hook.seen().into_iter().map(|posted| posted.body).collect();
+    assert_eq!(numbers(&bodies), [0, 1, 2, 3, 4]);
+    assert_eq!(place.numbers(ARCHIVE), [0, 1, 2, 3, 4]);
+    assert_eq!(daemon.stop().code, Some(0));
 }
 
 #[test]
 fn a_dead_webhook_holds_up_the_end_for_the_grace_period_and_what_is_given_up_is_told() {
-    let (emulator, place, daemon) = stuck("700ms");
+    let (emulator, place, daemon, _) = stuck("700ms", MEMORY);
     let asked = Instant::now();
     let ended = daemon.stop();
     let after = asked.elapsed();
@@ -135,7 +158,13 @@ fn a_dead_webhook_holds_up_the_end_for_the_grace_period_and_what_is_given_up_is_
 
 #[test]
 fn a_second_signal_ends_at_once() {
-    let (emulator, place, mut daemon) = stuck("1h");
+    for (state, code) in [(MEMORY, 74), (JOURNAL, 0)] {
+        ends_at_once(state, code);
+    }
+}
+
+fn ends_at_once(state: &str, code: i32) {
+    let (emulator, place, mut daemon, _) = stuck("1h", state);
     daemon.signal(Signal::TERM);
     daemon.wait_log("stopping");
     wait("a goodbye to the server", || emulator.count("disconnects") == 1);
@@ -144,8 +173,9 @@ fn a_second_signal_ends_at_once() {
     daemon.signal(Signal::TERM);
     let ended = daemon.end();
     assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
-    assert_eq!(ended.code, Some(74), "events were given up: {}", ended.stderr);
-    assert!(ended.stderr.contains("second signal") && ended.stderr.contains("events given up"));
+    assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+    assert!(ended.stderr.contains("second signal"), "{}", ended.stderr);
+    assert_eq!(ended.stderr.contains("events given up"), code != 0, "{}", ended.stderr);
     assert_eq!(place.numbers(ARCHIVE), [0, 1, 2, 3, 4]);
 }
 

@@ -25,6 +25,7 @@ pub(super) struct Bench {
 pub(super) fn config(channels: &[&str]) -> Config {
     Config {
         connection: Arc::from("acme"),
+        positions: Vec::new(),
         channels: channels
             .iter()
             .map(|name| Wanted { channel: Channel::parse(name).unwrap(), replay: ReplayId::NEW })

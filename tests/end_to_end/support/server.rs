@@ -67,6 +67,11 @@ impl Server {
         format!("http://{}/hook", self.address)
     }
 
+    /// How many requests there were so far.
+    pub(crate) fn count(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+
     /// Every request so far, answered or not.
     pub(crate) fn seen(&self) -> Vec<Posted> {
         self.seen.lock().unwrap().clone()

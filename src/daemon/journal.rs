@@ -1,0 +1,292 @@
+//! The journal as the daemon runs it: opened and recovered, written by a thread, watched by connections and status.
+//!
+//! * What it lost, and what was damaged, becomes gap records in it. They come at most once a second, so that in a
+//!   full journal they do not drive out each other.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::watch;
+
+use super::board::{Board, Room};
+use super::outlet::Outlet;
+use super::{Ending, StartError};
+use crate::bayeux::session::Session;
+use crate::event::{Batch, Channel, Gap, ReplayId};
+use crate::journal::{Config, Journal, Kind, Library, OpenError, Read, Record, Recovery, Refused, Writer};
+use crate::status;
+
+/// How much of the journal is read at the start for the events that a server may repeat, in bytes.
+const RECENT_MAX: u64 = 16 << 20;
+
+/// How many damaged places are logged one by one, and for how many channels a gap is told.
+const HOLES_SHOWN: usize = 10;
+const CHANNELS_MAX: usize = 1000;
+
+/// The least time between two rounds of gap records.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// A journal that has been read and is not written yet.
+pub(super) struct Opened {
+    journal: Journal,
+    path: PathBuf,
+    /// When the oldest event in it arrived, or now.
+    since: SystemTime,
+    positions: HashMap<String, Vec<(Channel, ReplayId)>>,
+    recent: HashMap<Arc<str>, Vec<Record>>,
+}
+
+impl Opened {
+    /// Opens the journal in `path` and tells what was found.
+    pub(super) fn open(path: PathBuf, config: Config) -> Result<Self, StartError> {
+        let journal = Journal::open(&path, config).map_err(|error| refuse(&path, &error))?;
+        tell_recovery(&path, journal.recovery());
+        let library = journal.library();
+        let since = oldest(&library).unwrap_or_else(SystemTime::now);
+        let mut positions = HashMap::<String, Vec<_>>::new();
+        for (connection, channel, replay) in journal.positions().iter() {
+            positions.entry(connection.to_owned()).or_default().push((channel.clone(), replay));
+        }
+        let mut recent = HashMap::<Arc<str>, Vec<_>>::new();
+        match library.recent(Session::REMEMBERED, RECENT_MAX) {
+            Ok(records) => {
+                for record in records.into_iter().filter(|record| record.kind == Kind::Events) {
+                    recent.entry(Arc::clone(record.batch.connection())).or_default().push(record);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(path = %path.display(), %error, "the latest events cannot be read; repeats of them are not recognised");
+            }
+        }
+        Ok(Self { journal, path, since, positions, recent })
+    }
+
+    pub(super) fn library(&self) -> Library {
+        self.journal.library()
+    }
+
+    /// Where the channels of a connection go on, by the names that their events have.
+    pub(super) fn positions(&mut self, connection: &str) -> Vec<(Channel, ReplayId)> {
+        self.positions.remove(connection).unwrap_or_default()
+    }
+
+    /// Lets a session recognise the latest events.
+    pub(super) fn remind(&mut self, connection: &str, session: &mut Session) {
+        for record in self.recent.remove(connection).unwrap_or_default() {
+            for event in record.batch.iter() {
+                if let Some(replay) = event.replay {
+                    session.remember(event.channel, replay, event.message);
+                }
+            }
+        }
+    }
+
+    /// Begins to write. What was found damaged becomes gaps of `channels`.
+    pub(super) fn start(
+        self,
+        outlet: Arc<Outlet>,
+        channels: &[(Arc<str>, Channel)],
+    ) -> Result<Arc<Appender>, StartError> {
+        let Self { journal, path, since, .. } = self;
+        let holes = journal.recovery().holes.len() as u64 + journal.recovery().more_holes;
+        let library = journal.library();
+        let board = Arc::new(Board::new(journal.next_sequence(), journal.durable(), holes));
+        let (teller, place) = (Arc::clone(&board), path.clone());
+        let started = Writer::start(journal, move |progress| teller.note(progress, &place, &outlet));
+        let writer = started.map_err(|error| StartError {
+            ending: Ending::Io,
+            problems: vec![format!("journal {}: its threads cannot start: {error}", path.display())],
+        })?;
+        let appender = Appender {
+            path,
+            library,
+            since,
+            writer: Mutex::new(Some(writer)),
+            board,
+            unnumbered: AtomicU64::new(0),
+            given_up: AtomicU64::new(0),
+            busy: AtomicBool::new(false),
+        };
+        if holes > 0 {
+            let reason = format!("the journal was damaged in {holes} places when it was opened");
+            for (connection, channel) in channels.iter().take(CHANNELS_MAX) {
+                appender.tell_gap(connection, channel, &reason);
+            }
+        }
+        Ok(Arc::new(appender))
+    }
+}
+
+fn refuse(path: &Path, error: &OpenError) -> StartError {
+    let ending = if matches!(error, OpenError::InUse(_)) { Ending::InUse } else { Ending::Io };
+    let problem = match error {
+        OpenError::InUse(_) => error.to_string(),
+        OpenError::Newer { .. } => format!("{}: {error}", path.display()),
+        OpenError::Io(error) => format!("journal {}: {error}", path.display()),
+    };
+    StartError { ending, problems: vec![problem] }
+}
+
+fn tell_recovery(path: &Path, recovery: &Recovery) {
+    let path = path.display();
+    if recovery.cut > 0 {
+        tracing::info!(%path, bytes = recovery.cut, "an unfinished record at the end of the journal is cut off");
+    }
+    for hole in recovery.holes.iter().take(HOLES_SHOWN) {
+        let (first, end) = hole.events.as_ref().map(|events| (events.start, events.end)).unzip();
+        tracing::error!(%path, segment = hole.segment, at = hole.bytes.start, bytes = hole.bytes.end - hole.bytes.start, first, end, "the journal is damaged: {}; what was there is in quarantine/", hole.reason);
+    }
+    let more = recovery.holes.len().saturating_sub(HOLES_SHOWN) as u64 + recovery.more_holes;
+    if more > 0 {
+        tracing::error!(%path, more, "the journal is damaged in more places");
+    }
+}
+
+/// When the oldest event arrived.
+fn oldest(library: &Library) -> Option<SystemTime> {
+    let mut reader = library.reader(library.oldest_sequence());
+    while let Ok(Some(read)) = reader.try_next() {
+        if let Read::Record(record) = read {
+            return Some(record.batch.received());
+        }
+    }
+    None
+}
+
+/// Where every connection appends its events.
+pub(super) struct Appender {
+    path: PathBuf,
+    library: Library,
+    since: SystemTime,
+    /// Until the end.
+    writer: Mutex<Option<Writer>>,
+    board: Arc<Board>,
+    /// The sequence number after the last taken event that no server sends again.
+    unnumbered: AtomicU64,
+    /// Events that no server sends again and that could not be taken before the end.
+    given_up: AtomicU64,
+    /// Whether the queue was found full since a batch was last taken.
+    busy: AtomicBool,
+}
+
+impl Appender {
+    /// Takes a batch; the sequence numbers that its events will have.
+    pub(super) fn append(&self, batch: &Arc<Batch>, kind: Kind) -> Result<Range<u64>, Refused> {
+        let taken = match &*self.writer() {
+            Some(writer) => writer.append(Arc::clone(batch), kind)?,
+            None => return Err(Refused::Ended),
+        };
+        if batch.unnumbered() > 0 {
+            self.unnumbered.fetch_max(taken.end, Ordering::Relaxed);
+        }
+        if self.busy.load(Ordering::Relaxed) && self.busy.swap(false, Ordering::Relaxed) {
+            tracing::info!(path = %self.path.display(), "the queue to the journal has room again; events are taken again");
+        }
+        Ok(taken)
+    }
+
+    /// A batch was refused because of the queue: said once.
+    pub(super) fn note_busy(&self) {
+        if !self.busy.swap(true, Ordering::Relaxed) {
+            tracing::warn!(path = %self.path.display(), "the queue to the journal is full, the disk is slower than the events: no more are asked for until it has room");
+        }
+    }
+
+    pub(super) fn room(&self) -> watch::Receiver<Room> {
+        self.board.room.subscribe()
+    }
+
+    pub(super) fn durable(&self) -> watch::Receiver<u64> {
+        self.board.durable.subscribe()
+    }
+
+    /// Events that no server sends again are lost for want of room.
+    pub(super) fn give_up(&self, events: u64) {
+        self.given_up.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// Ends when the journal's thread has, unasked.
+    pub(super) async fn ended(&self) {
+        loop {
+            tokio::time::sleep(ROUND).await;
+            if self.writer().as_ref().is_some_and(Writer::has_ended) {
+                return tracing::error!(path = %self.path.display(), "the journal's thread has ended unexpectedly");
+            }
+        }
+    }
+
+    /// Makes gap records of what the journal lost, for ever.
+    pub(super) async fn tell_losses(self: Arc<Self>) {
+        loop {
+            self.board.lost.notified().await;
+            self.flush_losses();
+            tokio::time::sleep(ROUND).await;
+        }
+    }
+
+    fn flush_losses(&self) {
+        let losses = std::mem::take(&mut self.board.standing().losses);
+        for ((connection, channel), events) in losses {
+            let reason = format!("{events} events left the journal before every sink had them");
+            self.tell_gap(&connection, &channel, &reason);
+        }
+    }
+
+    fn tell_gap(&self, connection: &Arc<str>, channel: &Channel, reason: &str) {
+        let until = SystemTime::now();
+        let gap = Gap { channel, since: self.since.min(until), until, reason };
+        self.board.standing().gaps += 1;
+        if self.append(&Arc::new(gap.record(Arc::clone(connection), until)), Kind::Gap).is_err() {
+            tracing::warn!(%connection, %channel, reason, "the journal has no room for the record of a gap");
+        }
+    }
+
+    /// How it is.
+    pub(super) fn status(&self) -> status::Journal {
+        let (bytes, segments) = self.library.size();
+        let standing = self.board.standing();
+        status::Journal {
+            path: self.path.display().to_string(),
+            bytes,
+            segments,
+            next_sequence: self.library.next_sequence(),
+            durable: *self.board.durable.borrow(),
+            state: standing.state,
+            since: standing.since,
+            last_error: standing.last_error.clone(),
+            lost: standing.lost,
+            damaged: standing.damaged,
+            gaps: standing.gaps,
+        }
+    }
+
+    /// Appends and syncs what was taken, within a time; whether nothing is lost.
+    pub(super) async fn stop(&self, wait: Duration) -> bool {
+        self.flush_losses();
+        let Some(writer) = self.writer().take() else { return true };
+        let stopping = tokio::task::spawn_blocking(move || writer.stop());
+        let failed = match tokio::time::timeout(wait, stopping).await {
+            Ok(Ok(Ok(()))) => None,
+            Ok(Ok(Err(trouble))) => Some(trouble.to_string()),
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(String::from("the disk does not answer in time")),
+        };
+        if let Some(reason) = failed {
+            tracing::warn!(path = %self.path.display(), reason, "not everything is in the journal; what has a replay id is asked for again after the next start");
+        }
+        let waiting = self.unnumbered.load(Ordering::Relaxed) > self.board.room.borrow().appended;
+        let given_up = self.given_up.load(Ordering::Relaxed);
+        if waiting || given_up > 0 {
+            tracing::error!(path = %self.path.display(), "events without a replay id are lost: the journal did not take them");
+        }
+        !waiting && given_up == 0
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Option<Writer>> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,159 @@
+//! Looks at a journal without being its writer: all of it, or its latest events.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::cursor::Cursors;
+use super::disk::{Directory, Disk};
+use super::recover::recover;
+use super::scan::{Found, Item, Scanner};
+use super::segment::{self, name};
+use super::shared::{Shared, Span};
+use super::{Committed, Config, Hole, Library, OpenError, Positions, Record};
+use crate::event::Channel;
+
+/// How many holes of one segment are listed.
+const HOLES_MAX: usize = 1_000;
+
+/// A journal as it was found.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// Its segments, oldest first.
+    pub segments: Vec<SegmentReport>,
+    /// Each channel's last replay id.
+    pub positions: Positions,
+    /// Each cursor's name and last commit.
+    pub cursors: Vec<(String, Committed)>,
+    /// The sequence number that the next event gets.
+    pub next: u64,
+    /// What is missing between segments and at the end.
+    pub holes: Vec<Hole>,
+}
+
+/// One segment as it was found.
+#[derive(Clone, Debug, Default)]
+pub struct SegmentReport {
+    /// Its number.
+    pub number: u64,
+    /// The sequence number that its first event has.
+    pub first: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// How many batches it has.
+    pub batches: u64,
+    /// How many events those have.
+    pub events: u64,
+    /// When its first and its last batch arrived.
+    pub received: Option<(SystemTime, SystemTime)>,
+    /// What is damaged in it; at most 1,000 places.
+    pub holes: Vec<Hole>,
+}
+
+impl Library {
+    /// The journal in `dir` as it is now, for reading alone: nothing is repaired, and a process may be writing.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        let disk: Arc<dyn Disk> = Arc::new(Directory::read_only(dir));
+        let found = recover(&*disk, 0, false)?;
+        let tail_bytes = Config::default().tail_bytes;
+        Ok(Self::new(Arc::new(Shared::new(disk, found.segments, found.next, tail_bytes))))
+    }
+
+    /// The latest records that together have the last `per_channel` events of each channel, oldest first.
+    /// Segments are read, newest first, until `max_bytes` bytes have been.
+    pub fn recent(&self, per_channel: usize, max_bytes: u64) -> io::Result<Vec<Record>> {
+        let (mut records, mut counts, mut read) = (Vec::new(), HashMap::new(), 0_u64);
+        let segments = self.shared().segments();
+        for meta in segments.iter().rev() {
+            if read >= max_bytes {
+                break;
+            }
+            let Some(span) = self.shared().span(meta.number) else { continue };
+            let mut found = self.records_of(span)?;
+            while let Some(record) = found.pop() {
+                if is_wanted(&record, per_channel, &mut counts) {
+                    records.push(record);
+                }
+            }
+            read = read.saturating_add(meta.len);
+        }
+        records.reverse();
+        Ok(records)
+    }
+
+    fn records_of(&self, span: Span) -> io::Result<Vec<Record>> {
+        let handle = match self.shared().disk.open(&name(span.number)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let mut scanner = Scanner::new(handle, span.number, segment::HEADER as u64);
+        let mut records = Vec::new();
+        while let Some(item) = scanner.next(span.len, 0)? {
+            if let Item::Record(header, Found::Batch(kind, batch)) = item
+                && header.first < span.end
+            {
+                records.push(Record { first: header.first, kind, batch: Arc::new(batch) });
+            }
+        }
+        Ok(records)
+    }
+}
+
+/// Whether a record, met on the way back, has an event that is among its channel's last.
+fn is_wanted(record: &Record, per_channel: usize, counts: &mut HashMap<(Arc<str>, Channel), usize>) -> bool {
+    let mut wanted = false;
+    for event in record.batch.iter() {
+        let key = (Arc::clone(event.connection), event.channel.clone());
+        let count = counts.entry(key).or_default();
+        wanted |= *count < per_channel;
+        *count += 1;
+    }
+    wanted
+}
+
+/// Reads everything in the journal of `dir`, which a process may be writing, and changes nothing.
+pub fn inspect(dir: &Path) -> Result<Inspection, OpenError> {
+    let disk: Arc<dyn Disk> = Arc::new(Directory::read_only(dir));
+    let cursors = Cursors::new(Arc::clone(&disk)).all()?;
+    let furthest = cursors.iter().map(|(_, committed)| committed.sequence).max().unwrap_or(0);
+    let found = recover(&*disk, furthest, false)?;
+    let mut segments = Vec::new();
+    for meta in &found.segments {
+        let handle = disk.open(&name(meta.number))?;
+        let scanner = Scanner::new(handle, meta.number, segment::HEADER as u64);
+        let report = SegmentReport {
+            number: meta.number,
+            first: meta.first,
+            bytes: meta.len,
+            ..SegmentReport::default()
+        };
+        segments.push(report.read(scanner)?);
+    }
+    let (positions, next, holes) = (found.positions, found.next, found.report.holes);
+    Ok(Inspection { segments, positions, cursors, next, holes })
+}
+
+impl SegmentReport {
+    fn read(mut self, mut scanner: Scanner) -> io::Result<Self> {
+        while let Some(item) = scanner.next(self.bytes, 0)? {
+            match item {
+                Item::Record(header, Found::Batch(_, batch)) => {
+                    self.batches += 1;
+                    self.events += u64::from(header.count);
+                    let first = self.received.map_or(batch.received(), |(first, _)| first);
+                    self.received = Some((first, batch.received()));
+                }
+                Item::Damage(damage) if self.holes.len() < HOLES_MAX => self.holes.push(Hole {
+                    segment: self.number,
+                    bytes: damage.at,
+                    reason: damage.reason,
+                    events: damage.lost,
+                }),
+                _ => {}
+            }
+        }
+        Ok(self)
+    }
+}

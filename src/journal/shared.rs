@@ -1,0 +1,190 @@
+//! What the writer and the readers both know: the segments, how far they are written, the recent batches, and
+//! where each cursor stands.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::Record;
+use super::disk::Disk;
+use super::segment::{Meta, name};
+
+/// Shared by one writer and any number of readers.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) disk: Arc<dyn Disk>,
+    state: Mutex<State>,
+    appended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By number.
+    segments: BTreeMap<u64, Meta>,
+    /// The sequence number that the next event gets.
+    next: u64,
+    /// The latest records, oldest first.
+    tail: VecDeque<Record>,
+    tail_bytes: usize,
+    tail_max: usize,
+    cursors: HashMap<String, u64>,
+}
+
+/// A segment to read from, and how far.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) number: u64,
+    pub(super) len: u64,
+    /// Where the next segment's events begin: what stands here from that number on was written again there.
+    pub(super) end: u64,
+}
+
+/// Where the event that a reader wants is.
+#[derive(Debug)]
+pub(super) enum Whereabouts {
+    Nowhere,
+    Memory(Record),
+    Disk,
+}
+
+impl Shared {
+    pub(super) fn new(disk: Arc<dyn Disk>, segments: Vec<Meta>, next: u64, tail_max: usize) -> Self {
+        let segments = segments.into_iter().map(|meta| (meta.number, meta)).collect();
+        let state = State { segments, next, tail_max, ..State::default() };
+        Self { disk, state: Mutex::new(state), appended: Condvar::new() }
+    }
+
+    /// Nothing under this lock leaves the state half changed, so a poisoned lock is as good as another.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The sequence number that the next event gets.
+    pub(super) fn next(&self) -> u64 {
+        self.lock().next
+    }
+
+    /// Lets readers have a record that ends segment `number` at the offset `len`.
+    pub(super) fn publish(&self, number: u64, len: u64, record: Record) {
+        let mut state = self.lock();
+        if let Some(meta) = state.segments.get_mut(&number) {
+            (meta.len, meta.modified) = (len, SystemTime::now());
+        }
+        state.next = record.end();
+        state.tail_bytes += record.batch.size();
+        state.tail.push_back(record);
+        while state.tail_bytes > state.tail_max
+            && let Some(oldest) = state.tail.pop_front()
+        {
+            state.tail_bytes -= oldest.batch.size();
+        }
+        drop(state);
+        self.appended.notify_all();
+    }
+
+    /// Adds a segment, or says what is now known of it.
+    pub(super) fn put_segment(&self, meta: Meta) {
+        self.lock().segments.insert(meta.number, meta);
+    }
+
+    /// Removes a segment's file, then the segment.
+    pub(super) fn remove_segment(&self, number: u64) -> std::io::Result<()> {
+        match self.disk.remove(&name(number)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+            _ => self.lock().segments.remove(&number),
+        };
+        Ok(())
+    }
+
+    /// The segments in the order of their numbers.
+    pub(super) fn segments(&self) -> Vec<Meta> {
+        self.lock().segments.values().cloned().collect()
+    }
+
+    /// How many segments there are.
+    pub(super) fn segment_count(&self) -> usize {
+        self.lock().segments.len()
+    }
+
+    /// The bytes of all segments.
+    pub(super) fn bytes(&self) -> u64 {
+        self.lock().segments.values().map(|meta| meta.len).sum()
+    }
+
+    /// Where the event with this number, or the first after it, is.
+    pub(super) fn find(&self, sequence: u64) -> Whereabouts {
+        let state = self.lock();
+        if sequence >= state.next {
+            return Whereabouts::Nowhere;
+        }
+        if state.tail.front().is_some_and(|record| record.first <= sequence) {
+            let at = state.tail.partition_point(|record| record.end() <= sequence);
+            if let Some(record) = state.tail.get(at) {
+                return Whereabouts::Memory(record.clone());
+            }
+        }
+        Whereabouts::Disk
+    }
+
+    /// The segment that the event with this number would be in: the last one that begins at or before it.
+    pub(super) fn span_of(&self, sequence: u64) -> Option<Span> {
+        let state = self.lock();
+        let holding = state.segments.values().rfind(|meta| meta.first <= sequence);
+        holding.or_else(|| state.segments.values().next()).map(|meta| state.span(meta))
+    }
+
+    /// Segment `number` as it stands now; `None` once it is removed.
+    pub(super) fn span(&self, number: u64) -> Option<Span> {
+        let state = self.lock();
+        state.segments.get(&number).map(|meta| state.span(meta))
+    }
+
+    /// The segment after `number`.
+    pub(super) fn span_after(&self, number: u64) -> Option<Span> {
+        let state = self.lock();
+        let after = number.checked_add(1)?;
+        state.segments.range(after..).next().map(|(_, meta)| state.span(meta))
+    }
+
+    /// Waits until there is an event with this number; whether there is.
+    pub(super) fn wait(&self, sequence: u64, timeout: Duration) -> bool {
+        let until = Instant::now() + timeout;
+        let mut state = self.lock();
+        while state.next <= sequence {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.appended.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// Where the cursor `name` stands from now on.
+    pub(super) fn set_cursor(&self, name: &str, sequence: u64) {
+        let mut state = self.lock();
+        match state.cursors.get_mut(name) {
+            Some(cursor) => *cursor = sequence,
+            None => drop(state.cursors.insert(name.to_owned(), sequence)),
+        }
+    }
+
+    /// Forgets the cursor `name`: it holds nothing back any more.
+    pub(super) fn drop_cursor(&self, name: &str) {
+        self.lock().cursors.remove(name);
+    }
+
+    /// What every cursor has passed; the next event's number where there is none.
+    pub(super) fn passed(&self) -> u64 {
+        let state = self.lock();
+        state.cursors.values().copied().min().unwrap_or(state.next).min(state.next)
+    }
+}
+
+impl State {
+    fn span(&self, meta: &Meta) -> Span {
+        let after = meta.number.checked_add(1).and_then(|after| self.segments.range(after..).next());
+        let end = after.map_or(self.next, |(_, next)| next.first);
+        Span { number: meta.number, len: meta.len, end }
+    }
+}

@@ -1,0 +1,99 @@
+//! What goes in comes out, in the right order, through restarts.
+
+use super::super::Recovery;
+use super::faulty::FaultyDisk;
+use super::*;
+use crate::event::Channel;
+
+#[test]
+fn what_was_appended_is_read_in_order_from_any_place_before_and_after_a_restart() {
+    for tail_bytes in [0, 3_000, 1 << 20] {
+        let disk = FaultyDisk::default();
+        let config = Config { tail_bytes, ..small() };
+        let mut journal = open(&disk, config.clone());
+        let mut next = 0;
+        for size in [1, 10, 3, 40, 2, 1, 1, 25] {
+            let range = journal.append(&batch(next..next + size), Kind::Events).unwrap();
+            assert_eq!(range, next.cast_unsigned()..(next + size).cast_unsigned());
+            next += size;
+        }
+        let check = |journal: &Journal| {
+            for from in 0..=next {
+                let seen = read(&mut journal.reader(from.cast_unsigned()));
+                assert_eq!(seen.numbers(), (from..next).collect::<Vec<_>>());
+                assert!(seen.holes.is_empty() && seen.events.iter().all(|(a, b)| *a == b.cast_unsigned()));
+            }
+        };
+        check(&journal);
+        drop(journal);
+        let journal = open(&disk, config);
+        assert_eq!(journal.recovery(), &Recovery::default());
+        assert_eq!(journal.next_sequence(), next.cast_unsigned());
+        check(&journal);
+    }
+}
+
+#[test]
+fn positions_are_each_channels_last_replay_id_and_move_only_when_durable() {
+    let disk = FaultyDisk::default();
+    let mut journal = open(&disk, small());
+    let position = |journal: &Journal, channel: &str| {
+        journal.positions().get("acme", &Channel::parse(channel).unwrap()).map(|replay| replay.0)
+    };
+    journal.append(&batch(0..5), Kind::Events).unwrap();
+    assert_eq!(position(&journal, "/topic/0"), None);
+    assert_eq!(journal.sync().unwrap(), 5);
+    assert_eq!((position(&journal, "/topic/0"), position(&journal, "/topic/1")), (Some(4), Some(3)));
+    for number in 5..60 {
+        journal.append(&batch(number..number + 1), Kind::Events).unwrap();
+    }
+    drop(journal);
+    let journal = open(&disk, small());
+    assert!(disk.names().len() > 3, "several segments");
+    assert_eq!((position(&journal, "/topic/0"), position(&journal, "/topic/1")), (Some(58), Some(59)));
+}
+
+#[test]
+fn a_record_gives_back_kind_connection_time_channels_and_events_without_a_number() {
+    let disk = FaultyDisk::default();
+    let mut journal = open(&disk, small());
+    let received = SystemTime::UNIX_EPOCH + std::time::Duration::from_nanos(1_700_000_000_123_456_789);
+    let (body, mut builder) = (Bytes::from_static(br#"[{"gap":{}},{"data":null}]"#), BatchBuilder::default());
+    builder.push("/topic/Ünïcode?a='b'", 1, 11, None).unwrap();
+    builder.push("/topic/B", 12, 25, Some(ReplayId(-7))).unwrap();
+    builder.push("/topic/B", 12, 12, Some(ReplayId(i64::MAX))).unwrap();
+    let gap = Arc::new(Batch::new(Arc::from("another"), received, body, builder));
+    journal.append(&gap, Kind::Gap).unwrap();
+    journal.append(&batch(0..1), Kind::Events).unwrap();
+    drop(journal);
+    let mut reader = open(&disk, small()).reader(0);
+    let Some(Read::Record(record)) = reader.try_next().unwrap() else { panic!("no record") };
+    assert_eq!((record.first, record.kind, record.batch.received()), (0, Kind::Gap, received));
+    let seen: Vec<_> = (record.batch.iter())
+        .map(|event| (&**event.connection, event.channel.as_str(), event.message, event.replay))
+        .collect();
+    let expected: [(_, _, &[u8], _); 3] = [
+        ("another", "/topic/Ünïcode?a='b'", br#"{"gap":{}}"#, None),
+        ("another", "/topic/B", br#"{"data":null}"#, Some(ReplayId(-7))),
+        ("another", "/topic/B", b"", Some(ReplayId(i64::MAX))),
+    ];
+    assert_eq!(seen, expected);
+    let Some(Read::Record(next)) = reader.try_next().unwrap() else { panic!("no record") };
+    assert_eq!((next.first, next.kind, &**next.batch.connection()), (3, Kind::Events, "acme"));
+}
+
+#[test]
+fn a_position_is_the_last_number_and_not_the_highest() {
+    let disk = FaultyDisk::default();
+    let mut journal = open(&disk, small());
+    for number in [40, 2] {
+        journal.append(&batch(number..number + 1), Kind::Events).unwrap();
+    }
+    journal.sync().unwrap();
+    let positions: Vec<_> =
+        journal.positions().iter().map(|(_, channel, id)| (channel.as_str(), id.0)).collect();
+    assert_eq!(positions, [("/topic/0", 2)]);
+    let kept = journal.positions().clone();
+    drop(journal);
+    assert_eq!(open(&disk, small()).positions(), &kept);
+}

@@ -1,0 +1,82 @@
+//! What a sink's cursor says besides its sequence number, as JSON: `{"done":[[FROM,END],...],"files":[{"path":
+//! "...","len":1,"id":{"device":1,"inode":2,"born":3}},...],"rotated":["...",...]}`; each field may be missing.
+
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+
+/// What stands beside a sequence number in a cursor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Note {
+    /// The events above the sequence number that have been dealt with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) done: Vec<(u64, u64)>,
+    /// The files that were open.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) files: Vec<FileNote>,
+    /// Rotated files that were to be compressed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) rotated: Vec<PathBuf>,
+}
+
+/// A file, and how long it is with what has been dealt with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct FileNote {
+    pub(super) path: PathBuf,
+    pub(super) len: u64,
+    pub(super) id: Identity,
+}
+
+/// What tells a file from another one that took its name. An inode's number is given again soon, so the time of
+/// the file's birth counts too, where the file system knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+    born: Option<u64>,
+}
+
+impl Identity {
+    /// The identity of the file that has this metadata.
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        let born = metadata.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let born = born.and_then(|born| u64::try_from(born.as_nanos()).ok());
+        Self { device: metadata.dev(), inode: metadata.ino(), born }
+    }
+}
+
+impl Note {
+    /// What a cursor holds; nothing stands for an empty note.
+    pub(super) fn parse(bytes: &[u8]) -> io::Result<Self> {
+        if bytes.is_empty() { Ok(Self::default()) } else { Ok(serde_json::from_slice(bytes)?) }
+    }
+
+    /// The bytes for a cursor.
+    pub(super) fn bytes(&self) -> io::Result<Vec<u8>> {
+        Ok(serde_json::to_vec(self)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_comes_back_as_it_was() {
+        let id = Identity { device: 1, inode: u64::MAX, born: None };
+        let note = Note {
+            done: vec![(3, u64::MAX)],
+            files: vec![FileNote { path: "a b\n\"".into(), len: 7, id }],
+            rotated: vec!["x".into()],
+        };
+        assert_eq!(Note::parse(&note.bytes().unwrap()).unwrap(), note);
+        assert_eq!(Note::parse(&Note::default().bytes().unwrap()).unwrap(), Note::default());
+        assert_eq!(Note::parse(b"").unwrap(), Note::default());
+        assert!(Note::parse(b"\x01").is_err());
+    }
+}

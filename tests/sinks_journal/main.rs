@@ -1,0 +1,17 @@
+//! Sinks on a journal, in real processes that are killed at random instants.
+//!
+//! The process that is killed is this test binary, run again with the one test [`crashes::a_daemon`].
+
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a panic is how a test fails"
+)]
+
+mod crashes;
+mod live;
+mod support;
+mod webhooks;

@@ -8,7 +8,7 @@ use super::super::testing::several;
 use super::testing::{Receiver, Seen, config, drained, started};
 use super::*;
 
-/// What is under way, by key, and the most there ever was.
+/// What is under way, by key, and the most keys there ever were at once.
 #[derive(Default)]
 struct Flight {
     keys: BTreeMap<String, usize>,
@@ -21,14 +21,15 @@ impl Flight {
         for key in keys {
             *self.keys.entry(key.clone()).or_default() += 1;
         }
-        // A request counts once, by its first key.
         let under_way = self.keys.values().filter(|count| **count > 0).count();
         self.most = self.most.max(under_way);
         self.most_of_a_key = self.most_of_a_key.max(self.keys.values().copied().max().unwrap_or_default());
     }
 
     fn end(&mut self, keys: &BTreeSet<String>) {
-        keys.iter().for_each(|key| *self.keys.get_mut(key).unwrap() -= 1);
+        for key in keys {
+            *self.keys.get_mut(key).unwrap() -= 1;
+        }
     }
 }
 

@@ -117,7 +117,8 @@ fn id(records: &[Record]) -> String {
         hash.update(record.id.as_bytes());
         hash.update([0]);
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let number = hash.finalize().iter().take(16).fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+    format!("{number:032x}")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! `load` takes events from the front of a run, as many as it delivers at once, and forms their records;
 //! `flush` delivers everything loaded. A failed flush is called again until it succeeds, and delivers only
-//! what it has not delivered yet.
+//! what it has not delivered yet; what it counted as delivered or gave back as refused is done with.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,9 @@ pub(super) enum Failure {
     Retry { error: String, after: Option<Duration> },
     /// Files were opened that no cursor knows: a commit is needed before they are written.
     Unnoted,
-    /// The one record loaded is refused for good; it is no longer loaded.
+    /// So many of the records loaded are delivered and no longer loaded; others are: flush again.
+    Partly(usize),
+    /// One of the records loaded is refused for good and no longer loaded; others may be: flush again.
     Refused(Refused),
     /// Nothing can be delivered any more.
     Ended(Ended),

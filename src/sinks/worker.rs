@@ -219,7 +219,7 @@ impl Worker {
 
     /// Delivers the front of `ready`, however long that takes; the end, where nothing more can be delivered.
     async fn deliver(&mut self) -> Option<Ended> {
-        let events = self.load();
+        let mut events = self.load();
         loop {
             match self.target.flush().await {
                 Ok(()) => {
@@ -228,9 +228,14 @@ impl Worker {
                 }
                 Err(Failure::Busy) => tokio::time::sleep(BUSY).await,
                 Err(Failure::Retry { error, after }) => self.wait_after(error, after).await,
+                Err(Failure::Partly(delivered)) => {
+                    self.shared.meter.deliver(delivered);
+                    self.backoff.reset();
+                    events = events.saturating_sub(delivered);
+                }
                 Err(Failure::Refused(refused)) => {
                     self.put_aside(&refused).await;
-                    break;
+                    events = events.saturating_sub(1);
                 }
                 Err(Failure::Unnoted) => {
                     if let Some(ended) = self.commit().await {

@@ -70,7 +70,8 @@ impl Batch {
             entries.push(Entry { channel, start, end, replay });
             start = end;
         }
-        (index(start) == body.len()).then_some(Self { connection, received, body, channels, entries })
+        let gap = false;
+        (index(start) == body.len()).then_some(Self { connection, received, body, channels, entries, gap })
     }
 
     /// The name of the connection that the events came over.

@@ -18,6 +18,11 @@ use crate::event::Channel;
 /// How many holes of one segment are listed.
 const HOLES_MAX: usize = 1_000;
 
+/// The name of the file of segment `number` in its journal's directory.
+pub fn segment_file(number: u64) -> String {
+    name(number)
+}
+
 /// A journal as it was found.
 #[derive(Clone, Debug)]
 pub struct Inspection {

@@ -1,40 +1,23 @@
 //! `[sink.NAME.KIND]`: where records go.
 
-use std::collections::HashSet;
+mod webhook;
+
 use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-
-use ::http::{HeaderName, HeaderValue};
 
 use super::load::Environment;
 use super::reader::{Node, Table, shown};
-use super::{connection, secrets, urls};
-use crate::secret::Secret;
 use crate::sinks::file::Template;
 use crate::sinks::filter::Pattern;
 use crate::sinks::format::Format;
-use crate::sinks::{Config, Kind, file, stdout, webhook};
+use crate::sinks::{Config, Kind, file, stdout};
 
 /// The most that may wait for a sink.
 const QUEUE: RangeInclusive<u64> = 64 << 10..=64 << 30;
 const QUEUE_DEFAULT: usize = 64 << 20;
 
 const PATTERNS_MAX: usize = 10_000;
-const HEADERS_MAX: usize = 64;
-
-/// Headers that the HTTP client or the sink's format decides.
-const RESERVED: [&str; 8] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// What a sink's configuration depends on.
 pub(super) struct Surroundings<'s> {
@@ -86,7 +69,7 @@ fn one_kind<'t>(
     let kind = match *kind {
         "stdout" => Some(to_stdout(&mut table, node)),
         "file" => to_file(&mut table),
-        _ => to_webhook(name, &mut table, surroundings),
+        _ => webhook::read(name, &mut table, surroundings),
     };
     table.end();
     let (kind, claims) = kind?;
@@ -146,83 +129,4 @@ fn path_claim<'t>(path: &str, node: Node<'t>) -> Claim<'t> {
     let parts = Path::new(path).components().filter(|part| *part != Component::CurDir);
     let what = shown(&parts.collect::<PathBuf>().to_string_lossy());
     Claim { what, wanted: "a path of its own for each sink", node }
-}
-
-fn to_webhook<'t>(
-    name: &str,
-    table: &mut Table<'t>,
-    surroundings: &Surroundings<'_>,
-) -> Option<(Kind, Vec<Claim<'t>>)> {
-    let url = table.need("url", "an http or https URL").and_then(|node| urls::endpoint(&node));
-    let timeout = table.get("timeout").and_then(|node| node.duration(&connection::TIMEOUT));
-    let retry = connection::waits(table);
-    let headers = table.get("headers").and_then(|node| headers(&node, surroundings.environment));
-    let http = connection::way_out(table);
-    let parked_node = table.get("parked");
-    let default = || Some(surroundings.state_dir?.join("parked").join(format!("{name}.jsonl")));
-    let parked = parked_node.as_ref().map_or_else(default, Node::path);
-    let claims =
-        parked_node.zip(parked.as_ref()).map(|(node, path)| path_claim(&path.to_string_lossy(), node));
-    let config = webhook::Config {
-        url: url?,
-        headers: headers.unwrap_or_default(),
-        timeout: timeout.unwrap_or(Duration::from_secs(10)),
-        retry,
-        http,
-        parked,
-    };
-    Some((Kind::Webhook(Box::new(config)), claims.into_iter().collect()))
-}
-
-type Headers = Vec<(String, Secret<String>)>;
-
-/// `headers`: each a value, or where a secret value comes from.
-fn headers(node: &Node<'_>, environment: Environment<'_>) -> Option<Headers> {
-    let entries = node.table("a table of headers")?.named();
-    if entries.len() > HEADERS_MAX {
-        node.report(&format!("{} headers", entries.len()), "at most 64", None);
-    }
-    let mut names = HashSet::new();
-    let mut headers = Vec::new();
-    for (name, value) in entries.iter().take(HEADERS_MAX) {
-        let Some(name) = header_name(name, value) else { continue };
-        if !names.insert(name.clone()) {
-            value.report_key(
-                "a header once more",
-                "each header once",
-                Some("upper and lower case are the same"),
-            );
-        }
-        if let Some(value) = header_value(value, environment) {
-            headers.push((name.as_str().to_owned(), value));
-        }
-    }
-    Some(headers)
-}
-
-fn header_name(name: &str, node: &Node<'_>) -> Option<HeaderName> {
-    let wanted = "the name of a header such as \"X-Name\"";
-    let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
-        node.report_key("a key that is no header's name", wanted, None);
-        return None;
-    };
-    if RESERVED.contains(&header.as_str()) {
-        node.report_key("a header that cometail sets itself", wanted, None);
-        return None;
-    }
-    Some(header)
-}
-
-fn header_value(node: &Node<'_>, environment: Environment<'_>) -> Option<Secret<String>> {
-    let wanted = "a header's value, { file = \"PATH\" } or { env = \"VARIABLE\" }";
-    let value = if node.is_table() {
-        secrets::source(node.table(wanted)?, environment).map(|(_, value)| value)?
-    } else {
-        Secret::new(node.text(wanted)?.to_owned())
-    };
-    if HeaderValue::from_str(value.expose()).is_err() {
-        node.report("a value with characters that no header can hold", wanted, None);
-        return None;
-    }
-    Some(value)
 }

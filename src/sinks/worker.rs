@@ -143,7 +143,7 @@ impl Worker {
 
     /// Delivers the front of `ready`, however long that takes; the end, where nothing more can be delivered.
     async fn deliver(&mut self) -> Option<Ended> {
-        let events = self.load();
+        let mut events = self.load();
         loop {
             match self.target.flush().await {
                 Ok(()) => {
@@ -154,7 +154,7 @@ impl Worker {
                 Err(Failure::Retry { error, after }) => self.wait_after(error, after).await,
                 Err(Failure::Refused(refused)) => {
                     self.put_aside(&refused).await;
-                    break;
+                    events = events.saturating_sub(1);
                 }
                 Err(Failure::Ended(ended)) => return Some(ended),
             }

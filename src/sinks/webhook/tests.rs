@@ -87,7 +87,12 @@ fn config(url: &Url) -> Config {
     Config {
         url: url.clone(),
         headers: Vec::new(),
+        keys: Vec::new(),
+        batch: Batch::default(),
+        ordering: Ordering::Channel,
+        concurrency: 1,
         timeout: Duration::from_secs(5),
+        retry_for: None,
         retry: retry::Config { initial: Duration::from_millis(5), max: Duration::from_millis(20) },
         http: http::Config { proxy: http::Proxy::Direct, ..http::Config::default() },
         parked: None,
@@ -290,13 +295,6 @@ fn what_cannot_start_is_said_without_secrets() {
         error.contains("is a directory") && error.contains(directory.path().to_str().unwrap()),
         "{error}"
     );
-}
-
-#[test]
-fn retry_after_is_capped() {
-    let reply = Reply { status: 503, retry_after: Some(Duration::from_hours(24)), body: Bytes::new() };
-    let wanted = Verdict::Again { error: "HTTP status 503".to_owned(), after: Some(AFTER_MAX) };
-    assert_eq!(verdict(Ok(reply)), wanted);
 }
 
 #[tokio::test]

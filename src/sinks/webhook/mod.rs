@@ -1,0 +1,179 @@
+//! Records as POST requests to an HTTP endpoint, with the headers of the Standard Webhooks specification.
+//!
+//! * 2xx: delivered. A network error, a missed deadline, 408, 425, 429 and 5xx: tried again, for ever or for a given
+//!   time, not before `Retry-After` (at most one hour). Every other status, and a redirect to another origin: refused
+//!   for good.
+//! * The status decides, once it is there: nothing in or about the body of an answer makes it less true.
+//! * A request has one record, or by option several as a JSON array. One of several that is refused for good, or not
+//!   delivered in its time, is repeated record by record, once, so that only the guilty ones are refused.
+//! * Requests go one after another, in order. By option, several lanes run at once: events that must not overtake each
+//!   other share a lane, and a lane has one request under way. What is loaded together is done together.
+//! * At least once: an answer that got lost means another attempt, with the same `webhook-id`: the event's stable id,
+//!   or one made of those of a batch. `webhook-timestamp` and `webhook-signature` are those of the attempt.
+//! * The values of configured headers and the keys are secrets; the former never leave but for the endpoint, the
+//!   latter never at all.
+
+mod endpoint;
+mod lane;
+mod letter;
+mod order;
+mod sign;
+mod verdict;
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use url::Url;
+
+use super::format::Format;
+use super::queue::Run;
+use super::target::{Failure, Refused, Unfit};
+use crate::event::Event;
+use crate::secret::Secret;
+use crate::{http, retry};
+use endpoint::{Endpoint, unfit};
+use lane::Lane;
+pub use letter::Batch;
+use letter::Record;
+pub use order::Ordering;
+pub use sign::{Key, KeyError};
+use verdict::Again;
+
+/// Where records are posted and how long that may take.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The endpoint, `http` or `https`.
+    pub url: Url,
+    /// Additional headers, by name.
+    pub headers: Vec<(String, Secret<String>)>,
+    /// What signs the requests; without keys there are no signatures.
+    pub keys: Vec<Key>,
+    /// How much goes into one request.
+    pub batch: Batch,
+    /// What keeps its order where `concurrency` is more than one.
+    pub ordering: Ordering,
+    /// The most requests at once; from 1 to [`CONCURRENCY_MAX`].
+    pub concurrency: usize,
+    /// The deadline of one attempt.
+    pub timeout: Duration,
+    /// The waits between attempts.
+    pub retry: retry::Config,
+    /// How long an event is tried, from its first attempt on, before it counts as refused; `None` for ever.
+    pub retry_for: Option<Duration>,
+    /// How the endpoint is reached.
+    pub http: http::Config,
+    /// Where events that the endpoint refuses for good are put aside, one JSON line each with the reason.
+    pub parked: Option<PathBuf>,
+}
+
+/// The most requests at once.
+pub const CONCURRENCY_MAX: usize = 64;
+/// The requests loaded for each of several lanes, so that few of them stand idle until the others are done.
+const DEPTH: usize = 8;
+
+/// The sink of one endpoint.
+pub(super) struct Sink {
+    endpoint: Endpoint,
+    format: Format,
+    ordering: Ordering,
+    lanes: Vec<Lane>,
+    /// What is loaded at once, and is loaded now.
+    room: Load,
+    loaded: Load,
+    turn: u64,
+    /// What the last round left to say.
+    refused: VecDeque<Refused>,
+    again: Option<Again>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Load {
+    events: usize,
+    bytes: usize,
+}
+
+impl Sink {
+    /// Checks the URL, the headers and the transport's settings; the endpoint is not asked.
+    pub(super) fn open(config: &Config, format: Format) -> Result<Self, Unfit> {
+        let endpoint = Endpoint::new(config, format)?;
+        let client = http::Client::new(&config.http)
+            .map_err(|error| unfit(&config.url, error.to_string(), "correct the transport's settings"))?;
+        let lanes = config.concurrency.clamp(1, CONCURRENCY_MAX);
+        Ok(Self {
+            endpoint,
+            format,
+            ordering: config.ordering,
+            lanes: (0..lanes).map(|_| Lane::new(client.lane())).collect(),
+            room: room(config.batch, lanes),
+            loaded: Load::default(),
+            turn: 0,
+            refused: VecDeque::new(),
+            again: None,
+        })
+    }
+
+    /// Takes as many events from the front of `run` as there is room for: how many.
+    pub(super) fn load(&mut self, run: &Run) -> usize {
+        let mut taken = 0;
+        for event in run.events.clone().map_while(|index| run.lease.batch().get(index)) {
+            if self.loaded.events >= self.room.events || self.loaded.bytes >= self.room.bytes {
+                break;
+            }
+            self.take(&event);
+            taken += 1;
+        }
+        taken
+    }
+
+    fn take(&mut self, event: &Event<'_>) {
+        let mut body = Vec::new();
+        self.format.append(event, &mut body);
+        self.loaded.events += 1;
+        self.loaded.bytes += body.len();
+        let lane = self.ordering.lane(event, self.lanes.len(), self.turn);
+        self.turn = self.turn.wrapping_add(1);
+        let lane = self.lanes.get_mut(lane).expect("a lane's number is below their count");
+        lane.push(Record::new(event.id(), Bytes::from(body)));
+    }
+
+    /// Posts everything loaded; after an error, what it does not name is delivered or still loaded.
+    pub(super) async fn flush(&mut self) -> Result<(), Failure> {
+        if self.refused.is_empty() && self.again.is_none() {
+            self.round().await;
+        }
+        if let Some(refused) = self.refused.pop_front() {
+            return Err(Failure::Refused(refused));
+        }
+        if let Some(Again { error, after }) = self.again.take() {
+            return Err(Failure::Retry { error, after });
+        }
+        self.loaded = Load::default();
+        Ok(())
+    }
+
+    /// Lets every lane go as far as it comes.
+    async fn round(&mut self) {
+        let endpoint = &self.endpoint;
+        for (refused, again) in join_all(self.lanes.iter_mut().map(|lane| lane.run(endpoint))).await {
+            self.refused.extend(refused);
+            let Some(next) = again else { continue };
+            let after = next.after.max(self.again.take().and_then(|again| again.after));
+            self.again = Some(Again { after, ..next });
+        }
+    }
+}
+
+/// What is loaded at once: a request for a single lane, several for each of many.
+fn room(batch: Batch, lanes: usize) -> Load {
+    let depth = if lanes > 1 { DEPTH } else { 1 };
+    Load {
+        events: batch.events.max(1).saturating_mul(lanes).saturating_mul(depth),
+        bytes: batch.bytes.max(1).saturating_mul(lanes),
+    }
+}
+
+#[cfg(test)]
+mod tests;

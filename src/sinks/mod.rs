@@ -9,7 +9,8 @@
 //! A record is one line of JSON in one of four forms ([`mod@format`]); [`filter`] says how channels are chosen,
 //! [`mod@file`] how paths are made.
 //!
-//! Operations: [`start`] checks what can be checked and starts the thread; the [`Handle`] does the rest.
+//! Operations: [`start`] checks what can be checked and starts the thread; the [`Handle`] does the rest. A [`Resender`]
+//! posts parked records once more.
 
 mod created;
 pub mod file;
@@ -24,6 +25,7 @@ mod park;
 mod per_channel;
 mod pretty;
 mod queue;
+mod resend;
 pub mod stdout;
 mod target;
 mod template;
@@ -46,6 +48,7 @@ use meter::Meter;
 pub use meter::{SinkStatus, State};
 use park::Park;
 use queue::Queue;
+pub use resend::{Answer, Resender};
 use target::{Target, Unfit};
 use worker::Worker;
 

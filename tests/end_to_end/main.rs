@@ -16,6 +16,7 @@
 mod bad_config;
 mod bad_input;
 mod demo;
+mod journal_commands;
 mod live_channels;
 mod missing;
 mod resume;

@@ -4,6 +4,7 @@
 //! servers; none is printed with a control character but inside of JSON.
 
 mod inspect;
+mod letters;
 mod parked;
 mod range;
 mod replay;

@@ -235,8 +235,8 @@ mod tests {
         let last =
             Range { channel: channel("/topic/0"), from: bound("8").ok(), count: Some(2), ..all.clone() };
         assert_eq!(read(last), [8, 10]);
-        assert_eq!(read(Range { from: bound("99").ok(), ..all.clone() }), []);
-        assert_eq!(read(Range { until: bound("0").ok(), ..all }), []);
+        assert!(read(Range { from: bound("99").ok(), ..all.clone() }).is_empty());
+        assert!(read(Range { until: bound("0").ok(), ..all }).is_empty());
     }
 
     #[test]

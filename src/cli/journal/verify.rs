@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn each_hole_is_told_once_and_with_its_events() {
         let mut found = found(vec![segment(1, 0, 10), segment(2, 10, 30)]);
-        assert_eq!(problems(&found, false), []);
+        assert!(problems(&found, false).is_empty());
         found.segments[1].holes = vec![hole(2, 50..60, None), hole(2, 44..50, None)];
         found.holes = vec![hole(2, 50..60, Some(12..14))];
         found.damaged_cursors = vec!["a".to_owned()];

@@ -61,9 +61,11 @@ impl Lines {
     pub(super) fn next(&mut self) -> io::Result<Option<Piece<'_>>> {
         self.line.clear();
         self.reader.by_ref().take(LINE_MAX).read_until(b'\n', &mut self.line)?;
+        if self.line.is_empty() {
+            return Ok(None);
+        }
         let begins = std::mem::replace(&mut self.fresh, self.line.ends_with(b"\n"));
-        let piece = Piece { bytes: &self.line, is_line: begins && self.fresh };
-        Ok((!self.line.is_empty()).then_some(piece))
+        Ok(Some(Piece { bytes: &self.line, is_line: begins && self.fresh }))
     }
 }
 

@@ -22,12 +22,14 @@ use cometail::sinks::format::Format;
 use cometail::sinks::{Kind, webhook};
 
 const DEMO: &str = include_str!("../config/demo.toml");
+const KEY: &str = "whsec_aHVzaCwgdGhlc2UgYXJlIDI0IGJ5dGVz";
 const EVERY_KEY: &str = include_str!("../config/cometail.toml");
 
 fn environment(name: &str) -> Option<OsString> {
     let value = match name {
         "HOME" => "/home/reader",
         "HOOK_KEY" => "hush",
+        "HOOK_KEY_OLD" => "raw hush, 24 bytes of it",
         _ => return None,
     };
     Some(OsString::from(value))
@@ -39,7 +41,7 @@ fn read(text: &str) -> Result<(Config, Warnings), Problems> {
 
 /// The optional keys of the documented file put in force, its secrets and certificates in `dir`.
 fn with_every_key(dir: &Path) -> String {
-    for (name, text) in [("token", "00D!token\n"), ("hook", "Bearer hush\n")] {
+    for (name, text) in [("token", "00D!token\n"), ("hook", "Bearer hush\n"), ("hook-key", KEY)] {
         std::fs::write(dir.join(name), text).unwrap();
     }
     let certificate = rcgen::generate_simple_self_signed(vec!["ca.example".to_owned()]).unwrap();
@@ -102,6 +104,9 @@ fn every_documented_key_is_a_key_and_every_default_is_the_default() {
     let headers: Vec<_> =
         hook.headers.iter().map(|(name, value)| (name.as_str(), value.expose().as_str())).collect();
     assert_eq!(headers, [("x-team", "billing"), ("authorization", "Bearer hush"), ("x-key", "hush")]);
+    assert_eq!((hook.batch, hook.concurrency), (webhook::Batch::default(), 1));
+    assert_eq!(hook.ordering, webhook::Ordering::Channel);
+    assert_eq!((hook.retry_for, hook.keys.len()), (None, 2));
     assert!(!format!("{every:?}").contains("hush"), "the header is a secret in Debug");
 }
 

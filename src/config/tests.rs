@@ -8,6 +8,7 @@ use super::{Config, Problems, Warnings, parse_with};
 
 mod cases;
 mod secret;
+mod webhook;
 
 fn environment(name: &str) -> Option<OsString> {
     match name {
@@ -15,6 +16,11 @@ fn environment(name: &str) -> Option<OsString> {
         "EMPTY" => Some(OsString::from(" \n")),
         "TWO_LINES" => Some(OsString::from("00D!one\n00D!two")),
         "TOKEN" => Some(OsString::from("00D!hush")),
+        "KEY" => Some(OsString::from("raw hush, 24 bytes of it")),
+        "BROKEN" => Some(OsString::from("whsec_hush!hush!hush!hush!hush!hush!")),
+        "LONG" => Some(OsString::from("hush and more ".repeat(5))),
+        "SAME" => Some(OsString::from("hush".repeat(8))),
+        "PRIVATE" => Some(OsString::from("whsk_hushhushhushhushhushhushhushhush")),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `load` takes events from the front of a run, as many as it delivers at once, and forms their records;
 //! `flush` delivers everything loaded. A failed flush is called again until it succeeds, and delivers only
-//! what it has not delivered yet; a record that it gave back as refused is not among those that it delivers.
+//! what it has not delivered yet; what it counted as delivered or gave back as refused is done with.
 
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ pub(super) enum Failure {
     Busy,
     /// To be tried again, not before `after` where it is given.
     Retry { error: String, after: Option<Duration> },
+    /// So many of the records loaded are delivered and no longer loaded; others are: flush again.
+    Partly(usize),
     /// One of the records loaded is refused for good and no longer loaded; others may be: flush again.
     Refused(Refused),
     /// Nothing can be delivered any more.

@@ -152,6 +152,11 @@ impl Worker {
                 }
                 Err(Failure::Busy) => tokio::time::sleep(BUSY).await,
                 Err(Failure::Retry { error, after }) => self.wait_after(error, after).await,
+                Err(Failure::Partly(delivered)) => {
+                    self.shared.meter.deliver(delivered);
+                    self.backoff.reset();
+                    events = events.saturating_sub(delivered);
+                }
                 Err(Failure::Refused(refused)) => {
                     self.put_aside(&refused).await;
                     events = events.saturating_sub(1);

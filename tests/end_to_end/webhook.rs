@@ -3,6 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+
 use crate::support::{
     A, ARCHIVE, Answer, Emulator, Place, Posted, Server, archive, connection, json, listen_later, number,
     numbers, wait,
@@ -122,4 +127,37 @@ fn an_event_that_is_refused_for_good_is_parked_with_the_reason() {
         &std::fs::metadata(place.path("state/parked/hook.jsonl")).unwrap(),
     );
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_signed_webhook_can_be_verified_and_its_key_is_in_no_log_and_no_file() {
+    let (emulator, place) = (Emulator::start(), Place::new());
+    let receiver = Server::start(|at, posted| match (at, number(&posted.body)) {
+        (0, _) => Answer::Status(500, "", ""),
+        (_, 1) => Answer::Status(410, "", ""),
+        _ => Answer::OK,
+    });
+    let key = place.write("key", "whsec_aHVzaCwgdGhlc2UgYXJlIDI0IGJ5dGVz\n");
+    let sink = format!("{}secret = {{ file = {key:?} }}\n", hook(&receiver.url()));
+    let config = connection(&emulator.url("61.0"), &[A], "") + &sink + "[log]\nfilter = \"trace\"\n";
+    let daemon = place.run(&config);
+    emulator.wait_polled(1);
+    emulator.publish_each(0..3);
+    wait("all of them", || receiver.seen().len() == 4);
+    daemon.wait_log("is parked");
+    let status = place.status().unwrap().to_string();
+    let ended = daemon.stop();
+    assert_eq!(ended.code, Some(0));
+    for posted in receiver.seen() {
+        let signed =
+            format!("{}.{}.{}", id(&posted), posted.header("webhook-timestamp").unwrap(), posted.body);
+        let mut mac = Hmac::<Sha256>::new_from_slice(b"hush, these are 24 bytes").unwrap();
+        mac.update(signed.as_bytes());
+        let wanted = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
+        assert_eq!(posted.header("webhook-signature"), Some(wanted.as_str()));
+    }
+    let parked = place.lines("state/parked/hook.jsonl").concat();
+    for text in [status, parked, ended.stderr] {
+        assert!(!text.is_empty() && !text.contains("hush, ") && !text.contains("aHVzaCwg"), "{text}");
+    }
 }

@@ -33,6 +33,14 @@ fn a_secret_in_a_wrong_place_is_not_shown() {
         "[sink.h.webhook]\nurl = \"https://h\"\nheaders = { X-A = { env = \"SECRET\" } }",
         "[sink.h.webhook]\nurl = \"https://h\"\nheaders = { Host = \"SECRET\" }",
         "[sink.h.webhook]\nurl = \"https://h\"\nheaders = \"SECRET\"",
+        "[sink.h.webhook]\nurl = \"https://h\"\nsecret = \"SECRET\"",
+        "[sink.h.webhook]\nurl = \"https://h\"\nsecret = { value = \"SECRET\" }",
+        "[sink.h.webhook]\nurl = \"https://h\"\nsecret = { env = \"SECRET\" }",
+        "[sink.h.webhook]\nurl = \"https://h\"\nsecret = { file = \"SECRET\" }",
+        "[sink.h.webhook]\nurl = \"https://h\"\nsecrets = \"SECRET\"",
+        "[sink.h.webhook]\nurl = \"https://h\"\nsecrets = [\"SECRET\"]",
+        "[sink.h.webhook]\nurl = \"https://h\"\nsecrets = [{ env = \"LONG\" }, { env = \"TOKEN\" }]",
+        "[sink.h.webhook]\nurl = \"https://h\"\nsecrets = [{ env = \"BROKEN\" }, { env = \"SAME\" }]",
     ] {
         let text = format!("{CONNECTION}{}\n{SINK}", line.replace("SECRET", SECRET));
         let report = read(&text).map(|_| ()).unwrap_err();

@@ -16,6 +16,17 @@ pub(super) struct Lane {
     letter: Option<Letter>,
 }
 
+/// How far a lane came.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// The records delivered.
+    pub(super) delivered: usize,
+    /// Those that are refused for good.
+    pub(super) refused: Vec<Refused>,
+    /// Why it did not come to its end.
+    pub(super) again: Option<Again>,
+}
+
 impl Lane {
     /// An empty lane.
     pub(super) const fn new(client: http::Client) -> Self {
@@ -27,20 +38,21 @@ impl Lane {
         self.waiting.push_back(record);
     }
 
-    /// Posts everything, up to the first request that is to be repeated; what is refused for good goes to `refused`.
-    pub(super) async fn run(&mut self, endpoint: &Endpoint) -> (Vec<Refused>, Option<Again>) {
-        let mut refused = Vec::new();
+    /// Posts everything, up to the first request that is to be repeated.
+    pub(super) async fn run(&mut self, endpoint: &Endpoint) -> Progress {
+        let mut progress = Progress::default();
         while let Some(mut letter) = self.next(endpoint) {
             match endpoint.post(&mut self.client, &mut letter).await {
-                Verdict::Delivered => {}
-                Verdict::Never(reason) => refused.extend(letter.refuse(reason, &mut self.waiting)),
+                Verdict::Delivered => progress.delivered += letter.len(),
+                Verdict::Never(reason) => progress.refused.extend(letter.refuse(&reason, &mut self.waiting)),
                 Verdict::Again(again) => {
                     self.letter = Some(letter);
-                    return (refused, Some(again));
+                    progress.again = Some(again);
+                    break;
                 }
             }
         }
-        (refused, None)
+        progress
     }
 
     fn next(&mut self, endpoint: &Endpoint) -> Option<Letter> {

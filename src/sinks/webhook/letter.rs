@@ -71,12 +71,21 @@ impl Letter {
         Some(Self { id: id(&records), body, tried, records })
     }
 
+    /// How many records it has.
+    pub(super) const fn len(&self) -> usize {
+        self.records.len()
+    }
+
     /// What becomes of a request that is refused for good: its one record is, or all of them go back to the front
     /// of what waits, each to go alone.
-    pub(super) fn refuse(self, reason: String, waiting: &mut VecDeque<Record>) -> Option<Refused> {
+    pub(super) fn refuse(self, reason: &str, waiting: &mut VecDeque<Record>) -> Option<Refused> {
         let Self { mut records, tried, .. } = self;
         if let [only] = records.as_slice() {
-            return Some(Refused { id: only.id.clone(), reason, record: only.body.clone() });
+            return Some(Refused {
+                id: only.id.clone(),
+                reason: reason.to_owned(),
+                record: only.body.clone(),
+            });
         }
         while let Some(record) = records.pop() {
             waiting.push_front(Record { tried: tried.or_else(|| Some(Instant::now())), ..record });
@@ -108,7 +117,8 @@ fn id(records: &[Record]) -> String {
         hash.update(record.id.as_bytes());
         hash.update([0]);
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let number = hash.finalize().iter().take(16).fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+    format!("{number:032x}")
 }
 
 #[cfg(test)]
@@ -154,10 +164,10 @@ mod tests {
         let batch = Batch { events: 2, bytes: 99 };
         let mut waiting = waiting(&["1", "2", "3", "4"]);
         let letter = Letter::take(&mut waiting, batch).unwrap();
-        assert!(letter.refuse("no".to_owned(), &mut waiting).is_none());
+        assert!(letter.refuse("no", &mut waiting).is_none());
         let letter = Letter::take(&mut waiting, batch).unwrap();
         assert_eq!((&*letter.id, &*letter.body), ("id1", &b"[1]"[..]));
-        let refused = letter.refuse("no".to_owned(), &mut waiting).unwrap();
+        let refused = letter.refuse("no", &mut waiting).unwrap();
         assert_eq!((&*refused.id, &*refused.reason, &*refused.record), ("id1", "no", &b"1"[..]));
         assert_eq!(bodies(&mut waiting, batch), ["[2]", "[3,4]"]);
     }

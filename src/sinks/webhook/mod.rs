@@ -85,6 +85,7 @@ pub(super) struct Sink {
     loaded: Load,
     turn: u64,
     /// What the last round left to say.
+    delivered: usize,
     refused: VecDeque<Refused>,
     again: Option<Again>,
 }
@@ -110,6 +111,7 @@ impl Sink {
             room: room(config.batch, lanes),
             loaded: Load::default(),
             turn: 0,
+            delivered: 0,
             refused: VecDeque::new(),
             again: None,
         })
@@ -148,7 +150,7 @@ impl Sink {
         lane.push(Record::new(id, body));
     }
 
-    /// Posts everything loaded; after an error, what it does not name is delivered or still loaded.
+    /// Posts everything loaded; after an error, what no error has named is still loaded.
     pub(super) async fn flush(&mut self) -> Result<(), Failure> {
         if self.refused.is_empty() && self.again.is_none() {
             self.round().await;
@@ -156,19 +158,23 @@ impl Sink {
         if let Some(refused) = self.refused.pop_front() {
             return Err(Failure::Refused(refused));
         }
+        if self.again.is_some() && self.delivered > 0 {
+            return Err(Failure::Partly(std::mem::take(&mut self.delivered)));
+        }
         if let Some(Again { error, after }) = self.again.take() {
             return Err(Failure::Retry { error, after });
         }
-        self.loaded = Load::default();
+        (self.loaded, self.delivered) = (Load::default(), 0);
         Ok(())
     }
 
     /// Lets every lane go as far as it comes.
     async fn round(&mut self) {
         let endpoint = &self.endpoint;
-        for (refused, again) in join_all(self.lanes.iter_mut().map(|lane| lane.run(endpoint))).await {
-            self.refused.extend(refused);
-            let Some(next) = again else { continue };
+        for progress in join_all(self.lanes.iter_mut().map(|lane| lane.run(endpoint))).await {
+            self.delivered += progress.delivered;
+            self.refused.extend(progress.refused);
+            let Some(next) = progress.again else { continue };
             let after = next.after.max(self.again.take().and_then(|again| again.after));
             self.again = Some(Again { after, ..next });
         }
@@ -184,5 +190,11 @@ fn room(batch: Batch, lanes: usize) -> Load {
     }
 }
 
+#[cfg(test)]
+mod batch_tests;
+#[cfg(test)]
+mod lane_tests;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,125 +1,12 @@
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::super::testing::{eventually, one, several};
-use super::super::{Config as SinkConfig, Ended, Handle, Kind, State, start};
+use super::super::{Ended, State, start};
+use super::testing::{Receiver, config, drained, sink, started};
 use super::*;
-
-/// A request as it came over the socket.
-#[derive(Clone, Debug)]
-struct Seen {
-    head: String,
-    body: String,
-    at: Instant,
-}
-
-impl Seen {
-    fn header(&self, name: &str) -> Option<&str> {
-        let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
-        headers.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-}
-
-/// An HTTP server of one script: an answer for each request, the last one for all that follow. An empty answer
-/// is none at all.
-struct Receiver {
-    url: Url,
-    seen: Arc<Mutex<Vec<Seen>>>,
-}
-
-impl Receiver {
-    fn start(script: &'static [&'static str]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = Url::parse(&format!("http://{}/hook?key=hush", listener.local_addr().unwrap())).unwrap();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let all = Arc::clone(&seen);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let all = Arc::clone(&all);
-                std::thread::spawn(move || serve(&stream.unwrap(), script, &all));
-            }
-        });
-        Self { url, seen }
-    }
-
-    fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
-    }
-
-    fn bodies(&self) -> Vec<String> {
-        self.seen().into_iter().map(|seen| seen.body).collect()
-    }
-}
-
-fn serve(stream: &TcpStream, script: &[&str], all: &Mutex<Vec<Seen>>) {
-    let mut reader = BufReader::new(stream);
-    while let Some(seen) = read_request(&mut reader) {
-        let answer = {
-            let mut all = all.lock().unwrap();
-            all.push(seen);
-            script[(all.len() - 1).min(script.len() - 1)]
-        };
-        let mut writer = stream;
-        if !answer.is_empty() && write!(writer, "HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n").is_err() {
-            return;
-        }
-    }
-}
-
-fn read_request(reader: &mut BufReader<&TcpStream>) -> Option<Seen> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).ok()? == 0 {
-            return None;
-        }
-    }
-    let mut seen = Seen { head, body: String::new(), at: Instant::now() };
-    let length: u64 = seen.header("content-length").unwrap().parse().unwrap();
-    reader.take(length).read_to_string(&mut seen.body).ok()?;
-    Some(seen)
-}
-
-fn config(url: &Url) -> Config {
-    Config {
-        url: url.clone(),
-        headers: Vec::new(),
-        keys: Vec::new(),
-        batch: Batch::default(),
-        ordering: Ordering::Channel,
-        concurrency: 1,
-        timeout: Duration::from_secs(5),
-        retry_for: None,
-        retry: retry::Config { initial: Duration::from_millis(5), max: Duration::from_millis(20) },
-        http: http::Config { proxy: http::Proxy::Direct, ..http::Config::default() },
-        parked: None,
-    }
-}
-
-fn sink(format: Format, webhook: Config) -> SinkConfig {
-    SinkConfig {
-        name: Arc::from("orders"),
-        channels: Vec::new(),
-        format,
-        queue: 1 << 20,
-        gap_records: true,
-        order: Vec::new(),
-        kind: Kind::Webhook(Box::new(webhook)),
-    }
-}
-
-fn started(webhook: Config) -> Handle {
-    start(sink(Format::Message, webhook)).unwrap()
-}
-
-async fn drained(handle: &Handle) {
-    handle.close();
-    let ended = tokio::time::timeout(Duration::from_secs(10), handle.ended()).await;
-    assert_eq!(ended.expect("the sink did not end"), Ended::Drained);
-}
 
 #[tokio::test]
 async fn each_record_is_posted_in_order_with_its_headers() {

@@ -116,6 +116,9 @@ fn write(handle: Arc<dyn Handle>, bytes: &[u8], sync: bool) -> io::Result<Arc<dy
     Ok(handle)
 }
 
+/// Cursors by their names.
+type Whole = Vec<(String, Committed)>;
+
 /// The cursors of a directory.
 #[derive(Debug)]
 pub(super) struct Cursors {
@@ -128,12 +131,12 @@ impl Cursors {
     }
 
     /// Every cursor's name and last commit.
-    pub(super) fn all(&self) -> io::Result<Vec<(String, Committed)>> {
+    pub(super) fn all(&self) -> io::Result<Whole> {
         Ok(self.whole_and_damaged()?.0)
     }
 
     /// Every cursor's name and last commit, and the names of those that have no whole file.
-    pub(super) fn whole_and_damaged(&self) -> io::Result<(Vec<(String, Committed)>, Vec<String>)> {
+    pub(super) fn whole_and_damaged(&self) -> io::Result<(Whole, Vec<String>)> {
         let mut stems: Vec<_> = (self.disk.list(FOLDER)?.into_iter())
             .filter_map(|entry| {
                 Some(entry.name.strip_suffix(".0").or(entry.name.strip_suffix(".1"))?.to_owned())

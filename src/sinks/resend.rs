@@ -44,7 +44,7 @@ impl Resender {
         };
         sink.load_record(id.to_owned(), record);
         let answer = match sink.flush().await {
-            Ok(()) => Answer::Accepted,
+            Ok(()) | Err(Failure::Partly(_)) => Answer::Accepted,
             Err(Failure::Refused(Refused { reason, .. })) => Answer::Refused(reason),
             // What is still loaded goes with the sink.
             Err(Failure::Retry { error, .. }) => return Ok(Answer::Failed(error)),

@@ -1,5 +1,4 @@
-//! `cometail journal` on journals that the test makes: looked at while they are written, damaged, replayed; and the
-//! events that an endpoint refused.
+//! `cometail journal` on journals that the test makes: looked at while they are written, damaged, replayed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use crate::support::{
 const B: &str = "/topic/B";
 
 /// Small segments, each append durable.
-fn journal(place: &Place) -> Journal {
+pub(crate) fn journal(place: &Place) -> Journal {
     std::fs::create_dir_all(place.path("state")).unwrap();
     let config = Config {
         segment_bytes: 2_000,
@@ -33,7 +32,7 @@ fn at(seconds: u64) -> SystemTime {
 
 /// Events of these numbers in one batch, even ones on A and odd ones on B; the first arrived so many seconds after
 /// 1970 as its number is.
-fn append(journal: &mut Journal, events: std::ops::Range<u64>) {
+pub(crate) fn append(journal: &mut Journal, events: std::ops::Range<u64>) {
     let (mut body, mut builder) = (Vec::new(), BatchBuilder::default());
     let received = at(events.start);
     for n in events {
@@ -54,7 +53,7 @@ fn fill(journal: &mut Journal) {
 }
 
 /// A configuration with the sink `hook` at `url` and the file sink `copy`.
-fn configure(place: &Place, url: &str) -> String {
+pub(crate) fn configure(place: &Place, url: &str) -> String {
     let hook = format!(
         "[sink.hook.webhook]\nurl = {url:?}\nproxy = \"direct\"\nformat = \"envelope\"\nretry_initial = \"10ms\"\n"
     );
@@ -62,7 +61,7 @@ fn configure(place: &Place, url: &str) -> String {
     place.config(&(connection("http://127.0.0.1:9/cometd/61.0", &[A], "") + &hook + &copy))
 }
 
-fn command(place: &Place, words: &str, more: &[&str]) -> Ended {
+pub(crate) fn command(place: &Place, words: &str, more: &[&str]) -> Ended {
     let file = place.text("cometail.toml");
     let mut arguments = vec!["journal"];
     arguments.extend(words.split(' '));
@@ -78,7 +77,7 @@ fn verify(place: &Place) -> (Option<i32>, String) {
 }
 
 /// Every file of a directory and what is in it.
-fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let mut all = Vec::new();
     for entry in dir.read_dir().unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {
@@ -213,6 +212,27 @@ fn damage_is_told_with_its_file_and_place_and_nothing_is_repaired() {
 }
 
 #[test]
+fn a_record_that_is_being_written_is_no_damage() {
+    let place = Place::new();
+    fill(&mut journal(&place));
+    let dir = place.path("state/journal");
+    let lock = std::fs::File::open(dir.join("lock")).unwrap();
+    let mut segments = contents(&dir).into_iter().filter(|(name, _)| name.ends_with(".segment"));
+    let (last, bytes) = segments.next_back().unwrap();
+    std::fs::write(&last, &bytes[..bytes.len() - 3]).unwrap();
+    assert_eq!(verify(&place).0, Some(1), "nobody writes");
+    lock.lock().unwrap();
+    assert_eq!(verify(&place).0, Some(1), "nobody goes on");
+    let writer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        std::fs::write(last, bytes).unwrap();
+    });
+    let (code, told) = verify(&place);
+    assert_eq!(code, Some(0), "{told}");
+    writer.join().unwrap();
+}
+
+#[test]
 fn where_there_is_no_journal_that_is_said() {
     let place = Place::new();
     for (word, code) in [("inspect", 74), ("verify", 74), ("replay", 74)] {
@@ -275,7 +295,7 @@ fn a_reader_that_goes_away_is_a_quiet_end() {
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
 }
 
-fn ids(posted: &[Posted]) -> Vec<String> {
+pub(crate) fn ids(posted: &[Posted]) -> Vec<String> {
     posted.iter().map(|posted| posted.header("webhook-id").unwrap().to_owned()).collect()
 }
 
@@ -347,86 +367,4 @@ fn a_replay_to_a_dead_endpoint_ends_when_asked_and_tells_what_was_sent() {
         "{}",
         ended.stderr
     );
-}
-
-/// The sink `hook` with five parked events, as its own worker parked them.
-fn parked(place: &Place, receiver: &Server) -> Vec<String> {
-    let mut journal = journal(place);
-    append(&mut journal, 0..5);
-    configure(place, &receiver.url());
-    let ended = command(place, "replay", &["--to", "hook"]);
-    assert!(ended.stderr.contains("0 events sent to hook, 5 parked"), "{}", ended.stderr);
-    place.lines("state/parked/hook.jsonl")
-}
-
-#[test]
-fn parked_events_are_listed_sent_again_and_dropped() {
-    let place = Place::new();
-    let open = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let is_open = Arc::clone(&open);
-    let receiver = Server::start(move |_, posted| {
-        let accepts = is_open.load(std::sync::atomic::Ordering::SeqCst) && number(&posted.body) != 3;
-        if accepts { Answer::OK } else { Answer::Status(410, "", "") }
-    });
-    let lines = parked(&place, &receiver);
-    let known = ids(&receiver.seen());
-    let listed = command(&place, "parked list", &["hook"]);
-    assert_eq!(listed.code, Some(0), "{}", listed.stderr);
-    let listed: Vec<_> = listed.stdout.lines().map(str::to_owned).collect();
-    for ((line, parked), id) in listed.iter().zip(&lines).zip(&known) {
-        let parked = json(parked);
-        assert_eq!(*line, format!("{} {id} HTTP status 410", parked["at"].as_str().unwrap()));
-    }
-    assert_eq!(listed.len(), 5);
-
-    // One that is not there, one that is dropped, one that is refused again.
-    let ended = command(&place, "parked drop", &["hook", "--id", &known[0], "--id", "other"]);
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "1 dropped\n"));
-    assert!(ended.stderr.contains("no parked event has the id 'other'"), "{}", ended.stderr);
-    assert_eq!(place.lines("state/parked/hook.jsonl"), lines[1..]);
-    let ended = command(&place, "parked retry", &["hook", "--id", &known[1]]);
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "0 sent, 1 stay parked\n"));
-    assert!(ended.stderr.contains(&format!("{}: HTTP status 410", known[1])), "{}", ended.stderr);
-
-    open.store(true, std::sync::atomic::Ordering::SeqCst);
-    let before = receiver.seen().len();
-    let ended = command(&place, "parked retry", &["hook"]);
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "3 sent, 1 stay parked\n"), "{}", ended.stderr);
-    let again = receiver.seen()[before..].to_vec();
-    let mut wanted: Vec<_> = known[1..].to_vec();
-    let mut sent = ids(&again);
-    wanted.sort();
-    sent.sort();
-    assert_eq!(sent, wanted, "each once, with its id");
-    for posted in &again {
-        let record = json(&posted.body);
-        assert!(lines.iter().any(|line| json(line)["record"] == record), "{record}");
-    }
-    assert_eq!(place.lines("state/parked/hook.jsonl"), [lines[3].as_str()]);
-
-    let ended = command(&place, "parked drop", &["hook", "--all"]);
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "1 dropped\n"));
-    assert_eq!(contents(&place.path("state/parked")), []);
-    let listed = command(&place, "parked list", &["hook"]);
-    assert_eq!((listed.code, listed.stdout.as_str()), (Some(0), ""));
-    assert_eq!(command(&place, "parked retry", &["hook"]).stdout, "0 sent, 0 stay parked\n");
-}
-
-#[test]
-fn a_retry_to_an_endpoint_that_is_down_leaves_everything_parked() {
-    let place = Place::new();
-    let down = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let is_down = Arc::clone(&down);
-    let receiver = Server::start(move |_, _| {
-        if is_down.load(std::sync::atomic::Ordering::SeqCst) {
-            Answer::Close
-        } else {
-            Answer::Status(410, "", "")
-        }
-    });
-    let lines = parked(&place, &receiver);
-    down.store(true, std::sync::atomic::Ordering::SeqCst);
-    let ended = command(&place, "parked retry", &["hook"]);
-    assert_eq!((ended.code, ended.stdout.as_str()), (Some(1), "0 sent, 5 stay parked\n"), "{}", ended.stderr);
-    assert_eq!(place.lines("state/parked/hook.jsonl"), lines);
 }

@@ -19,6 +19,7 @@ mod demo;
 mod journal_commands;
 mod live_channels;
 mod missing;
+mod parked_commands;
 mod resume;
 mod rotate;
 mod run;

@@ -133,31 +133,20 @@ impl Delivery {
     async fn run(mut self, source: &mut Source) -> io::Result<(String, u8)> {
         let mut interrupt = Stop::new()?;
         let ended = tokio::select! {
-            offered = self.offer_all(source) => { offered?; None }
-            () = interrupt.asked() => Some(self.abort()),
-        };
-        self.handle.close();
-        let ended = match ended {
-            Some(ended) => ended,
-            None => tokio::select! {
-                ended = self.handle.ended() => ended,
-                () = interrupt.asked() => self.abort(),
-            },
+            ended = self.deliver(source) => ended?,
+            () = interrupt.asked() => Ended::Aborted(self.handle.abort()),
         };
         Ok(self.tell(&ended))
     }
 
-    fn abort(&self) -> Ended {
-        Ended::Aborted(self.handle.abort())
-    }
-
-    async fn offer_all(&mut self, source: &mut Source) -> io::Result<()> {
+    async fn deliver(&mut self, source: &mut Source) -> io::Result<Ended> {
         while let Some(batch) = source.next()? {
             if !self.offer(&batch).await {
                 break;
             }
         }
-        Ok(())
+        self.handle.close();
+        Ok(self.handle.ended().await)
     }
 
     /// Offers a batch when there is room for it; whether the sink goes on.

@@ -73,6 +73,11 @@ impl Library {
         Ok(Self::new(Arc::new(Shared::new(disk, found.segments, found.next, tail_bytes))))
     }
 
+    /// Every cursor's name and last commit, as they are on disk.
+    pub fn cursors(&self) -> io::Result<Vec<(String, Committed)>> {
+        Cursors::new(Arc::clone(&self.shared().disk)).all()
+    }
+
     /// The latest records that together have the last `per_channel` events of each channel, oldest first.
     /// Segments are read, newest first, until `max_bytes` bytes have been.
     pub fn recent(&self, per_channel: usize, max_bytes: u64) -> io::Result<Vec<Record>> {

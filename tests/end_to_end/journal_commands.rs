@@ -33,6 +33,11 @@ fn at(seconds: u64) -> SystemTime {
 /// Events of these numbers in one batch, even ones on A and odd ones on B; the first arrived so many seconds after
 /// 1970 as its number is.
 pub(crate) fn append(journal: &mut Journal, events: std::ops::Range<u64>) {
+    put(journal, events);
+    journal.sync().unwrap();
+}
+
+fn put(journal: &mut Journal, events: std::ops::Range<u64>) {
     let (mut body, mut builder) = (Vec::new(), BatchBuilder::default());
     let received = at(events.start);
     for n in events {
@@ -44,7 +49,6 @@ pub(crate) fn append(journal: &mut Journal, events: std::ops::Range<u64>) {
     }
     let batch = Batch::new(Arc::from("c"), received, body.into(), builder);
     journal.append(&Arc::new(batch), Kind::Events).unwrap();
-    journal.sync().unwrap();
 }
 
 /// Forty events in batches of five.
@@ -135,26 +139,26 @@ fn a_journal_is_looked_at_while_it_is_written() {
 #[test]
 fn a_journal_that_is_written_all_the_time_is_whole() {
     let place = Place::new();
-    let mut journal = journal(&place);
-    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    std::fs::create_dir_all(place.path("state")).unwrap();
+    let config = Config { segment_bytes: 20_000, sync: SyncPolicy::Never, ..Config::default() };
+    let mut journal = Journal::open(&place.path("state/journal"), config).unwrap();
     let writer = std::thread::spawn(move || {
-        let mut next = 0;
-        while stopped.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
-            append(&mut journal, next..next + 7);
-            // What is old goes: a reader finds files gone.
-            if next % 700 == 0 {
-                drop(journal.retain(SystemTime::now() + Duration::from_hours(2)));
+        for first in (0..40_000).step_by(7) {
+            put(&mut journal, first..first + 7);
+            // What is old goes: whoever reads finds files gone.
+            if first % 1_400 == 0 {
+                journal.retain(SystemTime::now()).unwrap();
             }
-            next += 7;
         }
-        next
+        journal
     });
-    for _ in 0..10 {
+    let mut rounds = 0;
+    while rounds < 5 || !writer.is_finished() {
         let (code, told) = verify(&place);
         assert_eq!(code, Some(0), "{told}");
+        rounds += 1;
     }
-    drop(stop);
-    assert!(writer.join().unwrap() > 100);
+    assert!(writer.join().unwrap().library().oldest_sequence() > 0, "files went");
 }
 
 #[test]
@@ -348,6 +352,15 @@ fn a_range_is_sent_to_a_file_but_not_while_a_daemon_writes_it() {
         ended.stderr
     );
     assert_eq!(place.numbers("copy.jsonl"), [0, 2, 4, 6, 8]);
+
+    // A daemon has written it by now: its next start would cut off what is added.
+    let journal = self::journal(&place);
+    journal.library().cursor("copy", 0).unwrap().commit(7, b"", true).unwrap();
+    drop(journal);
+    let ended = command(&place, "replay", &range);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("sink 'copy' has a cursor"), "{}", ended.stderr);
+    assert_eq!(place.numbers("copy.jsonl").len(), 5);
 }
 
 #[test]

@@ -28,8 +28,8 @@ const LOOK: Duration = Duration::from_millis(2);
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The range is what there is when the command starts; a daemon may be running. Events keep their ids, so that a
-receiver can drop what it knows. A sink takes what its own channels and format say. Exit code 1: something of the
-range is not there any more, or was refused.
+receiver can drop what it knows. A sink takes what its own channels and format say; a file sink only where no daemon
+writes its files. Exit code 1: something of the range is not there any more, or was refused.
 
 Examples:
   cometail journal replay --from 2026-01-02T03:00:00Z --until 2026-01-02T04:00:00Z | jq .data
@@ -94,7 +94,8 @@ fn start(sink: sinks::Config) -> Result<Handle, StartError> {
 fn send(config: &Config, sink: sinks::Config, range: Range) -> Outcome<u8> {
     let dir = dir_of(config)?;
     let mut source = open(&dir, range)?;
-    let _hold = matches!(sink.kind, sinks::Kind::File(_)).then(|| hold(&dir, &sink.name)).transpose()?;
+    let is_file = matches!(sink.kind, sinks::Kind::File(_));
+    let _hold = is_file.then(|| hold(&dir, &sink.name)).transpose()?;
     let _logs = telemetry::start(&config.log).map_err(|error| fail(CONFIG, &error))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| fail(IO, &error))?;
@@ -106,18 +107,24 @@ fn send(config: &Config, sink: sinks::Config, range: Range) -> Outcome<u8> {
     Ok(if source.has_holes { FAILED } else { ended })
 }
 
-/// Keeps a daemon away from the files that it would write too.
+/// Keeps a daemon away from the files that it would write too. It cuts files back to what it committed of them, so
+/// files that it knows are not added to.
 fn hold(dir: &Path, sink: &str) -> Outcome<Hold> {
-    Hold::take(dir).map_err(|error| match error {
+    let name = sink.escape_debug();
+    let hold = Hold::take(dir).map_err(|error| match error {
         OpenError::InUse(_) => {
-            let name = sink.escape_debug();
-            fail(
-                IN_USE,
-                &format!("a daemon is running and writes the files of sink '{name}' itself; stop it first"),
-            )
+            let hint = "stop it first, or print into a file";
+            fail(IN_USE, &format!("a daemon is running and writes the files of sink '{name}' itself; {hint}"))
         }
         error => unreadable(dir)(error),
-    })
+    })?;
+    let cursors = Library::open(dir).map_err(unreadable(dir))?.cursors().map_err(lost(dir))?;
+    if cursors.iter().any(|(cursor, _)| cursor == sink) {
+        let hint = "name a file sink that no daemon has used, or print into a file";
+        let why = "the next start of the daemon cuts its files back to what it wrote itself";
+        return Err(fail(FAILED, &format!("sink '{name}' has a cursor: {why}; {hint}")));
+    }
+    Ok(hold)
 }
 
 /// One sink and what it is given.

@@ -1,9 +1,12 @@
 //! The file for events that an endpoint refused for good.
 //!
-//! One JSON line each, on the disk before the event counts as parked:
+//! One JSON line each, on the disk with the file's name before the event counts as parked:
 //! `{"at":"2026-01-02T03:04:05.678Z","sink":"orders","reason":"HTTP status 410","id":"...","record":...}`, where
-//! `record` is the record as it was sent. Only the owner may read it (0600).
+//! `record` is the record as it was sent (of a batch, the event's own). Only the owner may read it (0600). At least
+//! once: an error or a crash in between can leave a line twice, with the same `id`.
 
+use std::fs::File;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -42,8 +45,25 @@ impl Park {
             line(sink, refused, &mut self.0.buffer);
         }
         self.0.flush(Instant::now())?;
-        self.0.sync()
+        let synced = self.0.sync().and_then(|()| sync_name(self.0.path()));
+        // What a failed sync dropped, a second one on the same file would not miss.
+        synced.inspect_err(|_| self.reopen())
     }
+}
+
+/// Waits until the device has the names of a file and of the directory around it, which may both be new. A directory
+/// that cannot be read, or a file system that syncs none, is no reason to park nothing.
+fn sync_name(path: &Path) -> Result<(), String> {
+    for directory in path.ancestors().skip(1).take(2) {
+        let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+        match File::open(directory).map(|directory| directory.sync_all()) {
+            Ok(Err(error)) if error.kind() != io::ErrorKind::InvalidInput => {
+                return Err(format!("{}: cannot sync: {error}", directory.display()));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 fn line(sink: &str, refused: &Refused, out: &mut Vec<u8>) {

@@ -72,7 +72,9 @@ fn serve(stream: &TcpStream, answer: &Answer, all: &Mutex<Vec<Seen>>) {
             all.len() - 1
         };
         let (mut writer, answer) = (stream, answer(place, &seen));
-        if !answer.is_empty() && write!(writer, "HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n").is_err() {
+        // At once: a second small segment would wait for an acknowledgement.
+        let answer_bytes = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n").into_bytes();
+        if !answer.is_empty() && writer.write_all(&answer_bytes).is_err() {
             return;
         }
     }

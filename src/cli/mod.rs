@@ -12,6 +12,7 @@
 mod check;
 mod demo;
 mod emulator;
+mod journal;
 mod run;
 mod status;
 mod tail;
@@ -53,6 +54,7 @@ enum Command {
     Check(check::Check),
     Status(status::Status),
     Emulator(emulator::Emulator),
+    Journal(journal::Journal),
 }
 
 const EXAMPLES: &str = "\
@@ -82,6 +84,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => check::main(&check),
         Command::Status(status) => status::main(&status),
         Command::Emulator(emulator) => emulator::main(emulator),
+        Command::Journal(journal) => journal::main(&journal),
     })
 }
 

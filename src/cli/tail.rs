@@ -68,7 +68,7 @@ enum Transport {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Form {
+pub(super) enum Form {
     /// The Bayeux message as the server sent it
     Message,
     /// Its data alone

@@ -116,6 +116,9 @@ fn write(handle: Arc<dyn Handle>, bytes: &[u8], sync: bool) -> io::Result<Arc<dy
     Ok(handle)
 }
 
+/// Cursors by their names.
+type Whole = Vec<(String, Committed)>;
+
 /// The cursors of a directory.
 #[derive(Debug)]
 pub(super) struct Cursors {
@@ -128,7 +131,12 @@ impl Cursors {
     }
 
     /// Every cursor's name and last commit.
-    pub(super) fn all(&self) -> io::Result<Vec<(String, Committed)>> {
+    pub(super) fn all(&self) -> io::Result<Whole> {
+        Ok(self.whole_and_damaged()?.0)
+    }
+
+    /// Every cursor's name and last commit, and the names of those that have no whole file.
+    pub(super) fn whole_and_damaged(&self) -> io::Result<(Whole, Vec<String>)> {
         let mut stems: Vec<_> = (self.disk.list(FOLDER)?.into_iter())
             .filter_map(|entry| {
                 Some(entry.name.strip_suffix(".0").or(entry.name.strip_suffix(".1"))?.to_owned())
@@ -136,13 +144,23 @@ impl Cursors {
             .collect();
         stems.sort();
         stems.dedup();
-        let mut all = Vec::new();
+        let (mut whole, mut damaged) = (Vec::new(), Vec::new());
         for stem in stems {
-            if let (Some(name), Some((_, committed))) = (name_of(&stem), self.read(&stem)?) {
-                all.push((name, committed));
+            let Some(name) = name_of(&stem) else { continue };
+            match self.read_quiet(&stem)? {
+                Some((_, committed)) => whole.push((name, committed)),
+                None => damaged.push(name),
             }
         }
-        Ok(all)
+        Ok((whole, damaged))
+    }
+
+    /// Reads once more where there is nothing whole: a writer may have been at one file, then at the other.
+    fn read_quiet(&self, stem: &str) -> io::Result<Option<(u64, Committed)>> {
+        match self.read(stem)? {
+            None => self.read(stem),
+            read => Ok(read),
+        }
     }
 
     /// The highest number that any cursor stands at.

@@ -18,6 +18,11 @@ use crate::event::Channel;
 /// How many holes of one segment are listed.
 const HOLES_MAX: usize = 1_000;
 
+/// The name of the file of segment `number` in its journal's directory.
+pub fn segment_file(number: u64) -> String {
+    name(number)
+}
+
 /// A journal as it was found.
 #[derive(Clone, Debug)]
 pub struct Inspection {
@@ -31,6 +36,11 @@ pub struct Inspection {
     pub next: u64,
     /// What is missing between segments and at the end.
     pub holes: Vec<Hole>,
+    /// The bytes behind the last segment's last whole record; where a process is writing, a record that is about
+    /// to be there.
+    pub torn: u64,
+    /// The cursors whose files are all damaged.
+    pub damaged_cursors: Vec<String>,
 }
 
 /// One segment as it was found.
@@ -40,7 +50,9 @@ pub struct SegmentReport {
     pub number: u64,
     /// The sequence number that its first event has.
     pub first: u64,
-    /// Its length in bytes.
+    /// The sequence number after its last event.
+    pub end: u64,
+    /// Its length in bytes, without what is [torn](Inspection::torn).
     pub bytes: u64,
     /// How many batches it has.
     pub batches: u64,
@@ -59,6 +71,11 @@ impl Library {
         let found = recover(&*disk, 0, false)?;
         let tail_bytes = Config::default().tail_bytes;
         Ok(Self::new(Arc::new(Shared::new(disk, found.segments, found.next, tail_bytes))))
+    }
+
+    /// Every cursor's name and last commit, as they are on disk.
+    pub fn cursors(&self) -> io::Result<Vec<(String, Committed)>> {
+        Cursors::new(Arc::clone(&self.shared().disk)).all()
     }
 
     /// The latest records that together have the last `per_channel` events of each channel, oldest first.
@@ -116,23 +133,32 @@ fn is_wanted(record: &Record, per_channel: usize, counts: &mut HashMap<(Arc<str>
 /// Reads everything in the journal of `dir`, which a process may be writing, and changes nothing.
 pub fn inspect(dir: &Path) -> Result<Inspection, OpenError> {
     let disk: Arc<dyn Disk> = Arc::new(Directory::read_only(dir));
-    let cursors = Cursors::new(Arc::clone(&disk)).all()?;
+    let (cursors, damaged_cursors) = Cursors::new(Arc::clone(&disk)).whole_and_damaged()?;
     let furthest = cursors.iter().map(|(_, committed)| committed.sequence).max().unwrap_or(0);
     let found = recover(&*disk, furthest, false)?;
     let mut segments = Vec::new();
     for meta in &found.segments {
-        let handle = disk.open(&name(meta.number))?;
+        let handle = match disk.open(&name(meta.number)) {
+            // Removed by its writer since, and so were those before it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                segments.clear();
+                continue;
+            }
+            other => other?,
+        };
         let scanner = Scanner::new(handle, meta.number, segment::HEADER as u64);
         let report = SegmentReport {
             number: meta.number,
             first: meta.first,
+            end: meta.first,
             bytes: meta.len,
             ..SegmentReport::default()
         };
         segments.push(report.read(scanner)?);
     }
-    let (positions, next, holes) = (found.positions, found.next, found.report.holes);
-    Ok(Inspection { segments, positions, cursors, next, holes })
+    let (positions, next, report) = (found.positions, found.next, found.report);
+    let (holes, torn) = (report.holes, report.cut);
+    Ok(Inspection { segments, positions, cursors, next, holes, torn, damaged_cursors })
 }
 
 impl SegmentReport {
@@ -142,6 +168,7 @@ impl SegmentReport {
                 Item::Record(header, Found::Batch(_, batch)) => {
                     self.batches += 1;
                     self.events += u64::from(header.count);
+                    self.end = self.end.max(header.end());
                     let first = self.received.map_or(batch.received(), |(first, _)| first);
                     self.received = Some((first, batch.received()));
                 }

@@ -65,7 +65,8 @@
 //! * [`Journal::append`], [`Journal::sync`]; [`Writer`] does both on a thread, with a bounded queue.
 //! * [`Reader`] reads in order, from memory or from disk. [`Cursor`] keeps how far a sink has come. A [`Library`]
 //!   makes both, on any thread; without a writer it reads alone. [`Library::recent`] has the latest events, by
-//!   which those that a server repeats are recognised. [`inspect`] reads everything there is.
+//!   which those that a server repeats are recognised. [`inspect`] reads everything there is. A [`Hold`] keeps
+//!   writers away.
 //! * When [`Config::max_bytes`] is reached, segments go that every cursor has passed. If there is none, appends
 //!   are refused ([`WhenFull::Pause`]) or the oldest segment goes ([`WhenFull::DropOldest`], a [`Loss`]).
 //! * On opening, the torn end of the last segment is cut off. Events of a hole in it that were not known to be
@@ -91,7 +92,8 @@ mod tests;
 mod writer;
 
 pub use cursor::{Committed, Cursor, NOTE_MAX};
-pub use inspect::{Inspection, SegmentReport, inspect};
+pub use inspect::{Inspection, SegmentReport, inspect, segment_file};
+pub use lock::{Hold, is_written};
 pub use positions::Positions;
 pub use reader::{Read, Reader};
 pub use store::{Journal, SyncJob};

@@ -49,18 +49,25 @@ struct Pass<'a> {
 /// Reads the directory. `cursor` is the furthest of the cursors: numbers below it have been given out, whether
 /// or not their events are still there.
 pub(super) fn recover(disk: &dyn Disk, cursor: u64, repair: bool) -> Result<Recovered, OpenError> {
-    let candidates = candidates(disk)?;
+    let candidates = candidates(disk, repair)?;
     let mut pass = Pass { disk, repair, report: Recovery::default() };
     pass.run(candidates, cursor).map_err(OpenError::from)
 }
 
-fn candidates(disk: &dyn Disk) -> Result<Vec<Candidate>, OpenError> {
+fn candidates(disk: &dyn Disk, repair: bool) -> Result<Vec<Candidate>, OpenError> {
     let mut found: Vec<_> = disk.list("")?.into_iter().collect();
     found.sort_by(|a, b| a.name.cmp(&b.name));
     let mut candidates = Vec::new();
     for entry in found {
         let Some(number) = segment::number(&entry.name) else { continue };
-        let handle = disk.open(&entry.name)?;
+        let handle = match disk.open(&entry.name) {
+            // Removed by its writer since the directory was read, and so were those before it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !repair => {
+                candidates.clear();
+                continue;
+            }
+            other => other?,
+        };
         let header = match Header::parse(&head(&*handle)?, number) {
             Ok(header) => Some(header),
             Err(HeaderError::Damaged) => None,

@@ -9,7 +9,8 @@
 //! A record is one line of JSON in one of four forms ([`mod@format`]); [`filter`] says how channels are chosen,
 //! [`mod@file`] how paths are made.
 //!
-//! Operations: [`start`] checks what can be checked and starts the thread; the [`Handle`] does the rest.
+//! Operations: [`start`] checks what can be checked and starts the thread; the [`Handle`] does the rest. A [`Resender`]
+//! posts parked records once more.
 
 mod created;
 pub mod file;
@@ -28,6 +29,7 @@ mod pretty;
 mod queue;
 mod restore;
 mod rotate;
+mod resend;
 pub mod stdout;
 mod tape;
 mod target;
@@ -53,6 +55,7 @@ use note::Note;
 use park::Park;
 use queue::Queue;
 use tape::Tape;
+pub use resend::{Answer, Resender};
 use target::{Target, Unfit};
 use worker::Worker;
 

@@ -85,7 +85,7 @@ async fn keys_are_in_no_debug_error_status_or_file() {
     let config = Config { keys, parked: Some(path.clone()), ..config(&receiver.url) };
     let headers = vec![("webhook-signature".to_owned(), Secret::new(OLD.to_owned()))];
     let bad = Config { headers, ..config.clone() };
-    let error = start(sink(Format::Message, bad)).unwrap_err().to_string();
+    let error = start(sink(Format::Message, bad), Supply::Memory).unwrap_err().to_string();
     assert!(error.contains("set by cometail itself"), "{error}");
     let debug = format!("{config:?}");
     let handle = started(config);
@@ -109,7 +109,7 @@ async fn a_batch_is_an_array_in_each_format() {
         (Format::CloudEvents, "application/cloudevents-batch+json"),
     ] {
         let receiver = Receiver::start(&["500 Oops", "200 OK"]);
-        let handle = start(sink(format, batched(&receiver, 2))).unwrap();
+        let handle = start(sink(format, batched(&receiver, 2)), Supply::Memory).unwrap();
         let batch = several(&[
             ("/topic/A", r#"{"data":1.0}"#),
             ("/topic/B", r#"{"data":2}"#),
@@ -129,7 +129,7 @@ async fn a_batch_is_an_array_in_each_format() {
         assert_eq!(ids[0], ids[1], "the same on each attempt");
         assert_eq!(ids[2], batch.get(2).unwrap().id());
         assert_eq!((handle.status().delivered, handle.status().retried), (3, 1));
-        let again = start(sink(format, batched(&receiver, 2))).unwrap();
+        let again = start(sink(format, batched(&receiver, 2)), Supply::Memory).unwrap();
         again.offer(&batch);
         drained(&again).await;
         assert_eq!(self::ids(&receiver)[3..], ids[1..], "the same after a restart");

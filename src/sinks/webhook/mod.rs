@@ -133,12 +133,21 @@ impl Sink {
     fn take(&mut self, event: &Event<'_>) {
         let mut body = Vec::new();
         self.format.append(event, &mut body);
-        self.loaded.events += 1;
-        self.loaded.bytes += body.len();
         let lane = self.ordering.lane(event, self.lanes.len(), self.turn);
         self.turn = self.turn.wrapping_add(1);
+        self.push(lane, event.id(), Bytes::from(body));
+    }
+
+    /// Takes a record that was formed before, whether or not there is room.
+    pub(super) fn load_record(&mut self, id: String, record: Bytes) {
+        self.push(0, id, record);
+    }
+
+    fn push(&mut self, lane: usize, id: String, body: Bytes) {
+        self.loaded.events += 1;
+        self.loaded.bytes += body.len();
         let lane = self.lanes.get_mut(lane).expect("a lane's number is below their count");
-        lane.push(Record::new(event.id(), Bytes::from(body)));
+        lane.push(Record::new(id, body));
     }
 
     /// Posts everything loaded; after an error, what no error has named is still loaded.

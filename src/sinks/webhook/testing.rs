@@ -122,7 +122,7 @@ pub(super) fn sink(format: Format, webhook: Config) -> SinkConfig {
 }
 
 pub(super) fn started(webhook: Config) -> Handle {
-    start(sink(Format::Message, webhook)).unwrap()
+    start(sink(Format::Message, webhook), Supply::Memory).unwrap()
 }
 
 pub(super) async fn drained(handle: &Handle) {

@@ -5,10 +5,11 @@ mod webhook;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::load::Environment;
 use super::reader::{Node, Table, shown};
-use crate::sinks::file::Template;
+use crate::sinks::file::{Compression, Template};
 use crate::sinks::filter::Pattern;
 use crate::sinks::format::Format;
 use crate::sinks::{Config, Kind, file, stdout};
@@ -115,13 +116,24 @@ fn to_stdout<'t>(table: &mut Table<'t>, node: &Node<'t>) -> (Kind, Vec<Claim<'t>
     (Kind::Stdout(stdout::Config { limit: None, pretty, color: false }), vec![claim])
 }
 
+/// The size and the age from which a file can be rotated.
+const ROTATE: RangeInclusive<u64> = (1 << 10)..=(1 << 40);
+const ROTATE_AGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24 * 366);
+
 fn to_file<'t>(table: &mut Table<'t>) -> Option<(Kind, Vec<Claim<'t>>)> {
     let wanted = "a path such as \"out/{connection}/{channel}.jsonl\"";
     let node = table.need("path", wanted)?;
     let text = node.path()?.to_string_lossy().into_owned();
     let path =
         Template::parse(&text).map_err(|error| node.report(&shown(&text), wanted, Some(&error.0))).ok()?;
-    Some((Kind::File(file::Config::new(path)), vec![path_claim(&text, node)]))
+    let mut config = file::Config::new(path);
+    config.sync = table.get("sync").and_then(|node| node.boolean()).unwrap_or(config.sync);
+    let most = table.get("max_size").and_then(|node| node.size(&ROTATE)).and_then(|most| u64::try_from(most).ok());
+    config.max_bytes = most;
+    config.max_age = table.get("max_age").and_then(|node| node.duration(&ROTATE_AGE));
+    let compressions = [("none", None), ("gzip", Some(Compression::Gzip))];
+    config.compress = table.get("compress").and_then(|node| node.choice(&compressions)).flatten();
+    Some((Kind::File(config), vec![path_claim(&text, node)]))
 }
 
 /// A path's claim, without the components that change nothing.

@@ -48,7 +48,7 @@ impl Resender {
             Err(Failure::Refused(Refused { reason, .. })) => Answer::Refused(reason),
             // What is still loaded goes with the sink.
             Err(Failure::Retry { error, .. }) => return Ok(Answer::Failed(error)),
-            Err(Failure::Busy | Failure::Ended(_)) => {
+            Err(Failure::Busy | Failure::Unnoted | Failure::Ended(_)) => {
                 return Ok(Answer::Failed("it cannot be sent".to_owned()));
             }
         };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use url::Url;
 
-use super::super::{Config as SinkConfig, Ended, Handle, Kind, start};
+use super::super::{Config as SinkConfig, Ended, Handle, Kind, Supply, start};
 use super::{Batch, Config, Format, Ordering, http, retry};
 
 /// A request as it came over the socket.

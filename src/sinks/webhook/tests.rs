@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
 
 use super::super::testing::{eventually, one, several};
-use super::super::{Ended, State, start};
+use super::super::{Ended, State, Supply, start};
 use super::testing::{Receiver, config, drained, sink, started};
 use super::*;
 

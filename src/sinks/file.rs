@@ -177,6 +177,11 @@ impl Sink {
         self.sync
     }
 
+    /// Whether a commit does something for the files even without a cursor.
+    pub(super) fn wants_commit(&self) -> bool {
+        self.sync || self.rotated.is_waiting()
+    }
+
     /// Waits until the device has what was written, where that is wanted.
     pub(super) fn sync(&mut self) -> Result<(), String> {
         if !self.sync {
@@ -218,10 +223,7 @@ impl Sink {
             output.prepare(now)?;
         }
         let is_old = || max_age.zip(output.since()).is_some_and(|(max, since)| now - since >= max);
-        if output.len() > 0
-            && output.is_whole()
-            && (output.is_over(max_bytes) || is_old())
-        {
+        if output.len() > 0 && output.is_whole() && (output.is_over(max_bytes) || is_old()) {
             if !output.is_complete() {
                 return Ok(false);
             }

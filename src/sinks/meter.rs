@@ -163,9 +163,7 @@ impl Meter {
     }
 
     fn lag(&self) -> Option<u64> {
-        self.journal
-            .as_ref()
-            .map(|place| place.library.next_sequence().saturating_sub(get(&place.low)))
+        self.journal.as_ref().map(|place| place.library.next_sequence().saturating_sub(get(&place.low)))
     }
 
     /// Events were delivered.

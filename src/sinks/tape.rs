@@ -56,7 +56,15 @@ impl Tape {
     /// From `start` on, without what `note` says is done.
     pub(super) fn new(library: Library, start: u64, note: &Note) -> Self {
         let (reader, ledger) = (library.reader(start), Ledger::new(start, &note.done));
-        Self { library, reader, ledger, committed: start, end: None, pieces: VecDeque::new(), left: Vec::new() }
+        Self {
+            library,
+            reader,
+            ledger,
+            committed: start,
+            end: None,
+            pieces: VecDeque::new(),
+            left: Vec::new(),
+        }
     }
 
     /// Moves what stands next to `ready`, or lets `intake` hold it.

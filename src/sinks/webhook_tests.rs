@@ -269,7 +269,8 @@ async fn without_a_file_a_refused_event_is_counted() {
 
 #[test]
 fn what_cannot_start_is_said_without_secrets() {
-    let refused = |config: Config| start(sink(Format::Message, config), Supply::Memory).unwrap_err().to_string();
+    let refused =
+        |config: Config| start(sink(Format::Message, config), Supply::Memory).unwrap_err().to_string();
     let url = Url::parse("ftp://user:hush@example.com/hush?hush").unwrap();
     let error = refused(config(&url));
     assert!(error.contains("scheme is 'ftp'") && error.contains("http or https"), "{error}");

@@ -219,7 +219,7 @@ impl Worker {
 
     /// Delivers the front of `ready`, however long that takes; the end, where nothing more can be delivered.
     async fn deliver(&mut self) -> Option<Ended> {
-        let events = self.load();
+        let mut events = self.load();
         loop {
             match self.target.flush().await {
                 Ok(()) => {
@@ -230,7 +230,7 @@ impl Worker {
                 Err(Failure::Retry { error, after }) => self.wait_after(error, after).await,
                 Err(Failure::Refused(refused)) => {
                     self.put_aside(&refused).await;
-                    break;
+                    events = events.saturating_sub(1);
                 }
                 Err(Failure::Unnoted) => {
                     if let Some(ended) = self.commit().await {
@@ -253,7 +253,7 @@ impl Worker {
         if let Some(tape) = &mut self.tape {
             self.numbers.drain(..).for_each(|numbers| tape.settle(&self.shared, numbers));
         }
-        self.dirty |= self.tape.is_some() || self.target.is_synced();
+        self.dirty |= self.tape.is_some() || self.target.wants_commit();
     }
 
     fn load(&mut self) -> usize {

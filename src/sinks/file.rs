@@ -177,6 +177,11 @@ impl Sink {
         self.sync
     }
 
+    /// Whether a commit does something for the files even without a cursor.
+    pub(super) fn wants_commit(&self) -> bool {
+        self.sync || self.rotated.is_waiting()
+    }
+
     /// Waits until the device has what was written, where that is wanted.
     pub(super) fn sync(&mut self) -> Result<(), String> {
         if !self.sync {

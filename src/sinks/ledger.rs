@@ -87,7 +87,7 @@ mod tests {
     fn ranges_that_make_no_sense_are_left_out() {
         let ledger = Ledger::new(10, &[(5, 7), (9, 8), (20, 20), (12, 14)]);
         assert_eq!((ledger.low(), ledger.above()), (10, vec![(12, 14)]));
-        assert_eq!(ledger.todo(0..11), [10..11]);
+        assert_eq!(ledger.todo(0..11), vec![10..11]);
         assert!(ledger.todo(12..14).is_empty());
     }
 
@@ -102,7 +102,7 @@ mod tests {
             for (start, length) in steps {
                 ledger.settle(start..start + length);
                 set.extend(start..start + length);
-                let low = (0..).find(|number| !set.contains(number)).unwrap();
+                let low = (0..100).find(|number| !set.contains(number)).unwrap();
                 prop_assert_eq!(ledger.low(), low);
                 let above: BTreeSet<u64> = ledger.above().iter().flat_map(|(from, to)| *from..*to).collect();
                 prop_assert_eq!(above, set.range(low..).copied().collect::<BTreeSet<_>>());

@@ -261,8 +261,8 @@ fn open(path: &Path, mode: u32, now: Instant) -> Result<Open, String> {
     }
     end_line(&mut file, metadata.len()).map_err(|error| explain("cannot complete its last line", &error))?;
     let metadata = file.metadata().map_err(|error| explain("cannot be looked at", &error))?;
-    let made = metadata.created().or_else(|_| metadata.modified());
-    let age = made.ok().and_then(|made| SystemTime::now().duration_since(made).ok()).unwrap_or_default();
+    let born = metadata.created().or_else(|_| metadata.modified());
+    let age = born.ok().and_then(|made| SystemTime::now().duration_since(made).ok()).unwrap_or_default();
     let len = metadata.len();
     Ok(Open {
         file,

@@ -1,9 +1,9 @@
 //! Files that have reached their size or age: renamed, and compressed where that is asked for.
 //!
-//! * `NAME` becomes `NAME.20260102T030405Z`, by the time of the rotation (UTC), with `-1`, `-2` and so on after it
+//! * `NAME` becomes `NAME.20260102T030405.678Z`, by the time of the rotation (UTC), with `-1`, `-2` and so on after it
 //!   where that name is taken. Nothing is ever replaced.
 //! * A rotated file is compressed, on a thread of its own, when a commit says that all of its events have been
-//!   dealt with: to `NAME...gz.unfinished`, which is synced and renamed to `NAME...gz` before the original goes. Until
+//!   dealt with: to `NAME...gz.unfinished` (or `.zst`), which is synced and renamed to `NAME...gz` before the original goes. Until
 //!   then a cursor's note has it, so that a restart goes on with it; a file that was not finished is written anew.
 //! * What cannot be compressed stays as it is, with a line in the log.
 
@@ -26,7 +26,7 @@ use super::output::{Output, directory_of};
 
 /// The most files that wait to be compressed; those beyond stay as they are.
 const PENDING_MAX: usize = 64;
-/// The most names tried for one second.
+/// The most names tried for one instant.
 const NAMES_MAX: u32 = 100_000;
 /// The longest part of a name that is kept, so that the rest fits the 255 bytes of a component.
 const NAME_MAX: usize = 210;
@@ -34,14 +34,17 @@ const NAME_MAX: usize = 210;
 /// How rotated files are compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
-    /// RFC 1952.
+    /// RFC 1952, `.gz`.
     Gzip,
+    /// RFC 8878, `.zst`, with a checksum of the contents.
+    Zstd,
 }
 
 impl Compression {
     const fn ending(self) -> &'static str {
         match self {
             Self::Gzip => "gz",
+            Self::Zstd => "zst",
         }
     }
 }
@@ -80,6 +83,11 @@ impl Rotated {
         }
         output.close();
         Ok(())
+    }
+
+    /// Whether anything waits for a commit.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.fresh.is_empty()
     }
 
     /// What a restart is to go on with.
@@ -149,11 +157,17 @@ fn compress(path: &Path, compression: Compression) -> io::Result<()> {
     let original = File::open(path)?;
     let (temporary, mode) = (unfinished(path, compression), original.metadata()?.permissions().mode());
     drop(fs::remove_file(&temporary));
-    let made = OpenOptions::new().write(true).create_new(true).mode(mode & 0o777).open(&temporary)?;
+    let target = OpenOptions::new().write(true).create_new(true).mode(mode & 0o777).open(&temporary)?;
     let mut source = BufReader::with_capacity(1 << 16, original);
     let done = match compression {
         Compression::Gzip => {
-            let mut encoder = GzEncoder::new(made, flate2::Compression::default());
+            let mut encoder = GzEncoder::new(target, flate2::Compression::default());
+            io::copy(&mut source, &mut encoder)?;
+            encoder.finish()?
+        }
+        Compression::Zstd => {
+            let mut encoder = zstd::Encoder::new(target, 0)?;
+            encoder.include_checksum(true)?;
             io::copy(&mut source, &mut encoder)?;
             encoder.finish()?
         }
@@ -179,7 +193,7 @@ fn with(path: &Path, ending: &str) -> PathBuf {
 fn rename(path: &Path, compression: Option<Compression>, now: Timestamp) -> io::Result<PathBuf> {
     let name = path.file_name().map_or(&b""[..], OsStr::as_bytes);
     let kept = OsStr::from_bytes(name.get(..NAME_MAX).unwrap_or(name));
-    let stamp = now.strftime("%Y%m%dT%H%M%SZ").to_string();
+    let stamp = now.strftime("%Y%m%dT%H%M%S%.3fZ").to_string();
     for number in 0..NAMES_MAX {
         let stamp = if number == 0 { stamp.clone() } else { format!("{stamp}-{number}") };
         let renamed = with(&path.with_file_name(kept), &stamp);
@@ -196,5 +210,5 @@ fn rename(path: &Path, compression: Option<Compression>, now: Timestamp) -> io::
             Err(error) => return Err(error.into()),
         }
     }
-    Err(io::Error::new(io::ErrorKind::AlreadyExists, "no free name is left for this second"))
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "no free name is left for this instant"))
 }

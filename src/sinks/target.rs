@@ -143,6 +143,11 @@ impl Target {
         matches!(self, Self::File(sink) if sink.is_synced())
     }
 
+    /// Whether a commit does something for the target even without a cursor.
+    pub(super) fn wants_commit(&self) -> bool {
+        matches!(self, Self::File(sink) if sink.wants_commit())
+    }
+
     /// Waits until the device has what is to be there before a commit.
     pub(super) fn sync(&mut self) -> Result<(), String> {
         match self {

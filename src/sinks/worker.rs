@@ -258,7 +258,7 @@ impl Worker {
         if let Some(tape) = &mut self.tape {
             self.numbers.drain(..).for_each(|numbers| tape.settle(&self.shared, numbers));
         }
-        self.dirty |= self.tape.is_some() || self.target.is_synced();
+        self.dirty |= self.tape.is_some() || self.target.wants_commit();
     }
 
     fn load(&mut self) -> usize {

@@ -17,9 +17,11 @@ use crate::support::{
 };
 
 const DIR: &str = "SINKS_TEST_DIR";
-const EVENTS: &str = "SINKS_TEST_EVENTS";
+pub(crate) const EVENTS: &str = "SINKS_TEST_EVENTS";
 /// How often to kill; the default suits an automatic run.
 const KILLS: &str = "SINKS_TEST_KILLS";
+/// An endpoint: the one sink of the process posts to it.
+pub(crate) const URL: &str = "SINKS_TEST_URL";
 const CHANNELS: u64 = 90;
 
 fn sinks(dir: &Path) -> Vec<sinks::Config> {
@@ -52,7 +54,8 @@ fn a_daemon() {
     let dir = std::env::var_os(DIR).map_or_else(|| temporary.path().to_owned(), Into::into);
     let end = std::env::var(EVENTS).map_or(2_000, |events| events.parse().unwrap());
     let (writer, library) = open(&dir.join("journal"));
-    let handles: Vec<_> = sinks(&dir).into_iter().map(|config| start(config, &library)).collect();
+    let configs = std::env::var(URL).map_or_else(|_| sinks(&dir), |url| webhook(&url));
+    let handles: Vec<_> = configs.into_iter().map(|config| start(config, &library)).collect();
     println!("\nstarted");
     let mut next = library.next_sequence();
     while next < end {
@@ -78,17 +81,24 @@ fn a_daemon() {
     writer.stop().unwrap();
 }
 
-fn spawn(dir: &Path, events: u64) -> Child {
+fn webhook(url: &str) -> Vec<sinks::Config> {
+    let text = format!(
+        "[connection.a]\nurl = \"http://localhost\"\nchannels = [\"/x\"]\n[sink.hook.webhook]\nurl = \"{url}\"\n\
+         retry_initial = \"1ms\"\nretry_max = \"3ms\"\nproxy = \"direct\"\n"
+    );
+    cometail::config::parse("test.toml", &text).unwrap_or_else(|problems| panic!("{problems}")).sinks
+}
+
+pub(crate) fn spawn(dir: &Path, variables: &[(&str, &str)]) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "crashes::a_daemon", "--nocapture"]);
-    command.env(DIR, dir).env(EVENTS, events.to_string());
+    command.env(DIR, dir).envs(variables.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().unwrap()
 }
 
-/// Runs a daemon, which mostly gets to its work, until it is killed at a random instant.
-fn run_and_kill(dir: &Path, random: &mut fastrand::Rng) {
-    let mut child = spawn(dir, u64::MAX);
+/// Kills a daemon, which mostly gets to its work, at a random instant.
+pub(crate) fn run_and_kill(mut child: Child, dir: &Path, random: &mut fastrand::Rng) {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     if random.u8(..) > 20 {
         assert!(lines.any(|line| line.unwrap() == "started"), "it ended by itself: {:?}", child.wait());
@@ -112,12 +122,12 @@ fn files_have_every_event_exactly_once_however_often_the_process_is_killed() {
     let mut random = fastrand::Rng::new();
     println!("seed {}", random.get_seed());
     for _ in 0..kills {
-        run_and_kill(dir, &mut random);
+        run_and_kill(spawn(dir, &[(EVENTS, &u64::MAX.to_string())]), dir, &mut random);
     }
     let (writer, library) = open(&dir.join("journal"));
     let end = library.next_sequence() + 500;
     writer.stop().unwrap();
-    let ended = spawn(dir, end).wait_with_output().unwrap();
+    let ended = spawn(dir, &[(EVENTS, &end.to_string())]).wait_with_output().unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
 
     let mut found = Vec::new();
@@ -136,7 +146,9 @@ fn files_have_every_event_exactly_once_however_often_the_process_is_killed() {
     }
     let doubled: Vec<_> =
         files(&rotated).into_iter().filter(|path| path.with_added_extension("gz").exists()).collect();
-    doubled.iter().for_each(|path| fs::remove_file(path).unwrap());
+    for path in &doubled {
+        fs::remove_file(path).unwrap();
+    }
     assert!(doubled.len() <= 1, "{doubled:?}");
     found.push(assert_exactly_once(&rotated, end));
     println!("{kills} kills, {end} events, files of renamed, many, ordered, synced, rotated: {found:?}");

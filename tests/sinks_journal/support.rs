@@ -103,6 +103,8 @@ pub(crate) fn text(path: &Path) -> String {
     let (mut file, mut text) = (File::open(path).unwrap(), String::new());
     if path.extension().is_some_and(|ending| ending == "gz") {
         GzDecoder::new(file).read_to_string(&mut text).unwrap();
+    } else if path.extension().is_some_and(|ending| ending == "zst") {
+        zstd::Decoder::new(file).unwrap().read_to_string(&mut text).unwrap();
     } else {
         file.read_to_string(&mut text).unwrap();
     }

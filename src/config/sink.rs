@@ -128,10 +128,11 @@ fn to_file<'t>(table: &mut Table<'t>) -> Option<(Kind, Vec<Claim<'t>>)> {
         Template::parse(&text).map_err(|error| node.report(&shown(&text), wanted, Some(&error.0))).ok()?;
     let mut config = file::Config::new(path);
     config.sync = table.get("sync").and_then(|node| node.boolean()).unwrap_or(config.sync);
-    let most = table.get("max_size").and_then(|node| node.size(&ROTATE)).and_then(|most| u64::try_from(most).ok());
+    let most =
+        table.get("max_size").and_then(|node| node.size(&ROTATE)).and_then(|most| u64::try_from(most).ok());
     config.max_bytes = most;
     config.max_age = table.get("max_age").and_then(|node| node.duration(&ROTATE_AGE));
-    let compressions = [("none", None), ("gzip", Some(Compression::Gzip))];
+    let compressions = [("none", None), ("gzip", Some(Compression::Gzip)), ("zstd", Some(Compression::Zstd))];
     config.compress = table.get("compress").and_then(|node| node.choice(&compressions)).flatten();
     Some((Kind::File(config), vec![path_claim(&text, node)]))
 }

@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use super::super::{Supply, start};
 use super::super::testing::{eventually, one, several};
+use super::super::{Supply, start};
 use super::testing::{Receiver, Seen, config, drained, sink, started};
 use super::*;
 

@@ -53,16 +53,14 @@ impl Batch {
 
     /// The same batch as a gap record, for one that was kept as bytes.
     #[must_use]
-    pub fn into_gap(mut self) -> Self {
-        self.gap = true;
-        self
+    pub fn into_gap(self) -> Self {
+        Self { gap: true, ..self }
     }
 
     /// The batch of events that stand one after the other in `body`, `parts` being each one's channel (its place
     /// in `channels`), length in bytes and replay id.
     ///
-    /// `None` when a part names no channel of the table, when the lengths do not add up to the body's, or when
-    /// that does not fit 32 bits.
+    /// `None` when a part names no channel, when the lengths do not add up to the body's, or do not fit 32 bits.
     pub fn from_parts(
         connection: Arc<str>,
         received: SystemTime,
@@ -77,14 +75,8 @@ impl Batch {
             entries.push(Entry { channel, start, end, replay });
             start = end;
         }
-        (index(start) == body.len()).then_some(Self {
-            connection,
-            received,
-            body,
-            channels,
-            entries,
-            gap: false,
-        })
+        let batch = Self { connection, received, body, channels, entries, gap: false };
+        (index(start) == batch.body.len()).then_some(batch)
     }
 
     /// The name of the connection that the events came over.
@@ -120,6 +112,11 @@ impl Batch {
     /// The events in the order of their arrival.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Event<'_>> {
         self.entries.iter().map(|entry| self.event(*entry))
+    }
+
+    /// How many events have no replay id: no server sends them again.
+    pub fn unnumbered(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.replay.is_none()).count()
     }
 
     /// One event by its place in the order of arrival.
@@ -170,8 +167,8 @@ pub struct BatchBuilder {
 const FEW: usize = 8;
 
 impl BatchBuilder {
-    /// Notes an event of `channel` at the bytes `start..end` of the body. `channel` has been checked by the
-    /// caller or comes from the server as it is; it is looked up, not allocated, when the batch knows it.
+    /// Notes an event of `channel`, a name as the server sent it, at the bytes `start..end` of the body. The name is
+    /// looked up, not allocated, when the batch knows it.
     ///
     /// # Errors
     /// The bounds given back when they do not fit 32 bits.
@@ -221,8 +218,8 @@ impl BatchBuilder {
         self.entries.retain(|entry| kept.get(index(entry.channel)) == Some(&true));
     }
 
-    /// Takes events back one by one. `keep` hears of each the place of its channel in
-    /// [`BatchBuilder::channels`], its replay id and its bytes in the body.
+    /// Takes events back one by one. `keep` hears of each the place of its channel in [`Self::channels`], its replay
+    /// id and its bytes in the body.
     pub fn retain_each(&mut self, mut keep: impl FnMut(usize, Option<ReplayId>, Range<usize>) -> bool) {
         self.entries
             .retain(|entry| keep(index(entry.channel), entry.replay, index(entry.start)..index(entry.end)));
@@ -287,9 +284,8 @@ impl<'a> Event<'a> {
 
     /// The event's stable id: the same on every sink, every attempt and after every restart.
     ///
-    /// The server's `EventUuid` where there is one, else 128 bits of a SHA-256 over the connection, the
-    /// channel, the replay id and the data, in hexadecimal. The message around the data does not count:
-    /// some servers put the session's client id there.
+    /// The server's `EventUuid` where there is one, else 128 bits of a SHA-256 over connection, channel, replay id
+    /// and data, in hexadecimal. The message around the data does not count: some servers put the client id there.
     pub fn id(&self) -> String {
         let data = self.data();
         let numbers = serde_json::from_slice::<Numbered<'_>>(data).ok().and_then(|numbered| numbered.event);
@@ -351,13 +347,13 @@ mod tests {
             ("/topic/B", r#"{"data":{"n":2}}"#, None),
             ("/topic/A", r#"{"data":{"n":3}}"#, Some(9)),
         ]);
-        let seen: Vec<_> =
-            batch.iter().map(|event| (event.channel.as_str(), event.data().to_vec())).collect();
+        let seen = batch.iter().map(|event| (event.channel.as_str(), event.data().to_vec()));
+        let seen: Vec<_> = seen.collect();
         assert_eq!(seen[0], ("/topic/A", br#"{"n":1}"#.to_vec()));
         assert_eq!(seen[2], ("/topic/A", br#"{"n":3}"#.to_vec()));
         assert_eq!(batch.channels().len(), 2);
-        let positions: Vec<_> = batch.positions().map(|(channel, id)| (channel.as_str(), id)).collect();
-        assert_eq!(positions, [("/topic/A", ReplayId(9))]);
+        let positions = batch.positions().map(|(channel, id)| (channel.as_str(), id));
+        assert_eq!(positions.collect::<Vec<_>>(), [("/topic/A", ReplayId(9))]);
     }
 
     #[test]

@@ -3,11 +3,11 @@
 //! * All records for one file are written by one `write(2)` as far as they were loaded together, at most
 //!   1 MiB and one record.
 //! * **Exactly once through the death of the process, on the journal**: a commit has the length of every open
-//!   file, and no file is written before a commit has it. [`Sink::restore`] cuts each back to that length.
+//!   file, and no file is written before a commit has it. A start cuts each back to that length.
 //! * At most 64 files are open; the one written longest ago is closed for another, and one that has not been
 //!   written for a minute is closed with the next write, unless it is to be rotated by its age.
-//! * A file that has reached its size or age is renamed ([`super::rotate`]); one that is closed meanwhile, when it
-//!   is written again.
+//! * A file that has reached its size or age is renamed to `NAME.20260102T030405.678Z` and compressed where that is
+//!   wanted; one that is closed meanwhile, when it is written again.
 //! * A file that cannot be written holds up the sink: what was loaded for other files is still written once.
 
 use std::path::Path;

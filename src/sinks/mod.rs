@@ -1,7 +1,10 @@
 //! Delivery to stdout, files and webhooks.
 //!
-//! * A sink never delays a session: [`Handle::offer`] puts a batch into a queue that is bounded in bytes, or says
-//!   that it is full. Every sink has a thread of its own, and may block it.
+//! * A sink never delays a session: it reads from the journal, each from a cursor of its own, or from a queue in
+//!   memory that is bounded in bytes ([`Supply`]). Every sink has a thread of its own, and may block it.
+//! * On the journal, what a cursor has passed has been delivered, and a restart goes on there: nothing is lost.
+//!   Files have every event exactly once through the death of the process ([`mod@file`]); elsewhere what was
+//!   delivered since the last commit, at most 100 ms or one load earlier, comes again.
 //! * Events are delivered in the order of their arrival (or of their creation, where a rule says so), at least
 //!   once, as the bytes that came in; a delivery that fails is tried again for ever.
 //! * What a sink does not get is counted: [`SinkStatus`].

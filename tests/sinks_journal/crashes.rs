@@ -32,7 +32,7 @@ fn sinks(dir: &Path) -> Vec<sinks::Config> {
     let mut ordered = config("ordered", sinks::Kind::File(ordered));
     ordered.order = vec![Order {
         connection: Arc::from("acme"),
-        channels: Pattern::parse("/topic/*").unwrap(),
+        channels: Pattern::parse("/topic/1*").unwrap(),
         window: Duration::from_millis(15),
     }];
     let mut synced = file_config(&dir.join("synced"), "%S/out");

@@ -187,7 +187,7 @@ fn a_gap_is_a_gap_again_when_it_is_read_from_the_disk_and_can_be_left_out() {
         ..to_file(name, &out, name)
     };
     for name in ["all", "events"] {
-        drop(start(form(name, true), &library));
+        assert_eq!(end(&start(form(name, true), &library)), Ended::Drained);
     }
     let channel = Channel::parse("/topic/A").unwrap();
     let now = SystemTime::now();

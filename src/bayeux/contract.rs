@@ -32,7 +32,8 @@ pub enum Input {
     Credentials(Credentials),
     /// The time of the last [`Output::Wait`] has come.
     Time,
-    /// Every event of the channel up to this one is in safe hands; once for each delivered batch and channel.
+    /// Every event of the channel up to this one, the last of a delivered batch, is in safe hands. Of several batches
+    /// the last one's is enough.
     Committed(Channel, ReplayId),
     /// Wants one more channel.
     Subscribe(Wanted),

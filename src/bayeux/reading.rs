@@ -130,8 +130,8 @@ impl Session {
         let connection = self.config.connection.clone();
         let events = std::mem::take(events);
         let batch = Batch::new(connection, self.now.wall, decoded.body.clone(), events);
-        for (channel, _) in batch.positions() {
-            self.subscriptions.deliver(channel);
+        for (channel, replay) in batch.positions() {
+            self.subscriptions.deliver(channel, replay);
         }
         self.put(Output::Deliver(batch));
         true

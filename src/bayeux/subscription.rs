@@ -37,8 +37,8 @@ pub(super) struct Subscription {
     start: ReplayId,
     /// Where it goes on: behind the last event that was committed.
     position: Option<ReplayId>,
-    /// The batches that were handed on and are not committed.
-    uncommitted: u32,
+    /// The last event that was handed on, where it is not committed.
+    uncommitted: Option<ReplayId>,
     /// An event that could not be read, and the one that was handed on last before it.
     passed: Option<(ReplayId, ReplayId)>,
     /// When the position last moved.
@@ -70,7 +70,7 @@ impl Subscription {
     /// Moves the position, and past what could not be read behind it.
     fn commit(&mut self, replay: ReplayId, now: SystemTime) {
         self.moved = Some(now);
-        self.uncommitted = self.uncommitted.saturating_sub(1);
+        self.uncommitted.take_if(|last| *last == replay);
         self.position = match self.passed.take_if(|(after, _)| *after <= replay) {
             Some((_, passed)) if passed > replay => Some(passed),
             _ => Some(replay),
@@ -79,7 +79,7 @@ impl Subscription {
 
     /// Whether everything that was handed on is committed.
     const fn is_settled(&self) -> bool {
-        self.uncommitted == 0
+        self.uncommitted.is_none()
     }
 
     /// Ends a check; whether one was under way.
@@ -163,7 +163,7 @@ impl Subscriptions {
                 standing: Standing::Pending,
                 start: wanted.replay,
                 position,
-                uncommitted: 0,
+                uncommitted: None,
                 passed: None,
                 moved: None,
                 recheck: None,
@@ -302,10 +302,10 @@ impl Subscriptions {
         }
     }
 
-    /// A batch with events of a channel was handed on; one commit will follow for it.
-    pub(super) fn deliver(&mut self, channel: &Channel) {
+    /// Events up to this one were handed on; a commit of it will follow.
+    pub(super) fn deliver(&mut self, channel: &Channel, replay: ReplayId) {
         for one in self.list.iter_mut().filter(|one| one.is_source_of(channel)) {
-            one.uncommitted = one.uncommitted.saturating_add(1);
+            one.uncommitted = Some(replay);
         }
     }
 

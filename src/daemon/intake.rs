@@ -257,3 +257,7 @@ impl Drop for Desk {
         self.give_up();
     }
 }
+
+#[cfg(test)]
+#[path = "intake_tests.rs"]
+mod tests;

@@ -64,7 +64,10 @@ fn messages(input: &[u8]) -> Option<Vec<Members<'_>>> {
     // A second channel is odd enough that with another oddity the message is set aside.
     let has_channel =
         |message: &Members<'_>| message.count("channel") == 1 && message.text("channel").is_some();
-    messages.filter(|messages| messages.iter().all(has_channel))
+    // The protocol's own messages have no data; one with data that is odd besides is set aside.
+    let is_plain =
+        |message: &Members<'_>| !is_meta(message) || message.last("data").is_none_or(keys_can_be_read);
+    messages.filter(|messages| messages.iter().all(|message| has_channel(message) && is_plain(message)))
 }
 
 fn is_meta(message: &Members<'_>) -> bool {

@@ -105,6 +105,9 @@ fn every_documented_key_is_a_key_and_every_default_is_the_default() {
             .iter()
             .all(|sink| sink.queue == 64 << 20 && sink.gap_records && sink.format == Format::Message)
     );
+    let Kind::File(file) = &every.sinks[1].kind else { panic!("a file sink") };
+    assert_eq!((file.sync, file.compress), (false, None));
+    assert_eq!((file.max_bytes, file.max_age), (Some(100 << 20), Some(Duration::from_hours(24))));
     let hook = webhook_of(&every, 2);
     assert_eq!(hook.timeout, Duration::from_secs(10));
     let headers: Vec<_> =

@@ -126,15 +126,22 @@ fn to_file<'t>(table: &mut Table<'t>) -> Option<(Kind, Vec<Claim<'t>>)> {
     let text = node.path()?.to_string_lossy().into_owned();
     let path =
         Template::parse(&text).map_err(|error| node.report(&shown(&text), wanted, Some(&error.0))).ok()?;
-    let mut config = file::Config::new(path);
-    config.sync = table.get("sync").and_then(|node| node.boolean()).unwrap_or(config.sync);
-    let most =
-        table.get("max_size").and_then(|node| node.size(&ROTATE)).and_then(|most| u64::try_from(most).ok());
-    config.max_bytes = most;
-    config.max_age = table.get("max_age").and_then(|node| node.duration(&ROTATE_AGE));
-    let compressions = [("none", None), ("gzip", Some(Compression::Gzip)), ("zstd", Some(Compression::Zstd))];
-    config.compress = table.get("compress").and_then(|node| node.choice(&compressions)).flatten();
+    let config = rotation(table, file::Config::new(path));
     Some((Kind::File(config), vec![path_claim(&text, node)]))
+}
+
+/// When files are closed, and what becomes of them then.
+fn rotation(table: &mut Table<'_>, file: file::Config) -> file::Config {
+    let sync = table.get("sync").and_then(|node| node.boolean()).unwrap_or(file.sync);
+    let max_bytes = table.get("max_size").and_then(|node| node.size(&ROTATE)?.try_into().ok());
+    let max_age = table.get("max_age").and_then(|node| node.duration(&ROTATE_AGE));
+    let words = [("none", None), ("gzip", Some(Compression::Gzip)), ("zstd", Some(Compression::Zstd))];
+    let compress_node = table.get("compress");
+    let compress = compress_node.as_ref().and_then(|node| node.choice(&words)).flatten();
+    if let (Some(node), Some(_), None, None) = (&compress_node, compress, max_bytes, max_age) {
+        node.report("files that are never closed", "max_size or max_age beside it", None);
+    }
+    file::Config { sync, max_bytes, max_age, compress, ..file }
 }
 
 /// A path's claim, without the components that change nothing.

@@ -187,7 +187,7 @@ fn a_full_file_system_pauses_the_intake_and_room_ends_the_pause_without_a_loss()
 }
 
 #[test]
-fn a_signal_ends_a_pause_at_once_and_the_next_start_has_the_rest() {
+fn a_signal_ends_a_pause_at_once() {
     let (emulator, place) = (Emulator::start(), Place::new());
     let config = config(&place, &emulator, "61.0", "");
     let daemon = on_little_space(&place, &config);

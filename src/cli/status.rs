@@ -70,6 +70,8 @@ struct Sink {
     state: String,
     delivered: u64,
     queued_events: u64,
+    /// Behind the journal's end; none without a journal.
+    lag: Option<u64>,
     parked: u64,
     refused: u64,
     dropped: u64,
@@ -238,12 +240,13 @@ fn print(out: &mut impl io::Write, snapshot: &Snapshot, now: u64) -> io::Result<
 fn print_sink(out: &mut impl io::Write, one: &Sink, now: u64) -> io::Result<()> {
     write!(
         out,
-        "sink {} ({}): {}, {} delivered, {} queued",
+        "sink {} ({}): {}, {} delivered, {} {}",
         one.name.escape_debug(),
         one.kind.escape_debug(),
         one.state.escape_debug(),
         one.delivered,
-        one.queued_events
+        one.lag.unwrap_or(one.queued_events),
+        if one.lag.is_some() { "behind" } else { "queued" }
     )?;
     if let Some(since) = one.failing_since {
         write!(out, ", failing for {}", ago(now.saturating_sub(since)))?;

@@ -97,7 +97,7 @@ fn a_refused_channel_or_a_failing_sink_makes_it_unhealthy() {
     emulator.publish(A, 1);
     wait("the failing sink", || health(&place).1.contains("sink hook fails for "));
     let shown = status(&place, &[]).stdout;
-    assert!(shown.contains("sink hook (webhook): retrying, 0 delivered, 1 queued, failing for"), "{shown}");
+    assert!(shown.contains("sink hook (webhook): retrying, 0 delivered, 1 behind, failing for"), "{shown}");
 }
 
 #[test]

@@ -223,6 +223,23 @@ fn channels() {
 }
 
 #[test]
+fn rotated_files() {
+    check(
+        &[
+            (
+                "[sink.o.file]\npath = \"x\"\ncompress = \"gzip\"",
+                "6:12: sink.o.file.compress: found files that are never closed, wanted max_size or max_age beside it",
+            ),
+            (
+                "[sink.o.file]\npath = \"x\"\nmax_size = \"1B\"",
+                "6:12: sink.o.file.max_size: found \"1B\", wanted a size from \"1KiB\" to \"1024GiB\"",
+            ),
+        ],
+        in_sinks,
+    );
+}
+
+#[test]
 fn sinks() {
     check(
         &[
@@ -246,14 +263,6 @@ fn sinks() {
             (
                 "[sink.o.file]",
                 "4:9: sink.o.file.path: found nothing, wanted a path such as \"out/{connection}/{channel}.jsonl\"",
-            ),
-            (
-                "[sink.o.file]\npath = \"x\"\ncompress = \"gzip\"",
-                "6:12: sink.o.file.compress: found files that are never closed, wanted max_size or max_age beside it",
-            ),
-            (
-                "[sink.o.file]\npath = \"x\"\nmax_size = \"1B\"",
-                "6:12: sink.o.file.max_size: found \"1B\", wanted a size from \"1KiB\" to \"1024GiB\"",
             ),
             (
                 "[sink.o.stdout]\nqueue = \"1KiB\"",

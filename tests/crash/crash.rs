@@ -151,7 +151,7 @@ impl Trial {
         if std::env::var_os("COMETAIL_CRASH_KILLS").is_some() {
             eprintln!("{context}, {seen:?}, {:?}", begin.elapsed());
         }
-        assert!(fruitful * 4 > self.kills, "{context}, {seen:?}: most lives are too short");
+        assert!(fruitful * 10 > self.kills, "{context}, {seen:?}: most lives are too short");
     }
 
     /// The first process, which gets to a position to go on from.

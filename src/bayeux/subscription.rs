@@ -184,10 +184,10 @@ impl Subscriptions {
     }
 
     /// What an earlier process was sent last may have been lost with it: channels that can be asked for it are to be
-    /// subscribed again.
+    /// subscribed again. That process may have subscribed, and been sent events, after it saved the session: what it
+    /// knew to be live says nothing.
     pub(super) fn suspect_positions(&mut self, replay: bool) {
-        let live = |one: &&mut Subscription| one.standing == Standing::Live && one.can_replay(replay);
-        for one in self.list.iter_mut().filter(live) {
+        for one in self.list.iter_mut().filter(|one| one.can_replay(replay)) {
             one.suspect = true;
             one.standing = Standing::Pending;
         }

@@ -1,0 +1,56 @@
+//! The built daemon is killed at random instants, again and again, while a server streams numbered events to it:
+//! the file has every number exactly once, the webhook every number at least once and under one id.
+//!
+//! `COMETAIL_CRASH_KILLS` says how often it is killed, by all tests of this target together. Every choice is
+//! drawn from a seed, which a failure tells; `COMETAIL_CRASH_SEED` sets it. Where in the daemon's work a kill
+//! lands depends on the machine all the same, so a seed repeats the lives and the faults, not the instants.
+
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, in its helpers too, and says why"
+)]
+
+mod crash;
+mod receiver;
+#[path = "../end_to_end/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with the tests from end to end, which use all of it")]
+mod support;
+
+use serde_json::json;
+
+use crate::crash::{Trial, kills};
+use crate::receiver::Health;
+
+/// Sessions that are resumed: the server's times leave room for a process that comes back.
+const PATIENT: &str = "0.1";
+/// Sessions that mostly expire between two processes, and polls that end by themselves in a life.
+const HASTY: &str = "0.005";
+
+#[test]
+fn a_daemon_that_is_killed_at_random_instants_loses_and_repeats_nothing() {
+    Trial { name: "plain", kills: kills(), scale: PATIENT, health: Health::Well, trouble: None }.run();
+}
+
+#[test]
+fn a_daemon_that_is_killed_while_the_server_forgets_and_fails_loses_and_repeats_nothing() {
+    let trouble = |emulator: &support::Emulator, random: &mut fastrand::Rng| match random.u8(..10) {
+        0..5 => emulator.expire_sessions(),
+        5 => emulator.fault(&json!({"next": random.u64(1..4), "close": true})),
+        6 => emulator.fault(&json!({"next": random.u64(1..4), "status": 503})),
+        7 => emulator.fault(&json!({"next": 1, "after": true, "close": true})),
+        _ => {
+            emulator.fault(&json!({"next": 1, "channel": "/meta/connect", "after": true, "close": true}));
+        }
+    };
+    Trial { name: "server", kills: kills(), scale: HASTY, health: Health::Well, trouble: Some(trouble) }
+        .run();
+}
+
+#[test]
+fn a_daemon_that_is_killed_while_its_webhook_fails_half_of_the_time_loses_and_repeats_nothing() {
+    Trial { name: "webhook", kills: kills(), scale: PATIENT, health: Health::HalfIll, trouble: None }.run();
+}

@@ -18,6 +18,9 @@ const TICK: Duration = Duration::from_millis(10);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Floor,
+    /// With everything in memory.
+    Memory,
+    /// As it is by default, with a journal.
     Cometail,
 }
 
@@ -25,6 +28,7 @@ impl Side {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
+            Self::Memory => "memory",
             Self::Cometail => "cometail",
         }
     }
@@ -48,7 +52,8 @@ impl Client {
         let dir = tempfile::Builder::new().prefix("throughput-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let mut command = match side {
             Side::Floor => floor(dir.path(), port)?,
-            Side::Cometail => cometail(dir.path(), port)?,
+            Side::Memory => cometail(dir.path(), port, "persist = false")?,
+            Side::Cometail => cometail(dir.path(), port, &format!("dir = '{}'", dir.path().display()))?,
         };
         // Without the environment of the caller no proxy and no log level of theirs changes the figures.
         command.env_clear().stdin(Stdio::null()).stdout(Stdio::null());
@@ -115,17 +120,16 @@ fn floor(dir: &Path, port: u16) -> Result<Command> {
     Ok(command)
 }
 
-fn cometail(dir: &Path, port: u16) -> Result<Command> {
+fn cometail(dir: &Path, port: u16, state: &str) -> Result<Command> {
     let config = format!(
         r#"[state]
-dir = '{dir}'
+{state}
 [connection.bench]
 url = "http://127.0.0.1:{port}/cometd/61.0"
 channels = ["{channel}"]
 [sink.out.file]
 path = '{output}'
 "#,
-        dir = dir.display(),
         channel = events::CHANNEL,
         output = output(dir).display(),
     );

@@ -15,7 +15,7 @@ const LATENCY_BAR: f64 = 150.0;
 /// The most resident memory of an idle cometail, in MiB.
 const IDLE_BAR: f64 = 12.0;
 
-/// What both sides did in one turn; a side that was not asked for is missing.
+/// What both sides did in one turn, the one that is compared with first; a side that was not asked for is missing.
 pub(crate) struct Pair<T> {
     pub(crate) floor: Option<T>,
     pub(crate) cometail: Option<T>,
@@ -24,7 +24,7 @@ pub(crate) struct Pair<T> {
 impl<T> Pair<T> {
     pub(crate) fn of(&mut self, side: Side) -> &mut Option<T> {
         match side {
-            Side::Floor => &mut self.floor,
+            Side::Floor | Side::Memory => &mut self.floor,
             Side::Cometail => &mut self.cometail,
         }
     }
@@ -63,13 +63,15 @@ impl Medians {
 
 /// Prints as it goes and remembers the bars.
 pub(crate) struct Report {
+    /// What cometail is compared with.
+    base: Side,
     held: u32,
     missed: Vec<String>,
 }
 
 impl Report {
     /// Prints what the figures are about, and the head of the lines of [`Report::throughput`].
-    pub(crate) fn begin(rounds: u32) -> Self {
+    pub(crate) fn begin(rounds: u32, base: Side) -> Self {
         // A busy machine widens every figure; who reads them should know.
         let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
         let processors = thread::available_parallelism().map_or(0, NonZero::get);
@@ -81,9 +83,9 @@ impl Report {
         println!(
             "{:>8}{}",
             "response",
-            format!("  {:>10} {:>10} {:>8}", "floor", "cometail", "ratio").repeat(3)
+            format!("  {:>10} {:>10} {:>8}", base.name(), "cometail", "ratio").repeat(3)
         );
-        Self { held: 0, missed: Vec::new() }
+        Self { base, held: 0, missed: Vec::new() }
     }
 
     /// Prints the figures at one size; `bar` is the least share of the floor's events a second.
@@ -97,16 +99,16 @@ impl Report {
         self.bar(
             rate.compared,
             |ratio| ratio >= bar,
-            &format!("of the floor's events/s {at}, at least {bar}"),
+            &format!("of the {}'s events/s {at}, at least {bar}", self.base),
         );
-        let wanted = format!("times the floor's CPU {at}, at most {PROCESSOR_BAR}");
+        let wanted = format!("times the {}'s CPU {at}, at most {PROCESSOR_BAR}", self.base);
         self.bar(processor.compared, |ratio| ratio <= PROCESSOR_BAR, &wanted);
     }
 
     pub(crate) fn latency(&mut self, pairs: &[Pair<Latency>]) {
         println!();
         println!("from publishing to the file, microseconds; single events, one every 2 ms");
-        println!("{:>8}  {:>10} {:>10} {:>8} {:>8}", "", "floor", "cometail", "ratio", "added");
+        println!("{:>8}  {:>10} {:>10} {:>8} {:>8}", "", self.base.name(), "cometail", "ratio", "added");
         let median = latency_line("p50", pairs, |run| run.median);
         latency_line("p99", pairs, |run| run.p99);
         println!();

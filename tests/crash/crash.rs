@@ -98,8 +98,18 @@ impl Scene {
             if Instant::now() >= deadline {
                 self.stalled(&lines, end, context);
             }
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Asserts that file and webhook have the events below `end` as they should; tells all figures.
+    fn check(&self, end: u64, context: &str) -> String {
+        let lines = self.place.lines(ARCHIVE);
+        let (numbers, odd) = numbers(&lines);
+        assert!(odd.is_empty(), "{context}: lines that are no events: {odd:?}");
+        let whole = numbers.iter().copied().eq(0..end);
+        assert!(whole, "{context}: file: {}", difference(&numbers, end));
+        format!("{context}, {:?}", self.receiver.check(end, context))
     }
 
     fn stalled(&self, lines: &[String], end: u64, context: &str) -> ! {
@@ -142,16 +152,11 @@ impl Trial {
         let context = format!("{}: {figures:?}", self.name);
         scene.wait(last + 1, &context);
         assert_eq!(daemon.stop().code, Some(0), "{context}");
-        let lines = scene.place.lines(ARCHIVE);
-        let (numbers, odd) = numbers(&lines);
-        assert!(odd.is_empty(), "{context}: lines that are no events: {odd:?}");
-        let whole = numbers.iter().copied().eq(0..=last);
-        assert!(whole, "{context}: file: {}", difference(&numbers, last + 1));
-        let seen = scene.receiver.check(last + 1, &context);
+        let told = scene.check(last + 1, &context);
         if std::env::var_os("COMETAIL_CRASH_KILLS").is_some() {
-            eprintln!("{context}, {seen:?}, {:?}", begin.elapsed());
+            eprintln!("{told}, {:?}", begin.elapsed());
         }
-        assert!(fruitful * 10 > self.kills, "{context}, {seen:?}: most lives are too short");
+        assert!(fruitful * 10 > self.kills, "{told}: most lives are too short");
     }
 
     /// The first process, which gets to a position to go on from.

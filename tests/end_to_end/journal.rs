@@ -9,7 +9,7 @@ use cometail::journal::{Config, Journal, Library, Read};
 
 use crate::support::{
     A, ARCHIVE, Answer, Cometail, Emulator, Place, Server, archive, cometail, connection, listen_later,
-    number, run, wait,
+    number, run, stays, wait,
 };
 
 /// Everything that was ever appended stays.
@@ -170,8 +170,7 @@ fn a_full_file_system_pauses_the_intake_and_room_ends_the_pause_without_a_loss()
         shown.stdout
     );
     let connects = emulator.count("connects");
-    std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(emulator.count("connects"), connects, "nothing is asked for");
+    stays("nothing is asked for", Duration::from_millis(500), || emulator.count("connects") == connects);
     place.write("more", "");
     wait("every event", || place.lines(ARCHIVE).len() >= 20_000);
     let numbers = place.numbers(ARCHIVE);

@@ -40,6 +40,15 @@ pub(crate) fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     until(what, || holds().then_some(()));
 }
 
+/// Looks for a while whether something that must not happen does, and fails at the first sight of it.
+pub(crate) fn stays(what: &str, time: Duration, holds: impl Fn() -> bool) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        assert!(holds(), "no longer so: {what}");
+        std::thread::yield_now();
+    }
+}
+
 /// A test's own directory: a configuration, a state directory `state`, outputs below `out`.
 pub(crate) struct Place(TempDir);
 

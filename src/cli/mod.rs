@@ -13,8 +13,10 @@ mod check;
 mod demo;
 mod emulator;
 mod journal;
+mod org;
 mod run;
 mod status;
+mod table;
 mod tail;
 
 use std::fmt::Display;

@@ -21,6 +21,10 @@ use crate::salesforce::login::{Config, Login, SecretSource};
 /// The variable that holds the access token.
 pub(super) const TOKEN: &str = "COMETAIL_TOKEN";
 
+/// What `--url` is.
+const ORG: &str = "The org, such as https://acme.my.salesforce.com, or its CometD endpoint; the access token is taken \
+                   from the environment variable COMETAIL_TOKEN or from --token-file";
+
 /// Refused for good by the server.
 pub(super) const REFUSED: u8 = 69;
 
@@ -33,9 +37,7 @@ pub(super) type Outcome<T> = Result<T, u8>;
 /// Which org is meant.
 #[derive(Debug, Args)]
 pub(super) struct Place {
-    /// The org, such as `https://acme.my.salesforce.com`, or its CometD endpoint; the access token is taken from the
-    /// environment variable COMETAIL_TOKEN or from --token-file
-    #[arg(long, value_name = "ORG", conflicts_with_all = ["config", "connection"])]
+    #[arg(long, value_name = "ORG", help = ORG, conflicts_with_all = ["config", "connection"])]
     url: Option<String>,
     /// Read the access token from a file
     #[arg(long, value_name = "FILE", requires = "url")]

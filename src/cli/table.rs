@@ -7,7 +7,7 @@ use std::fmt::{self, Display};
 use unicode_width::UnicodeWidthStr as _;
 
 /// Between two columns.
-const GAP: usize = 2;
+const GAP: &str = "  ";
 
 /// Rows under a head.
 #[derive(Debug)]
@@ -25,7 +25,12 @@ impl Table {
         Self { rows: vec![heads], numbers }
     }
 
-    /// Adds a row; cells beyond the heads are left out.
+    /// A table of names and values, without a head.
+    pub(super) fn of_pairs() -> Self {
+        Self { rows: Vec::new(), numbers: vec![false; 2] }
+    }
+
+    /// Adds a row; cells beyond the columns are left out.
     pub(super) fn row<C: Display>(&mut self, cells: impl IntoIterator<Item = C>) {
         let clean = |cell: C| {
             let text = cell.to_string();
@@ -45,13 +50,11 @@ impl Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let widths: Vec<_> = (0..self.numbers.len()).map(|column| self.width(column)).collect();
         for row in &self.rows {
-            let mut line = String::new();
-            for ((cell, width), number) in row.iter().zip(&widths).zip(&self.numbers) {
+            let cells = row.iter().zip(&widths).zip(&self.numbers).map(|((cell, width), number)| {
                 let room = " ".repeat(width.saturating_sub(cell.width()));
-                let (before, after) = if *number { (room, String::new()) } else { (String::new(), room) };
-                line.push_str(&format!("{before}{cell}{after}{}", " ".repeat(GAP)));
-            }
-            writeln!(f, "{}", line.trim_end())?;
+                if *number { room + cell } else { cell.clone() + &room }
+            });
+            writeln!(f, "{}", cells.collect::<Vec<_>>().join(GAP).trim_end())?;
         }
         Ok(())
     }

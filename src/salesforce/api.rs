@@ -31,7 +31,7 @@ pub struct ApiVersion(pub u16);
 impl ApiVersion {
     /// What is asked for where nobody says a version.
     pub const DEFAULT: Self = Self(61);
-    /// The first with a REST API for data (guide: "ApiVersion" of a PushTopic, 20.0 and later).
+    /// The first with a REST API for data (guide: `ApiVersion` of a PushTopic, 20.0 and later).
     pub const FIRST: Self = Self(20);
     /// That of the endpoint `/cometd` without a version (guide: the legacy endpoint).
     pub const LEGACY: Self = Self(22);

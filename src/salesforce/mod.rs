@@ -10,7 +10,11 @@
 //! Operations: [`login::Login`] gives a connection its token; [`api::Api`] asks an org.
 
 pub mod api;
+pub mod channel;
 mod error;
+pub mod id;
+pub mod identity;
+pub mod limits;
 pub mod login;
 
 pub use error::{ApiError, Complaint};

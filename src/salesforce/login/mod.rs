@@ -108,7 +108,6 @@ impl Login {
     ///
     /// # Errors
     /// The way to a login's server cannot be set up.
-    #[expect(clippy::unnecessary_wraps, reason = "kinds of login that ask a server need a client")]
     pub fn new(config: Option<Config>, _http: &http::Config, one_shot: bool) -> Result<Self, SetupError> {
         Ok(Self { config, grant: None, header: None, refused: None, withheld: 0, accepted: false, one_shot })
     }

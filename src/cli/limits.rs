@@ -46,8 +46,8 @@ pub(super) fn main(limits: &Limits) -> u8 {
 }
 
 async fn show(api: &mut Api, command: &Limits) -> Outcome<()> {
-    let begun = std::time::Instant::now();
     let mut now = read(api, command.all).await?;
+    let begun = std::time::Instant::now();
     let mut measured = None;
     let mut before = Vec::new();
     if let Some(wait) = command.rate {

@@ -23,6 +23,8 @@ use crate::http::{Client, Request, Response};
 
 /// The most records that one query gives.
 pub const RECORDS_MAX: usize = 50_000;
+/// The most pages of one query; orgs put 200 records or more on each but the last.
+const PAGES_MAX: usize = 500;
 
 /// The version of an org's API, such as 61.0. Salesforce counts in whole numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -182,18 +184,22 @@ impl Api {
     /// The records of a query in SOQL, all pages; at most [`RECORDS_MAX`].
     pub async fn query<T: DeserializeOwned>(&mut self, soql: &str) -> Result<Vec<T>, ApiError> {
         let escaped: String = form_urlencoded::byte_serialize(soql.as_bytes()).collect();
-        let mut page: Page<T> = self.get(&format!("query?q={escaped}")).await?;
+        let mut path = format!("query?q={escaped}");
         let mut records = Vec::new();
-        loop {
-            // A page without records that names a next one would go on for ever.
-            let more = page.next_records_url.filter(|_| !page.records.is_empty());
+        for _ in 0..PAGES_MAX {
+            let mut page: Page<T> = self.get(&path).await?;
             records.append(&mut page.records);
             if records.len() > RECORDS_MAX {
-                return Err(ApiError::Malformed(format!("the query has more than {RECORDS_MAX} records")));
+                break;
             }
-            let Some(next) = more else { return Ok(records) };
-            page = self.get(&next).await?;
+            match page.next_records_url {
+                None => return Ok(records),
+                Some(next) if next.starts_with('/') => path = next,
+                Some(next) => return Err(stray(&next)),
+            }
         }
+        let what = format!("the query has more than {RECORDS_MAX} records or {PAGES_MAX} pages");
+        Err(ApiError::Malformed(what))
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -258,7 +264,7 @@ impl Api {
         let absolute = format!("/services/data/v{}/{path}", self.org.version);
         let url = instance.join(if path.starts_with('/') { path } else { &absolute });
         let url = url.ok().filter(|url| url.origin() == instance.origin());
-        url.ok_or_else(|| ApiError::Malformed(format!("no path of the org: {}", shown(path))))
+        url.ok_or_else(|| stray(path))
     }
 }
 
@@ -271,6 +277,10 @@ fn json(body: &impl Serialize) -> Result<Bytes, ApiError> {
 fn is_unauthorized(response: &Response) -> bool {
     let odd: [&[u8]; 2] = [b"Bad_OAuth_Token", b"Missing_OAuth_Token"];
     response.status == 401 || response.status == 403 && odd.contains(&response.body.trim_ascii())
+}
+
+fn stray(path: &str) -> ApiError {
+    ApiError::Malformed(format!("no path of the org: {}", shown(path)))
 }
 
 /// A path without its query, for a person.

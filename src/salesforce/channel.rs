@@ -122,7 +122,7 @@ pub async fn list(api: &mut Api) -> Result<Vec<StreamingChannel>, ApiError> {
 
 /// The channel of this name or id; none where the org has none.
 pub async fn find(api: &mut Api, wanted: &str) -> Result<Option<StreamingChannel>, ApiError> {
-    let field = if is_id(wanted, PREFIX) { "Id" } else { "Name" };
+    let field = if is_channel_id(wanted) { "Id" } else { "Name" };
     let quoted = wanted.replace('\\', "\\\\").replace('\'', "\\'");
     let found: Vec<StreamingChannel> = api.query(&format!("{FIELDS} WHERE {field} = '{quoted}'")).await?;
     Ok(found.into_iter().next())
@@ -133,7 +133,14 @@ pub async fn find(api: &mut Api, wanted: &str) -> Result<Option<StreamingChannel
 /// # Errors
 /// [`Unfit::Name`].
 pub fn check_reference(text: &str) -> Result<(), Unfit> {
-    if is_id(text, PREFIX) { Ok(()) } else { check_name(text) }
+    if is_channel_id(text) { Ok(()) } else { check_name(text) }
+}
+
+/// Without a look at its last three characters: they are wrong in the guide's own example, and a channel is looked up
+/// before anything is done with it.
+fn is_channel_id(text: &str) -> bool {
+    let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    plain && text.starts_with(PREFIX) && matches!(text.len(), 15 | 18)
 }
 
 #[derive(Deserialize)]
@@ -283,7 +290,7 @@ mod tests {
         for good in ["/u/a", "0M6D000000000g7KXA", "0M6D000000000g7"] {
             assert_eq!(check_reference(good), Ok(()), "{good}");
         }
-        for bad in ["0M6D000000000g7KXB", "005D0000001QXi1IAG", "a"] {
+        for bad in ["0M6D000000000g7K", "005D0000001QXi1IAG", "a"] {
             assert!(check_reference(bad).is_err(), "{bad}");
         }
     }

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use url::Url;
+use url::{Host, Url};
 
-use super::{CONFIG, FAILED, IO, USAGE, duration, fail, load};
+use super::{CONFIG, FAILED, IO, USAGE, duration, fail, load, open_wire};
 use crate::http::{self, Client};
 use crate::salesforce::ApiError;
 use crate::salesforce::api::{Api, ApiVersion, Org};
@@ -54,6 +54,9 @@ pub(super) struct Place {
     /// Trust the certificates in this file (PEM) beside the system's
     #[arg(long, value_name = "FILE", requires = "url")]
     ca_file: Option<PathBuf>,
+    /// Record every request and response, without secrets, as HAR
+    #[arg(long, value_name = "FILE")]
+    wire: Option<PathBuf>,
     /// How long each request may take
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     timeout: Duration,
@@ -81,15 +84,22 @@ impl Place {
             None => self.configured()?,
         };
         let org = Org::of(&url, self.api_version).map_err(|error| fail(USAGE, &error))?;
-        let client = Client::new(&http).map_err(|error| fail(CONFIG, &error))?;
+        let mut client = Client::new(&http).map_err(|error| fail(CONFIG, &error))?;
+        if let Some(wire) = open_wire(self.wire.as_ref()).map_err(|error| fail(IO, &error))? {
+            client = client.with_wire(wire);
+        }
         let login = Login::new(login, &http, true).map_err(|error| fail(CONFIG, &error))?;
         Ok(Api::new(client, login, org, self.timeout))
     }
 
     fn told(&self, url: &str) -> Outcome<(Url, Option<Config>, http::Config)> {
         let url = address(url).map_err(|error| fail(USAGE, &error))?;
+        let login = token(self.token_file.clone());
+        if login.is_some() && url.scheme() == "http" && !is_local(&url) {
+            fail(0, &"warning: --url is http; everybody on the way can read the access token");
+        }
         let http = http::Config { ca_file: self.ca_file.clone(), ..http::Config::default() };
-        Ok((url, token(self.token_file.clone()), http))
+        Ok((url, login, http))
     }
 
     fn configured(&self) -> Outcome<(Url, Option<Config>, http::Config)> {
@@ -122,6 +132,15 @@ fn address(text: &str) -> Result<Url, String> {
         return Err(format!("--url: a URL is no place for secrets; put the access token into {TOKEN}"));
     }
     Ok(url)
+}
+
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 /// Runs to the end on a runtime of one thread.

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::Method;
+use hyper::header::{ACCEPT, HeaderName, HeaderValue};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::{Url, form_urlencoded};
@@ -25,6 +26,10 @@ use crate::http::{Client, Request, Response};
 pub const RECORDS_MAX: usize = 50_000;
 /// The most pages of one query; orgs put 200 records or more on each but the last.
 const PAGES_MAX: usize = 500;
+/// The status of a token that is not taken, `INVALID_SESSION_ID`.
+const UNAUTHORIZED: u16 = 401;
+/// Without it some resources answer in XML.
+const HEADERS: [(HeaderName, HeaderValue); 1] = [(ACCEPT, HeaderValue::from_static("application/json"))];
 
 /// The version of an org's API, such as 61.0. Salesforce counts in whole numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -229,13 +234,13 @@ impl Api {
             self.begun = true;
         }
         let response = self.send(method, path, body.clone()).await?;
-        if !is_unauthorized(&response) {
+        if response.status != UNAUTHORIZED {
             self.login.accepted();
             return Ok(response);
         }
         self.login.renew(true).await.map_err(ApiError::Login)?;
         let response = self.send(method, path, body).await?;
-        if is_unauthorized(&response) {
+        if response.status == UNAUTHORIZED {
             let told = refusal(&response, self.login.header().as_deref());
             let reason = format!("the org refused a new access token too: {told}");
             return Err(ApiError::Login(Failure { reason, permanent: true, after: None }));
@@ -252,7 +257,7 @@ impl Api {
             body,
             content_type: "application/json",
             authorization: authorization.as_deref(),
-            headers: &[],
+            headers: &HEADERS,
             deadline: self.deadline,
         };
         self.client.send(method.clone(), request).await.map_err(ApiError::Fault)
@@ -273,12 +278,6 @@ fn json(body: &impl Serialize) -> Result<Bytes, ApiError> {
     text.map(Bytes::from).map_err(|error| ApiError::Malformed(format!("what was to be sent: {error}")))
 }
 
-/// 401, or what the identity service answers in its place.
-fn is_unauthorized(response: &Response) -> bool {
-    let odd: [&[u8]; 2] = [b"Bad_OAuth_Token", b"Missing_OAuth_Token"];
-    response.status == 401 || response.status == 403 && odd.contains(&response.body.trim_ascii())
-}
-
 fn stray(path: &str) -> ApiError {
     ApiError::Malformed(format!("no path of the org: {}", shown(path)))
 }
@@ -287,4 +286,32 @@ fn stray(path: &str) -> ApiError {
 fn shown(path: &str) -> String {
     let path = path.split('?').next().unwrap_or_default();
     path.chars().take(200).flat_map(char::escape_debug).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_whole_numbers_from_20_on() {
+        for (text, number) in [("61.0", 61), ("61", 61), ("v61.0", 61), ("20.0", 20), ("100.0", 100)] {
+            assert_eq!(text.parse(), Ok(ApiVersion(number)), "{text}");
+        }
+        for bad in ["", "v", ".0", "19.0", "61.1", "61.", "61.00", "+61", "-61", "1000.0", "vv61", "6\u{661}"]
+        {
+            assert_eq!(bad.parse::<ApiVersion>(), Err(NoVersion), "{bad}");
+        }
+        assert_eq!(ApiVersion(61).to_string(), "61.0");
+    }
+
+    #[test]
+    fn an_org_is_an_origin_and_a_version() {
+        let of = |text: &str| Org::of(&Url::parse(text).unwrap(), None).map(|org| org.instance.into());
+        let wanted = Ok(String::from("https://acme.example:8443/"));
+        for text in ["", "/", "/cometd/61.0", "/services/x?y=z#a", "/cometd"] {
+            assert_eq!(of(&format!("https://acme.example:8443{text}")), wanted, "{text}");
+        }
+        assert_eq!(of("https://u:p@acme.example:8443/"), wanted);
+        assert_eq!(of("https://acme.example/cometd/latest"), Err(NoVersion));
+    }
 }

@@ -74,7 +74,7 @@ impl ApiError {
         match self {
             Self::Login(failure) => failure.permanent,
             Self::Refused { status: 401, .. } => true,
-            Self::Refused { errors, .. } => errors.iter().any(|one| PERMISSION.contains(&one.code.as_str())),
+            Self::Refused { errors, .. } => errors.iter().any(Complaint::is_permission),
             Self::Fault(_) | Self::Malformed(_) => false,
         }
     }
@@ -108,6 +108,13 @@ impl fmt::Display for ApiError {
 }
 
 impl std::error::Error for ApiError {}
+
+impl Complaint {
+    /// The identity service has no codes, but words of its own.
+    fn is_permission(&self) -> bool {
+        PERMISSION.contains(&self.code.as_str()) || self.message.contains("_OAuth_Token")
+    }
+}
 
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -177,8 +184,7 @@ fn tidy(text: &str, token: &str) -> String {
 fn plain(response: &Response, token: &str) -> Option<Complaint> {
     let body = response.body.trim_ascii();
     let status = response.status;
-    let kind = response.content_type.as_deref().unwrap_or_default();
-    let message = if kind.contains("html") || body.starts_with(b"<") {
+    let message = if body.starts_with(b"<") {
         format!("HTTP {status} with a page for people; is this the address of an org?")
     } else {
         let text = tidy(&String::from_utf8_lossy(body), token);

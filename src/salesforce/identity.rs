@@ -10,6 +10,7 @@ use url::Url;
 
 use super::api::Api;
 use super::error::ApiError;
+use crate::bayeux::border::FaultKind;
 
 /// The most scopes and versions that are kept.
 const LIST_MAX: usize = 200;
@@ -85,23 +86,43 @@ pub async fn identity(api: &mut Api) -> Result<Identity, ApiError> {
     })
 }
 
-/// By the login's own word, else by `userinfo`, else by the org's list of resources: which of them answers depends on
-/// the kind of token.
+/// By the login's own word, else by the org's list of resources, else by `userinfo`: which of them answers depends on
+/// the kind of token. Where none does, the first reason is told.
 async fn written(api: &mut Api) -> Result<Written, ApiError> {
-    let refused = match api.login().identity().map(path) {
-        Some(path) => match api.get(&path).await {
-            Err(error @ ApiError::Refused { .. }) => Some(error),
-            other => return other,
-        },
-        None => None,
+    let told = match api.login().identity() {
+        Some(url) => Ok(Some(path(url))),
+        None => resource(api).await,
     };
-    let refused = match api.get("/services/oauth2/userinfo").await {
-        Err(error @ ApiError::Refused { .. }) => refused.unwrap_or(error),
-        other => return other,
+    let by_path = match told {
+        Ok(Some(path)) => api.get(&path).await.map(Some),
+        Ok(None) => Ok(None),
+        Err(error) => Err(error),
     };
-    let Ok(Resources { identity: Some(url) }) = api.get("").await else { return Err(refused) };
-    let Ok(url) = Url::parse(&url) else { return Err(refused) };
-    api.get(&path(&url)).await
+    let refused = match by_path {
+        Ok(Some(told)) => return Ok(told),
+        Err(error) if !is_no(&error) => return Err(error),
+        Ok(None) => None,
+        Err(error) => Some(error),
+    };
+    match api.get("/services/oauth2/userinfo").await {
+        Err(error) if is_no(&error) => Err(refused.unwrap_or(error)),
+        other => other,
+    }
+}
+
+/// The path of the identity URL in the org's list of resources.
+async fn resource(api: &mut Api) -> Result<Option<String>, ApiError> {
+    let Resources { identity } = api.get("").await?;
+    Ok(identity.and_then(|url| Url::parse(&url).ok()).map(|url| path(&url)))
+}
+
+/// Whether another resource may tell what this one does not.
+fn is_no(error: &ApiError) -> bool {
+    match error {
+        ApiError::Refused { .. } | ApiError::Malformed(_) => true,
+        ApiError::Fault(fault) => fault.kind == FaultKind::Redirect,
+        ApiError::Login(_) => false,
+    }
 }
 
 fn path(url: &Url) -> String {

@@ -250,6 +250,30 @@ fn a_standard_output_that_is_full_ends_with_74() {
 }
 
 #[test]
+fn every_exchange_is_recorded_without_the_token() {
+    let (org, place) = (Org::start(|_| ok(&json!({"echo": TOKEN}))), Place::new());
+    let file = place.text("wire.har");
+    printed(&["limits", "--url", &org.url, "--wire", &file]);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let har = crate::support::json(&text);
+    let request = &har["log"]["entries"][0]["request"];
+    assert_eq!(request["method"], "GET");
+    assert!(request.get("postData").is_none() && !text.contains("hush"), "{text}");
+    let said = failed(74, &["limits", "--url", &org.url, "--wire", &place.text("none/wire.har")]);
+    assert!(said.contains("--wire"), "{said}");
+}
+
+#[test]
+fn a_token_over_plain_http_is_warned_of() {
+    let (nobody, _listen) = crate::support::listen_later();
+    let port = nobody.rsplit(':').next().unwrap();
+    for (host, warned) in [("127.0.0.1", false), ("localhost", false), ("0.0.0.0", true)] {
+        let said = failed(1, &["limits", "--url", &format!("http://{host}:{port}")]);
+        assert_eq!(said.contains("everybody on the way can read the access token"), warned, "{host}: {said}");
+    }
+}
+
+#[test]
 fn every_command_has_an_example_in_its_help() {
     for command in [
         "whoami",

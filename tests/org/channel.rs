@@ -27,23 +27,21 @@ pub(crate) fn found(asked: &Asked) -> Option<Said> {
 
 #[test]
 fn all_pages_are_listed() {
-    let org = Org::start(|asked| match asked.path.as_str() {
-        "/services/data/v61.0/query/01gD-2" => {
+    let org = Org::start(|asked| {
+        if asked.path == "/services/data/v61.0/query/01gD-2" {
             let mut last = record("/u/c", "0M6D000000000g9KXA");
             last["Description"] = json!("to \u{1b}[1mall");
             last["IsDynamic"] = json!(true);
-            ok(&json!({"totalSize": 3, "done": true, "records": [last]}))
+            return ok(&json!({"totalSize": 3, "done": true, "records": [last]}));
         }
-        _ => {
-            assert_eq!(
-                asked.soql().unwrap(),
-                "SELECT Id, Name, Description, IsDynamic, OwnerId FROM StreamingChannel ORDER BY Name"
-            );
-            ok(&json!({
-                "totalSize": 3, "done": false, "nextRecordsUrl": "/services/data/v61.0/query/01gD-2",
-                "records": [record(NAME, ID), record("/u/b", "0M6D000000000g8KXA")]
-            }))
-        }
+        assert_eq!(
+            asked.soql().unwrap(),
+            "SELECT Id, Name, Description, IsDynamic, OwnerId FROM StreamingChannel ORDER BY Name"
+        );
+        ok(&json!({
+            "totalSize": 3, "done": false, "nextRecordsUrl": "/services/data/v61.0/query/01gD-2",
+            "records": [record(NAME, ID), record("/u/b", "0M6D000000000g8KXA")]
+        }))
     });
     let table = printed(&["channel", "list", "--url", &org.url]);
     let lines: Vec<_> = table.lines().collect();

@@ -154,6 +154,14 @@ fn a_bad_line_ends_what_comes_after_it() {
 }
 
 #[test]
+fn an_answer_that_is_lost_leaves_open_what_was_taken() {
+    let org = Org::start(|asked| found(asked).unwrap_or(Said::Close));
+    let said = failed(1, &["channel", "push", NAME, "x", "--url", &org.url]);
+    assert!(said.contains("the org may have taken the last 1 event(s) all the same"), "{said}");
+    assert_eq!(bodies(&org).len(), 1, "it is not sent again");
+}
+
+#[test]
 fn a_refusal_ends_with_what_was_sent() {
     let org = Org::start(|asked| match found(asked) {
         Some(said) => said,

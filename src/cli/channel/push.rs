@@ -15,6 +15,7 @@ use tokio::sync::mpsc::{self, Receiver};
 use super::super::org::{Outcome, Place, printed, refused};
 use super::super::{FAILED, IO, fail};
 use super::{find, unfit};
+use crate::salesforce::ApiError;
 use crate::salesforce::api::Api;
 use crate::salesforce::channel::{self, PAYLOAD_MAX, Push as Event, Pushed, StreamingChannel};
 
@@ -68,7 +69,8 @@ async fn send_all(api: &mut Api, push: &Push) -> Outcome<()> {
         Some(one) => out.send(api, &[one]).await,
         None => send_lines(api, &mut out, &push.user).await,
     };
-    ended.and(out.end()).and(ended)
+    let closed = out.end();
+    ended.and(closed)
 }
 
 /// Sends what comes on standard input until it ends or something fails.
@@ -149,6 +151,15 @@ fn read_file(path: &Path) -> Outcome<String> {
     String::from_utf8(text).map_err(|_| unreadable(&"it is not UTF-8"))
 }
 
+/// An answer that did not come tells nothing of what the org did before.
+fn lost(error: &ApiError, events: usize) -> u8 {
+    let code = refused(error);
+    if matches!(error, ApiError::Fault(fault) if fault.sent) {
+        fail(0, &format!("the org may have taken the last {events} event(s) all the same"));
+    }
+    code
+}
+
 /// What became of each event, told as it is known: a line each, or one JSON document that is closed at the end.
 struct Report {
     json: bool,
@@ -169,7 +180,7 @@ impl Report {
 
     async fn send(&mut self, api: &mut Api, events: &[Event]) -> Outcome<()> {
         let pushed = channel::push(api, &self.channel.id, events).await;
-        for one in pushed.map_err(|error| refused(&error))? {
+        for one in pushed.map_err(|error| lost(&error, events.len()))? {
             self.sent += 1;
             let text = if self.json { self.element(&one) } else { self.line(&one) };
             self.write(&text)?;

@@ -128,9 +128,10 @@ impl Inbox {
         self.lock().bytes
     }
 
-    /// A batch is in the journal.
-    pub(super) fn journaled(&self, batch: &Batch) {
-        self.lock().bytes -= batch.size();
+    /// These are in the journal.
+    pub(super) fn journaled(&self, batches: impl Iterator<Item = (Arc<Batch>, Kind)>) {
+        let bytes = batches.map(|(batch, _)| batch.size()).sum::<usize>();
+        self.lock().bytes -= bytes;
     }
 
     /// Waits until something has happened, or until `deadline`. Moves what came to `batches`.

@@ -26,6 +26,8 @@ const RETRY: Duration = Duration::from_millis(200);
 /// How often segments that nobody needs are looked for, besides when one is ended.
 const TIDY: Duration = Duration::from_secs(1);
 
+/// How many bytes of batches are written together, but for a single one.
+const GROUP: usize = 256 << 10;
 /// Two finds of batches closer together than this are dense traffic.
 const DENSE: Duration = Duration::from_micros(700);
 /// How far the journal has come.
@@ -231,18 +233,31 @@ impl<F: FnMut(Progress<'_>)> Worker<F> {
         }
     }
 
+    /// Appends what waits, several batches with one write. Where those find no room, one of them may.
     fn append(&mut self) {
-        while self.trouble.is_none()
-            && let Some((batch, kind)) = self.waiting.front()
-        {
-            match self.journal.append(batch, *kind) {
-                Ok(_) => {
-                    self.inbox.journaled(batch);
-                    self.waiting.pop_front();
+        let mut most = usize::MAX;
+        while self.trouble.is_none() && !self.waiting.is_empty() {
+            let count = self.group().min(most);
+            let group = self.waiting.iter().take(count).map(|(batch, kind)| (batch, *kind));
+            match self.journal.append_all(group) {
+                Ok(()) => {
+                    self.inbox.journaled(self.waiting.drain(..count));
+                    most = usize::MAX;
                 }
+                Err(_) if count > 1 => most = 1,
                 Err(trouble) => self.note(Err(trouble)),
             }
         }
+    }
+
+    /// How many of the batches that wait are written together, at least one.
+    fn group(&self) -> usize {
+        let mut bytes = 0_usize;
+        let fits = |(batch, _): &&(Arc<Batch>, Kind)| {
+            bytes = bytes.saturating_add(batch.size());
+            bytes <= GROUP
+        };
+        self.waiting.iter().take_while(fits).count().max(1)
     }
 
     fn note(&mut self, outcome: Result<(), Trouble>) {

@@ -197,7 +197,9 @@ impl Journal {
         }
         self.make_room(size)?;
         self.write(&records, size)?;
-        records.into_iter().for_each(|record| self.note(record));
+        for record in records {
+            self.note(record);
+        }
         Ok(())
     }
 

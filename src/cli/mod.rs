@@ -13,6 +13,7 @@ mod channel;
 mod check;
 mod demo;
 mod emulator;
+mod heroku;
 mod journal;
 mod limits;
 mod org;
@@ -64,6 +65,8 @@ enum Command {
     Limits(limits::Limits),
     #[command(subcommand)]
     Channel(channel::Channel),
+    #[command(subcommand)]
+    Heroku(heroku::Heroku),
 }
 
 const EXAMPLES: &str = "\
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Whoami(whoami) => whoami::main(&whoami),
         Command::Limits(limits) => limits::main(&limits),
         Command::Channel(channel) => channel::main(channel),
+        Command::Heroku(heroku) => heroku::main(&heroku),
     })
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::event::{Content, Draft};
 use super::faults::Fault;
+use super::heroku;
 use super::http::{Reply, json as json_reply};
 use super::state::{Counters, Shared};
 use super::version;
@@ -30,13 +31,14 @@ pub(super) fn allows(peer: IpAddr, headers: &HeaderMap) -> bool {
 
 /// Why a control request failed.
 #[derive(Debug)]
-struct Wrong {
+pub(super) struct Wrong {
     status: StatusCode,
     error: String,
 }
 
 impl Wrong {
-    fn new(error: impl Into<String>) -> Self {
+    /// A request that cannot be done.
+    pub(super) fn new(error: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, error: error.into() }
     }
 }
@@ -49,6 +51,7 @@ pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) 
         (&Method::POST, "/_emulator/sessions/expire") => Ok(json!({"expired": shared.lock().forget_all()})),
         (&Method::POST, "/_emulator/token") => change_token(shared, body),
         (&Method::POST, "/_emulator/faults") => set_fault(shared, body),
+        (&Method::POST, "/_emulator/heroku/connections") => heroku::add(&mut shared.lock().heroku, body),
         _ => Err(Wrong { status: StatusCode::NOT_FOUND, error: format!("no {method} {path}") }),
     };
     match done {
@@ -57,7 +60,8 @@ pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) 
     }
 }
 
-fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Wrong> {
+/// The members of a request.
+pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Wrong> {
     serde_json::from_slice(body).map_err(|error| Wrong::new(error.to_string()))
 }
 

@@ -25,6 +25,7 @@
 //! | ... `{"channel","raw":TEXT,"count":N}` | publishes the text as it is, `REPLAYID` in it replaced |
 //! | `POST /_emulator/sessions/expire` | forgets every session; the clients get "Unknown client" |
 //! | `POST /_emulator/token` `{"token":TEXT}` | demands this token from now on; `null`: none |
+//! | `POST /_emulator/heroku/connections` `{"app","count"}` | adds connections of Heroku Connect; the door of `heroku` has its API |
 //! | `POST /_emulator/faults` `{"next":N,...}` | the next N Bayeux requests meet a fault; 0 ends it |
 //!
 //! A fault is `"close":true` (the TCP connection is closed without a reply) or a reply made of `"status"`
@@ -42,6 +43,7 @@ mod control;
 mod event;
 mod faults;
 mod generate;
+mod heroku;
 mod http;
 mod message;
 mod poll;

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::Config;
 use super::event::{Content, Event};
 use super::faults::Fault;
+use super::heroku;
 use super::session::{Overflow, Session};
 use super::store::{Store, TooManyChannels};
 
@@ -32,6 +33,7 @@ impl Shared {
         let state = State {
             sessions: HashMap::new(),
             store: Store::new(config.scaled(config.retention)),
+            heroku: heroku::Store::default(),
             counters: Counters::default(),
             token: config.token.clone(),
             last_authorization: false,
@@ -52,6 +54,8 @@ pub(super) struct State {
     pub(super) sessions: HashMap<String, Session>,
     /// What can be replayed.
     pub(super) store: Store,
+    /// Heroku Connect.
+    pub(super) heroku: heroku::Store,
     /// What happened so far.
     pub(super) counters: Counters,
     /// The token demanded now.

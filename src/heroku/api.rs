@@ -221,10 +221,14 @@ fn body(object: &str, config: &MappingConfig) -> Value {
     json!({"object_name": object, "config": config})
 }
 
-/// An id as it may stand in a path.
-fn checked(id: &str) -> Result<&str, ApiError> {
+/// Whether `id` may stand in a path: at most 100 letters, digits, `-` and `_`.
+pub fn is_id(id: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if !id.is_empty() && id.len() <= ID_MAX && id.bytes().all(plain) {
+    !id.is_empty() && id.len() <= ID_MAX && id.bytes().all(plain)
+}
+
+fn checked(id: &str) -> Result<&str, ApiError> {
+    if is_id(id) {
         return Ok(id);
     }
     let shown: String = id.chars().take(ID_MAX).flat_map(char::escape_debug).collect();

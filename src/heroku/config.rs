@@ -45,6 +45,9 @@ pub struct Difference {
     pub after: Option<Value>,
 }
 
+/// A setting, what holds for it, and how that is said.
+type Rule<'a> = (&'a str, &'a dyn Fn(&Value) -> bool, &'a str);
+
 /// Whether `name` may be that of an object or a field.
 pub fn is_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
@@ -139,14 +142,14 @@ impl MappingConfig {
     fn wrong_values(&self) -> Vec<String> {
         let access = |value: &Value| value.as_str().is_some_and(|text| ACCESS.contains(&text));
         let seconds = |value: &Value| value.as_u64().is_some_and(|seconds| seconds > 0);
-        let rules: [(&str, &dyn Fn(&Value) -> bool, &str); 5] = [
+        let rules: [Rule<'_>; 5] = [
             ("access", &access, "\"read_only\" or \"read_write\""),
             ("sf_notify_enabled", &Value::is_boolean, "true or false"),
             ("sf_polling_seconds", &seconds, "a whole number of seconds above 0"),
             ("sf_max_daily_api_calls", &Value::is_u64, "a whole number"),
             (REVISION, &Value::is_u64, "the number that the service gave"),
         ];
-        let broken = |(key, holds, wanted): &(&str, &dyn Fn(&Value) -> bool, &str)| {
+        let broken = |(key, holds, wanted): &Rule<'_>| {
             let value = self.get(key).filter(|value| !holds(value))?;
             Some(format!("{key}: found {value}, wanted {wanted}"))
         };

@@ -24,7 +24,7 @@ mod error;
 pub mod file;
 
 pub use access::Credentials;
-pub use api::{Api, Service};
+pub use api::{Api, Service, is_id};
 pub use config::{Difference, MappingConfig, is_name};
 pub use connection::{Connection, Database, Mapping, Stand};
 pub use error::ApiError;

@@ -53,6 +53,7 @@ Example:
   cometail heroku connection 15d2306c-4567-47bf-bd0c-38989a00e7e6 --json | jq '.mappings[0]' > contact.json")]
 pub(super) struct Connection {
     /// Its id
+    #[arg(value_parser = place::id)]
     id: String,
     #[command(flatten)]
     place: Place,
@@ -78,6 +79,7 @@ Examples:
   cometail heroku map 15d2306c-4567-47bf-bd0c-38989a00e7e6 --file contact.toml")]
 pub(super) struct Map {
     /// The connection's id
+    #[arg(value_parser = place::id)]
     connection: String,
     /// The object in the org; the file may name it instead
     object: Option<String>,
@@ -98,6 +100,7 @@ Examples:
   COMETAIL_HEROKU_TOKEN=... cometail heroku resume 15d2306c-4567-47bf-bd0c-38989a00e7e6")]
 pub(super) struct Action {
     /// The connection's id
+    #[arg(value_parser = place::id)]
     connection: String,
     /// Wait until it is done
     #[arg(long)]
@@ -125,8 +128,9 @@ async fn list_all(api: &mut Api, list: &Connections) -> Outcome<()> {
     }
     let mut table = Table::new(&["NAME", "ID", "APP", "STATE"]);
     for one in &found {
-        let told = [&one.name, &one.app_name, &one.state].map(|text| text.as_deref().unwrap_or("-"));
-        table.row([told[0], &one.id, told[1], told[2]]);
+        let [name, app, state] =
+            [&one.name, &one.app_name, &one.state].map(|text| text.as_deref().unwrap_or("-"));
+        table.row([name, &one.id, app, state]);
     }
     print(&table)
 }
@@ -170,7 +174,7 @@ fn plan(map: &Map) -> Outcome<(String, MappingConfig)> {
 }
 
 async fn create(api: &mut Api, map: &Map, object: &str, config: &MappingConfig) -> Outcome<()> {
-    let watch = Watch::new(object, map.place.limit(map.wait));
+    let watch = Watch::new(map.place.limit(map.wait));
     let mut made = api.map(&map.connection, object, config).await.map_err(|error| refused(&error))?;
     let waited =
         if map.wait { wait::for_mapping(watch, api, &map.connection, &mut made).await } else { Ok(()) };
@@ -184,7 +188,7 @@ async fn create(api: &mut Api, map: &Map, object: &str, config: &MappingConfig) 
 
 async fn act(api: &mut Api, action: &Action, pause: bool) -> Outcome<()> {
     let id = &action.connection;
-    let watch = Watch::new(id, action.place.limit(action.wait));
+    let watch = Watch::new(action.place.limit(action.wait));
     let done = if pause { api.pause(id).await } else { api.resume(id).await };
     done.map_err(|error| refused(&error))?;
     let mut state = None;
@@ -195,7 +199,7 @@ async fn act(api: &mut Api, action: &Action, pause: bool) -> Outcome<()> {
             state.clone_from(&found.state);
             Ok(Look { stand: found.stand(pause), state: found.state })
         };
-        waited = watch.follow(api, look).await;
+        waited = watch.follow(api, id, look).await;
     }
     let (name, told) = if pause { ("pause", "pausing") } else { ("resume", "resuming") };
     if action.place.json {

@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::super::org::{DENIED, Outcome, REFUSED, address, block_on, is_local};
 use super::super::{CONFIG, FAILED, IO, USAGE, duration, fail, open_wire};
-use crate::heroku::{Api, ApiError, Credentials, Service};
+use crate::heroku::{Api, ApiError, Credentials, Service, is_id};
 use crate::http::{self, Client};
 use crate::salesforce::login::{Config, Login, SecretSource};
 use crate::secret::Secret;
@@ -28,24 +28,19 @@ const REQUEST: Duration = Duration::from_secs(30);
 /// How long is waited for a state.
 const WAIT: Duration = Duration::from_mins(10);
 
-const ACCESS: &str = "\
-A token is taken from --token-file or the environment variable COMETAIL_HEROKU_TOKEN. An API key, from --api-key-file or \
-the variable HEROKU_API_KEY, gets one for an hour from --auth-url.";
+const KEY_FILE: &str = "Read an API key from a file, which gets a token for an hour [default: the environment variable \
+                        HEROKU_API_KEY, where there is no token]";
 
 /// Which service, and as whom.
 #[derive(Debug, Args)]
 pub(super) struct Place {
-    /// The region's URL [default: https://connect-us.heroku.com]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help = format!("The region's URL [default: {API}]"))]
     url: Option<String>,
-    /// Where an API key gets a token [default: https://api.heroku.com]
-    #[arg(long, value_name = "URL", long_help = ACCESS)]
+    #[arg(long, value_name = "URL", help = format!("Where an API key gets a token [default: {AUTHORITY}]"))]
     auth_url: Option<String>,
-    /// Read a token from a file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help = format!("Read a token from a file [default: the environment variable {TOKEN}]"))]
     token_file: Option<PathBuf>,
-    /// Read an API key from a file
-    #[arg(long, value_name = "FILE", conflicts_with = "token_file")]
+    #[arg(long, value_name = "FILE", conflicts_with = "token_file", help = KEY_FILE)]
     api_key_file: Option<PathBuf>,
     /// Trust the certificates in this file (PEM) beside the system's
     #[arg(long, value_name = "FILE")]
@@ -139,6 +134,11 @@ async fn read(source: SecretSource, http: &http::Config) -> Outcome<Secret<Strin
     let header = login.header();
     let text = header.as_ref().and_then(|header| header.expose().strip_prefix("Bearer ")).unwrap_or_default();
     Ok(Secret::new(text.to_owned()))
+}
+
+/// An id that may stand in a path.
+pub(super) fn id(text: &str) -> Result<String, &'static str> {
+    if is_id(text) { Ok(text.to_owned()) } else { Err("wanted letters, digits, '-' and '_'") }
 }
 
 /// Tells why a call came to nothing; the exit code.

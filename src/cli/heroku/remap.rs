@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::org::{Outcome, REFUSED, print, print_json};
 use super::super::{FAILED, USAGE, fail};
-use super::place::{Place, refused};
+use super::place::{self, Place, refused};
 use super::shape::{self, Shape};
 use super::show;
 use super::wait::{self, Watch};
@@ -27,6 +27,7 @@ Examples:
   cometail heroku remap 15d2306c-4567-47bf-bd0c-38989a00e7e6 Contact --file contact.json")]
 pub(in crate::cli) struct Remap {
     /// The connection's id
+    #[arg(value_parser = place::id)]
     connection: String,
     /// The object, or the mapping's id
     mapping: String,
@@ -65,7 +66,7 @@ pub(super) fn main(remap: &Remap) -> u8 {
 }
 
 async fn change(api: &mut Api, remap: &Remap, written: Option<&Written>) -> Outcome<()> {
-    let watch = Watch::new(&remap.mapping, remap.place.limit(remap.wait));
+    let watch = Watch::new(remap.place.limit(remap.wait));
     let present = read(api, remap).await?;
     let named = written.and_then(|written| written.object_name.as_ref());
     if let Some(named) = named.filter(|named| **named != present.object_name) {
@@ -82,7 +83,7 @@ async fn change(api: &mut Api, remap: &Remap, written: Option<&Written>) -> Outc
         return Err(remap.tell(&Conflict { present: &present, from, what, changes }));
     }
     if present.config.differences(&config).is_empty() {
-        return remap.done(&present, &[]);
+        return settle(api, remap, watch, present, &[]).await;
     }
     put(api, remap, watch, &present, &config).await
 }
@@ -94,14 +95,30 @@ async fn put(
     before: &Mapping,
     config: &MappingConfig,
 ) -> Outcome<()> {
-    let mut made = match api.remap(&before.id, &before.object_name, config).await {
-        Ok(made) => made,
-        Err(error) if error.may_be_conflict() => return Err(explain(api, remap, before, &error).await),
-        Err(error) => return Err(refused(&error)),
+    match api.remap(&before.id, &before.object_name, config).await {
+        Ok(made) => {
+            let changes = before.config.differences(&made.config);
+            settle(api, remap, watch, made, &changes).await
+        }
+        Err(error) if error.may_be_conflict() => Err(explain(api, remap, before, &error).await),
+        Err(error) => Err(refused(&error)),
+    }
+}
+
+/// Waits where that is asked for, and shows what came of it either way.
+async fn settle(
+    api: &mut Api,
+    remap: &Remap,
+    watch: Watch,
+    mut mapping: Mapping,
+    changes: &[Difference],
+) -> Outcome<()> {
+    let waited = if remap.wait {
+        wait::for_mapping(watch, api, &remap.connection, &mut mapping).await
+    } else {
+        Ok(())
     };
-    let waited =
-        if remap.wait { wait::for_mapping(watch, api, &remap.connection, &mut made).await } else { Ok(()) };
-    remap.done(&made, &before.config.differences(&made.config))?;
+    remap.done(&mapping, changes)?;
     waited
 }
 
@@ -184,5 +201,5 @@ impl Remap {
 }
 
 fn list(changes: &[Difference]) -> String {
-    changes.iter().map(|change| format!("  {change}\n")).collect()
+    changes.iter().fold(String::new(), |text, change| text + &format!("  {change}\n"))
 }

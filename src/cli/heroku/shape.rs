@@ -23,7 +23,7 @@ pub(super) struct Shape {
     /// Index this field, uniquely with ':unique' behind it
     #[arg(long = "index", value_name = "NAME", value_delimiter = ',')]
     indexes: Vec<String>,
-    /// From Salesforce to the table, or both ways [default for a new mapping: read_only]
+    /// From Salesforce to the table, or both ways [a new mapping: from Salesforce]
     #[arg(long, value_name = "WAY", value_parser = ["read_only", "read_write"])]
     access: Option<String>,
     /// Have the Streaming API tell of changes, besides polling

@@ -26,33 +26,33 @@ pub(super) struct Look {
 
 /// A wait for a state.
 pub(super) struct Watch {
-    name: String,
     begun: Instant,
     limit: Duration,
 }
 
 impl Watch {
     /// A wait that begins now and ends after `limit`.
-    pub(super) fn new(name: &str, limit: Duration) -> Self {
-        Self { name: clean(name), begun: Instant::now(), limit }
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { begun: Instant::now(), limit }
     }
 
     fn left(&self) -> Duration {
         self.limit.saturating_sub(self.begun.elapsed())
     }
 
-    /// Looks until the state is the wanted one.
+    /// Looks until the state, that of `name`, is the wanted one.
     pub(super) async fn follow(
         self,
         api: &mut Api,
+        name: &str,
         look: impl AsyncFnMut(&mut Api) -> Result<Look, ApiError>,
     ) -> Outcome<()> {
-        let mut progress = Progress::new(io::stderr(), io::stderr().is_terminal(), self.name.clone());
+        let mut progress = Progress::new(io::stderr(), io::stderr().is_terminal(), clean(name));
         let ended = self.looks(api, look, &mut progress).await;
         progress.end();
-        ended.or_else(|why| match why {
-            Why::Refused(error) => Err(refused(&error)),
-            Why::Said(what) => Err(fail(FAILED, &what)),
+        ended.map_err(|why| match why {
+            Why::Refused(error) => refused(&error),
+            Why::Said(what) => fail(FAILED, &what),
         })
     }
 
@@ -110,6 +110,7 @@ pub(super) async fn for_mapping(
     connection: &str,
     mapping: &mut Mapping,
 ) -> Outcome<()> {
+    let name = mapping.object_name.clone();
     let look = async |api: &mut Api| {
         let found = api.connection(connection).await?;
         let Some(present) = found.mapping(&mapping.id) else {
@@ -118,7 +119,7 @@ pub(super) async fn for_mapping(
         mapping.clone_from(present);
         Ok(Look { state: present.state.clone(), stand: present.stand() })
     };
-    watch.follow(api, look).await
+    watch.follow(api, &name, look).await
 }
 
 /// The state so far: one line that is written over on a terminal, else a line for each new state.

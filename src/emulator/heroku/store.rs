@@ -166,6 +166,9 @@ impl Connection {
 
     /// It in JSON, with its mappings where it is told how long these settle.
     pub(super) fn show(&self, settling: Option<Duration>) -> Value {
+        let settled = |settling| -> Vec<_> {
+            self.mappings.iter().map(|one| one.show(self.state(one, settling))).collect()
+        };
         let mut shown = json!({
             "_id": self.number,
             "id": self.id,
@@ -176,10 +179,9 @@ impl Connection {
             "db_key": "DATABASE_URL",
             "database": {"host": "localhost", "port": 5432, "database": self.app},
         });
-        if let Some(settling) = settling {
-            let mappings: Vec<_> =
-                self.mappings.iter().map(|one| one.show(self.state(one, settling))).collect();
-            shown["mappings"] = mappings.into();
+        let mappings = settling.map(settled).zip(shown.as_object_mut());
+        if let Some((mappings, shown)) = mappings {
+            shown.insert("mappings".into(), mappings.into());
         }
         shown
     }

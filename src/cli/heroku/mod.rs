@@ -27,7 +27,9 @@ pub(super) enum Heroku {
     Connection(Connection),
     Map(Map),
     Remap(remap::Remap),
+    /// Stop the synchronization of a connection
     Pause(Action),
+    /// Go on with the synchronization of a connection
     Resume(Action),
 }
 

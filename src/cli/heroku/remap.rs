@@ -17,8 +17,8 @@ use crate::heroku::{Api, ApiError, Difference, Mapping, MappingConfig};
 /// Change a mapping
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A setting that neither the file nor an option names stays as it is. What `fields` or `indexes` of a file do not have is
-taken away. The change is made from the revision of --revision, of the file, or else the present one; where somebody has
+A setting that neither the file nor an option names stays as it is. What `fields` or `indexes` of a file do not have is \
+taken away. The change is made from the revision of --revision, of the file, or else the present one; where somebody has \
 changed the mapping since, nothing is changed and what is different is shown.
 
 Examples:

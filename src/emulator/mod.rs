@@ -46,6 +46,7 @@ mod http;
 mod message;
 mod poll;
 mod session;
+mod soql;
 mod state;
 mod store;
 mod version;

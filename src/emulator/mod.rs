@@ -43,12 +43,17 @@ mod event;
 mod faults;
 mod generate;
 mod http;
+mod ids;
+mod login;
 mod message;
 mod poll;
+mod seed;
 mod session;
 mod soql;
 mod state;
 mod store;
+mod tokens;
+mod users;
 mod version;
 
 use std::fmt;
@@ -61,7 +66,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use jiff::SignedDuration;
 use state::Shared;
+
+pub use seed::{Seed, SeedError};
 
 /// The most TCP connections at a time; others wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;
@@ -87,6 +95,14 @@ pub struct Config {
     pub channels: Option<Vec<String>>,
     /// Whether the session cookie is demanded.
     pub cookies: bool,
+    /// Who and what exists at the start.
+    pub seed: Seed,
+    /// Whether requests must carry the token of a login, or [`Config::token`].
+    pub login: bool,
+    /// How long a login's token is good, before scaling.
+    pub session_timeout: Duration,
+    /// How far the server's clock is ahead, at most 100 years either way.
+    pub clock_skew: SignedDuration,
 }
 
 /// A generator of `PushTopic` events.
@@ -107,6 +123,8 @@ pub enum ConfigError {
     PollInterval,
     /// `generate.every` is shorter than a millisecond.
     GenerateEvery,
+    /// `clock_skew` is more than 100 years.
+    ClockSkew,
     /// This is no `/topic/*`, `/u/*`, `/event/*` or `/data/*` channel.
     Channel(String),
 }
@@ -117,6 +135,7 @@ impl fmt::Display for ConfigError {
             Self::TimeScale => f.write_str("time scale: a number above 0 and at most 1000 is wanted"),
             Self::PollInterval => f.write_str("poll interval: at most an hour is wanted"),
             Self::GenerateEvery => f.write_str("time between generated events: at least 1 ms is wanted"),
+            Self::ClockSkew => f.write_str("clock skew: at most 100 years are wanted"),
             Self::Channel(name) => {
                 write!(f, "channel {name:?}: /topic/NAME, /u/NAME, /event/NAME or /data/NAME is wanted")
             }
@@ -136,6 +155,10 @@ impl Default for Config {
             token: None,
             channels: None,
             cookies: true,
+            seed: Seed::default(),
+            login: false,
+            session_timeout: Duration::from_hours(2),
+            clock_skew: SignedDuration::ZERO,
         }
     }
 }
@@ -151,6 +174,10 @@ impl fmt::Debug for Config {
             .field("token", &self.token.as_ref().map(|_| "***"))
             .field("channels", &self.channels)
             .field("cookies", &self.cookies)
+            .field("seed", &self.seed)
+            .field("login", &self.login)
+            .field("session_timeout", &self.session_timeout)
+            .field("clock_skew", &self.clock_skew)
             .finish()
     }
 }
@@ -166,6 +193,9 @@ impl Config {
         }
         if self.generate.as_ref().is_some_and(|generate| generate.every < Duration::from_millis(1)) {
             return Err(ConfigError::GenerateEvery);
+        }
+        if self.clock_skew.unsigned_abs() > Duration::from_hours(24 * 365 * 100) {
+            return Err(ConfigError::ClockSkew);
         }
         let generated = self.generate.iter().map(|generate| &generate.channel);
         let mut channels = self.channels.iter().flatten().chain(generated);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use serde::Serialize;
 use tokio::time::Instant;
@@ -12,6 +13,8 @@ use super::event::{Content, Event};
 use super::faults::Fault;
 use super::session::{Overflow, Session};
 use super::store::{Store, TooManyChannels};
+use super::tokens::Tokens;
+use super::users::Org;
 
 /// The most sessions at a time (guide, "limits": concurrent clients of an Enterprise org).
 pub(super) const SESSIONS_MAX: usize = 1000;
@@ -23,21 +26,40 @@ pub(super) struct Shared {
     pub(super) config: Config,
     /// When the server started, from which its looks for new events are counted.
     pub(super) started: Instant,
+    /// The org, its users and clients.
+    pub(super) org: Org,
     state: Mutex<State>,
 }
 
 impl Shared {
     /// The start: no session, no event.
     pub(super) fn new(config: Config) -> Self {
+        let org = Org::new(&config.seed);
+        let mut tokens = Tokens::new(&org.id, config.scaled(config.session_timeout));
+        tokens.plant(&org, &config.seed);
         let state = State {
             sessions: HashMap::new(),
             store: Store::new(config.scaled(config.retention)),
             counters: Counters::default(),
             token: config.token.clone(),
+            tokens,
+            instance: None,
             last_authorization: false,
             fault: None,
         };
-        Self { config, started: Instant::now(), state: Mutex::new(state) }
+        Self { config, started: Instant::now(), org, state: Mutex::new(state) }
+    }
+
+    /// What the clock of this server shows.
+    pub(super) fn now(&self) -> SystemTime {
+        let skew = self.config.clock_skew;
+        let now = SystemTime::now();
+        let skewed = if skew.is_negative() {
+            now.checked_sub(skew.unsigned_abs())
+        } else {
+            now.checked_add(skew.unsigned_abs())
+        };
+        skewed.unwrap_or(now)
     }
 
     /// The state. A panic elsewhere leaves nothing half done that would matter to an emulator.
@@ -56,6 +78,10 @@ pub(super) struct State {
     pub(super) counters: Counters,
     /// The token demanded now.
     pub(super) token: Option<String>,
+    /// What logins have given out.
+    pub(super) tokens: Tokens,
+    /// Where logins say that the org is, instead of the host that they were sent to.
+    pub(super) instance: Option<String>,
     /// Whether the last Bayeux request had an `Authorization`.
     pub(super) last_authorization: bool,
     /// The fault that the next requests meet.
@@ -84,6 +110,10 @@ pub(super) struct Counters {
     pub(super) unsubscribes: u64,
     /// `/meta/disconnect` messages.
     pub(super) disconnects: u64,
+    /// Logins that were let in, of every kind; a refreshed token is one too.
+    pub(super) logins: u64,
+    /// Logins that were refused.
+    pub(super) logins_refused: u64,
     /// Events published.
     pub(super) events_published: u64,
     /// Events put into responses, each session's counted.

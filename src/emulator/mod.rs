@@ -47,6 +47,8 @@ mod ids;
 mod login;
 mod message;
 mod poll;
+mod records;
+mod rest;
 mod seed;
 mod session;
 mod soql;
@@ -69,6 +71,7 @@ use tokio::task::JoinSet;
 use jiff::SignedDuration;
 use state::Shared;
 
+pub use records::Edition;
 pub use seed::{Seed, SeedError};
 
 /// The most TCP connections at a time; others wait to be accepted.
@@ -95,6 +98,11 @@ pub struct Config {
     pub channels: Option<Vec<String>>,
     /// Whether the session cookie is demanded.
     pub cookies: bool,
+    /// Whether only the channels exist that the org has records of: `/topic/NAME` by a `PushTopic`, `/u/NAME` by a
+    /// `StreamingChannel`, which the first subscription makes.
+    pub strict: bool,
+    /// What the org may use of streaming.
+    pub edition: Edition,
     /// Who and what exists at the start.
     pub seed: Seed,
     /// Whether requests must carry the token of a login, or [`Config::token`].
@@ -155,6 +163,8 @@ impl Default for Config {
             token: None,
             channels: None,
             cookies: true,
+            strict: false,
+            edition: Edition::default(),
             seed: Seed::default(),
             login: false,
             session_timeout: Duration::from_hours(2),
@@ -174,6 +184,8 @@ impl fmt::Debug for Config {
             .field("token", &self.token.as_ref().map(|_| "***"))
             .field("channels", &self.channels)
             .field("cookies", &self.cookies)
+            .field("strict", &self.strict)
+            .field("edition", &self.edition)
             .field("seed", &self.seed)
             .field("login", &self.login)
             .field("session_timeout", &self.session_timeout)

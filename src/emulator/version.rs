@@ -9,6 +9,9 @@ use std::borrow::Cow;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Version(u8);
 
+/// The newest API version, without the point.
+pub(super) const NEWEST: u8 = 61;
+
 /// What follows the endpoint in a URL when a client appends the method.
 const METHODS: [&str; 5] = ["handshake", "connect", "subscribe", "unsubscribe", "disconnect"];
 
@@ -50,10 +53,15 @@ impl Version {
     }
 
     /// Reads `XX.X`.
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (major, minor) = text.split_once('.')?;
         let digits = |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
         (digits(major, 2) && digits(minor, 1)).then(|| major.parse().ok().map(Self))?
+    }
+
+    /// The number before the point.
+    pub(super) fn number(self) -> u8 {
+        self.0
     }
 
     /// Whether events are numbered and can be replayed: API 37 and later.

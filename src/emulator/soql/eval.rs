@@ -156,3 +156,18 @@ fn like(text: &str, pattern: &[Wild]) -> bool {
 fn same(one: char, other: char) -> bool {
     one == other || one.to_lowercase().eq(other.to_lowercase())
 }
+
+impl Datum {
+    /// The order of two values of one field: nothing first, then as comparisons have it.
+    pub(in crate::emulator) fn order(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Bool(one), Self::Bool(other)) => one.cmp(other),
+            (Self::Number(one), Self::Number(other)) => one.total_cmp(other),
+            (Self::Text(one), Self::Text(other)) => fold(one).cmp(&fold(other)),
+            (Self::Id(one), Self::Id(other)) => one.cmp(other),
+            (Self::Date(one), Self::Date(other)) => one.cmp(other),
+            (Self::DateTime(one), Self::DateTime(other)) => one.cmp(other),
+            (one, other) => (*other == Self::Null).cmp(&(*one == Self::Null)),
+        }
+    }
+}

@@ -28,20 +28,16 @@ pub(super) struct Tokens {
 }
 
 /// An access token or session id.
-#[derive(Clone)]
 struct Access {
     user: Arc<User>,
     client: Option<Arc<Client>>,
     until: Option<Instant>,
 }
 
-/// A refresh token.
-#[derive(Clone)]
-pub(super) struct Refresh {
-    /// Whom it stands for.
-    pub(super) user: Arc<User>,
-    /// Who may use it.
-    pub(super) client: Arc<Client>,
+/// A refresh token: whom it stands for, and who may use it.
+struct Refresh {
+    user: Arc<User>,
+    client: Arc<Client>,
 }
 
 /// What is known of a token.
@@ -103,9 +99,21 @@ impl Tokens {
         }
     }
 
-    /// What a refresh token stands for.
-    pub(super) fn refresh(&self, token: &str) -> Option<Refresh> {
-        self.refresh.by_token.get(token).cloned()
+    /// Whom a refresh token stands for, if this client may use it.
+    pub(super) fn refresh(&self, token: &str, client: &Client) -> Option<Arc<User>> {
+        let refresh = self.refresh.by_token.get(token).filter(|refresh| refresh.client.id == client.id)?;
+        Some(Arc::clone(&refresh.user))
+    }
+
+    /// Takes back a refresh token and gives out the next.
+    pub(super) fn rotate(&mut self, token: &str, user: &Arc<User>, client: &Arc<Client>) -> String {
+        self.refresh.remove(token);
+        self.issue_refresh(user, client)
+    }
+
+    /// Takes back an access token; whether it was good.
+    pub(super) fn revoke_good(&mut self, token: &str) -> bool {
+        self.access.remove(token).is_some_and(|access| access.is_good())
     }
 
     /// Takes back one token of either kind, with a refresh token the access tokens of its user and client; whether

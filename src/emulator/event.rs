@@ -100,7 +100,9 @@ impl Content {
         match self {
             Self::Raw(text) => text.len(),
             Self::Data { event, rest, .. } => event.len() + rest.len(),
-            Self::Record { fields, .. } => fields.iter().map(|(name, value)| name.len() + value.len() + 64).sum(),
+            Self::Record { fields, .. } => {
+                fields.iter().map(|(name, value)| name.len() + value.len() + 64).sum()
+            }
         }
     }
 }

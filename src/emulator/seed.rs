@@ -258,7 +258,9 @@ impl Seed {
             return Ok(());
         };
         let call = Call { user, version: version::NEWEST, now: event::now() };
-        for (kind, record) in self.records.iter().flat_map(|(kind, all)| all.iter().map(move |one| (kind, one))) {
+        for (kind, record) in
+            self.records.iter().flat_map(|(kind, all)| all.iter().map(move |one| (kind, one)))
+        {
             let made = records.create(call, kind, record);
             made.map_err(|refused| format!("record of {kind}: {}: {}", refused.code, refused.message))?;
         }

@@ -11,7 +11,7 @@ use std::fmt;
 pub(super) struct Version(u8);
 
 /// The newest API version, without the point.
-pub(super) const NEWEST: u8 = 61;
+pub(super) const NEWEST: u8 = 66;
 
 /// What follows the endpoint in a URL when a client appends the method.
 const METHODS: [&str; 5] = ["handshake", "connect", "subscribe", "unsubscribe", "disconnect"];
@@ -61,7 +61,7 @@ impl Version {
 
     /// The versions of the REST API.
     pub(super) fn all() -> impl Iterator<Item = Self> {
-        (20..=66).map(Self)
+        (20..=NEWEST).map(Self)
     }
 
     /// The name of the release: three a year, version 20 being of Winter '11.

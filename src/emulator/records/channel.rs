@@ -50,7 +50,8 @@ pub(super) fn check_name(name: &str) -> Result<(), Refused> {
     if rest.is_some_and(|rest| rest.bytes().all(allowed)) {
         return Ok(());
     }
-    let message = "Streaming Channel Name: it has to start with /u/ and may have letters, digits, _ and / only";
+    let message =
+        "Streaming Channel Name: it has to start with /u/ and may have letters, digits, _ and / only";
     Err(Refused::new("INVALID_FIELD", message).of(["Name"]))
 }
 
@@ -63,7 +64,8 @@ impl Records {
         channel: &str,
         strict: bool,
     ) -> Result<(), String> {
-        let missing = || format!("400::The channel you requested to subscribe to doesn't exist {{{channel}}}");
+        let missing =
+            || format!("400::The channel you requested to subscribe to doesn't exist {{{channel}}}");
         if let Some(audience) = self.topics.audience(channel) {
             return check_reader(&audience, call.user);
         }
@@ -77,7 +79,8 @@ impl Records {
     }
 
     fn subscribe_generic(&mut self, call: Call<'_>, channel: &str) -> Result<(), String> {
-        let known = self.live("StreamingChannel").find(|(_, row)| row.text("Name").eq_ignore_ascii_case(channel));
+        let known =
+            self.live("StreamingChannel").find(|(_, row)| row.text("Name").eq_ignore_ascii_case(channel));
         match known {
             Some((_, row)) if row.text("Name") == channel => return Ok(()),
             Some(_) => return Err("404::channel names may not vary only by case".to_owned()),
@@ -87,7 +90,8 @@ impl Records {
         let made = self.create(call, "StreamingChannel", &name);
         let (id, _) = made.map_err(|refused| match refused.code {
             "LIMIT_EXCEEDED" => {
-                "403::Unable to create channel dynamically, maximum channel limit has been exceeded".to_owned()
+                "403::Unable to create channel dynamically, maximum channel limit has been exceeded"
+                    .to_owned()
             }
             _ => format!("403::Cannot create channel {{{channel}}}"),
         })?;
@@ -106,8 +110,7 @@ fn check_reader(audience: &Audience, user: &User) -> Result<(), String> {
         return Err("403::Subscriber does not have access to the entity in this topic".to_owned());
     }
     if !audience.has(user) {
-        let error =
-            "403::Subscriber does not have access to all fields referenced in the where clause of the PushTopic";
+        let error = "403::Subscriber does not have access to all fields referenced in the where clause of the PushTopic";
         return Err(error.to_owned());
     }
     Ok(())

@@ -19,7 +19,7 @@ const DIGITS: &[u8; 62] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOP
 /// A type as a person writes it; for one that there is, fields to add.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct ObjectSeed {
+pub(in crate::emulator) struct ObjectSeed {
     /// For people.
     label: Option<String>,
     /// The format of the numbers that are its records' names; without it names are text.

@@ -32,10 +32,8 @@ pub(in crate::emulator) struct Field {
     pub(in crate::emulator) label: String,
     /// What it holds.
     pub(in crate::emulator) shape: Shape,
-    /// Whether a call that creates a record may set it.
-    pub(in crate::emulator) createable: bool,
-    /// Whether a call that updates a record may set it.
-    pub(in crate::emulator) updateable: bool,
+    /// Whether callers may set it.
+    pub(in crate::emulator) settable: bool,
     /// Whether it always has a value that comes from the caller.
     pub(in crate::emulator) required: bool,
     /// What it holds where the caller says nothing.
@@ -159,8 +157,7 @@ impl Field {
             name: name.to_owned(),
             label: label(name),
             shape,
-            createable: settable,
-            updateable: settable,
+            settable,
             required: false,
             default,
             since: 0,
@@ -177,8 +174,7 @@ impl Field {
 
     /// The same, which the server alone sets.
     pub(in crate::emulator) fn read_only(mut self) -> Self {
-        self.createable = false;
-        self.updateable = false;
+        self.settable = false;
         self
     }
 
@@ -290,7 +286,7 @@ mod tests {
     fn fields_are_found_in_any_case() {
         let kind = Kind::new("A__c", "a00", vec![Field::new("Name", Shape::Text(80)).required()]);
         assert_eq!(kind.field("name").unwrap().name, "Name");
-        assert!(!kind.field("NAME").unwrap().is_nillable() && !kind.field("id").unwrap().createable);
+        assert!(!kind.field("NAME").unwrap().is_nillable() && !kind.field("id").unwrap().settable);
         assert!(kind.is_custom() && kind.field("ownerid").is_some() && kind.field("x").is_none());
     }
 }

@@ -43,7 +43,7 @@ use super::users::{Access, User};
 pub use bounds::Edition;
 pub(super) use bounds::{Allowances, Usage};
 pub(super) use channel::PushEvent;
-pub use custom::ObjectSeed;
+pub(super) use custom::ObjectSeed;
 pub(super) use kind::{Field, Kind, Shape};
 pub(super) use refused::Refused;
 pub(super) use row::Row;
@@ -93,7 +93,9 @@ impl Records {
             cursors: Cursors::default(),
             allowances: edition.allowances(),
         };
-        users.iter().for_each(|user| records.add_user(user, now));
+        for user in users {
+            records.add_user(user, now);
+        }
         records
     }
 
@@ -104,9 +106,9 @@ impl Records {
 
     /// Every type that the caller sees.
     pub(super) fn kinds(&self, call: Call<'_>) -> impl Iterator<Item = &Kind> {
-        self.kinds.values().filter(move |kind| {
-            kind.since <= call.version && call.user.access(&kind.name) > Access::None
-        })
+        self.kinds
+            .values()
+            .filter(move |kind| kind.since <= call.version && call.user.access(&kind.name) > Access::None)
     }
 
     /// The type of this name; case does not matter.
@@ -176,4 +178,3 @@ impl Records {
         self.rows.insert(user.id.clone(), row);
     }
 }
-

@@ -86,8 +86,7 @@ mod tests {
     #[test]
     fn the_place_in_a_query_is_marked() {
         let refused = Refused::query("INVALID_FIELD", "SELECT Id, Nam FROM Account", 11, "No such column");
-        let wanted =
-            "\nSELECT Id, Nam FROM Account\n           ^\nERROR at Row:1:Column:12\nNo such column";
+        let wanted = "\nSELECT Id, Nam FROM Account\n           ^\nERROR at Row:1:Column:12\nNo such column";
         assert_eq!(refused.message, wanted);
         let second = Refused::query("X", "SELECT Id\nFROM é, B", 15, "m").message;
         assert_eq!(second, "\nFROM é, B\n     ^\nERROR at Row:2:Column:6\nm");
@@ -97,7 +96,8 @@ mod tests {
 
     #[test]
     fn the_body_has_fields_where_there_are_some() {
-        let refused = Refused::new("REQUIRED_FIELD_MISSING", "Required fields are missing: [Name]").of(["Name"]);
+        let refused =
+            Refused::new("REQUIRED_FIELD_MISSING", "Required fields are missing: [Name]").of(["Name"]);
         assert_eq!(
             refused.body(),
             r#"[{"errorCode":"REQUIRED_FIELD_MISSING","fields":["Name"],"message":"Required fields are missing: [Name]"}]"#

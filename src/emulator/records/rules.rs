@@ -19,8 +19,8 @@ fn invalid(message: impl Into<String>) -> Refused {
 
 /// The API version that a topic's query is for: 20.0 or later.
 pub(super) fn api_version(row: &Row) -> Result<u8, Refused> {
-    let number = row.get("ApiVersion").as_f64().unwrap_or_default();
-    let whole = (20..=99).find(|version| f64::from(*version) == number);
+    let number = row.get("ApiVersion").as_f64().unwrap_or_default().to_string();
+    let whole = number.parse().ok().filter(|version| (20..=99).contains(version));
     whole.ok_or_else(|| {
         Refused::new("INVALID_FIELD", "ApiVersion: 20.0 or later is required").of(["ApiVersion"])
     })
@@ -73,11 +73,7 @@ fn check_condition(condition: &Condition) -> Result<(), Refused> {
 }
 
 /// The type that the query is of, if topics may be of it at this API version.
-pub(super) fn object<'k>(
-    query: &Query,
-    kind: Option<&'k Kind>,
-    version: u8,
-) -> Result<&'k Kind, Refused> {
+pub(super) fn object<'k>(query: &Query, kind: Option<&'k Kind>, version: u8) -> Result<&'k Kind, Refused> {
     let name = &query.from.name;
     let kind = kind.filter(|kind| kind.since <= version).ok_or_else(|| {
         Refused::new("INVALID_TYPE", format!("sObject type '{name}' is not supported.")).of(["Query"])

@@ -33,7 +33,7 @@ impl Records {
         let kind = self.changeable(call, kind)?.clone();
         let mut row = Row::default();
         kind.fields.iter().for_each(|field| row.set(&field.name, field.default.clone()));
-        let given = apply(&kind, &mut row, call, body, true)?;
+        let given = apply(&kind, &mut row, call, body)?;
         let number = self.made.get(&kind.prefix).copied().unwrap_or(0) + 1;
         let id = ids::id(&kind.prefix, number);
         row.set("Id", id.as_str().into());
@@ -63,7 +63,7 @@ impl Records {
         let (kind, id, old) = self.get(call, kind, id)?;
         let (kind, old) = (kind.clone(), old.clone());
         let mut row = old.clone();
-        let given = apply(&kind, &mut row, call, body, false)?;
+        let given = apply(&kind, &mut row, call, body)?;
         stamp(&mut row, &call.user.id, call.now);
         require(&kind, &row)?;
         let ready = self.settle(&kind, call, row, Some(&id), &given)?;
@@ -220,14 +220,12 @@ fn apply(
     row: &mut Row,
     call: Call<'_>,
     body: &Map<String, Value>,
-    creating: bool,
 ) -> Result<BTreeSet<String>, Refused> {
     let mut given = BTreeSet::new();
     let mut refused = Vec::new();
     for (name, value) in body.iter().filter(|(name, _)| *name != "attributes") {
         let field = visible(kind, call, name)?;
-        let settable = if creating { field.createable } else { field.updateable };
-        if !settable || call.version > field.until {
+        if !field.settable || call.version > field.until {
             refused.push(field.name.clone());
         } else {
             row.set(&field.name, checked(field, value)?);

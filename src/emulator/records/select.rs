@@ -114,6 +114,7 @@ impl Records {
         check.clauses(&query)?;
         let selected = selected(&check, &query)?;
         let found = self.find_all(call, kind, &query, page.all || query.all_rows);
+        let kind = kind.name.clone();
         let Some(fields) = selected else {
             return Ok(Found { total: found.len(), records: Vec::new(), next: None });
         };
@@ -122,7 +123,7 @@ impl Records {
         let cursor = Cursor {
             id: ids::id("01g", self.cursors.made),
             user: call.user.id.clone(),
-            kind: kind.name.clone(),
+            kind,
             fields,
             found,
             used: Instant::now(),
@@ -174,9 +175,7 @@ impl Records {
         };
         let rows = self.rows_of(kind).filter(|(_, row)| deleted || !row.flag("IsDeleted"));
         let mut rows: Vec<_> = rows.filter(|(_, row)| met(row)).collect();
-        rows.sort_by(|(_, one), (_, other)| {
-            order(query, View { kind, row: one }, View { kind, row: other })
-        });
+        rows.sort_by(|(_, one), (_, other)| order(query, View { kind, row: one }, View { kind, row: other }));
         let count = |number: Option<u32>| number.map(|number| usize::try_from(number).unwrap_or(usize::MAX));
         let skipped = count(query.offset).unwrap_or(0);
         let limit = count(query.limit).unwrap_or(usize::MAX);
@@ -185,16 +184,16 @@ impl Records {
 
     /// One record as callers see it: these fields, or every one that the caller sees.
     pub(in crate::emulator) fn show(
-        &self,
         call: Call<'_>,
         kind: &Kind,
         id: &str,
         row: &Row,
         fields: Option<&str>,
     ) -> Result<Members, Refused> {
-        let seen = kind.fields.iter().filter(|field| {
-            field.since <= call.version && call.user.sees(&kind.name, &field.name)
-        });
+        let seen = kind
+            .fields
+            .iter()
+            .filter(|field| field.since <= call.version && call.user.sees(&kind.name, &field.name));
         let mut names = Vec::new();
         match fields {
             None => names.extend(seen.map(|field| field.name.clone())),

@@ -230,7 +230,7 @@ fn user() -> Kind {
     Kind { streams: false, fixed: true, ..Kind::new("User", "005", fields) }
 }
 
-/// Guide, "PushTopic".
+/// Guide, chapter 11.
 fn push_topic() -> Kind {
     let restricted = |name: &str, values: &[&str]| {
         let values = values.iter().map(|value| (*value).to_owned()).collect();
@@ -254,7 +254,7 @@ fn push_topic() -> Kind {
     kind
 }
 
-/// Guide, "StreamingChannel".
+/// Guide, chapter 12.
 fn streaming_channel() -> Kind {
     let fields = vec![
         text("Name", 80).required(),

@@ -25,7 +25,8 @@ impl Topics {
             Some(topic) => self.all.insert(id.to_owned(), topic),
             None => self.all.remove(id),
         };
-        self.former.retain(|(name, owner)| Some(name) != channel.as_ref() && (owner != id || channel.is_some()));
+        self.former
+            .retain(|(name, owner)| Some(name) != channel.as_ref() && (owner != id || channel.is_some()));
         if let Some(old) = old.map(|old| old.channel()).filter(|old| channel.is_some_and(|new| new != *old)) {
             self.former.push_back((old, id.to_owned()));
             while self.former.len() > FORMER_MAX {
@@ -40,7 +41,11 @@ impl Topics {
         for (id, topic) in &self.all {
             if let Some(notice) = topic.tell(change) {
                 let former = self.former.iter().filter(|(_, owner)| owner == id);
-                notices.extend(former.map(|(channel, _)| Notice { channel: channel.clone(), former: true, ..notice.clone() }));
+                notices.extend(former.map(|(channel, _)| Notice {
+                    channel: channel.clone(),
+                    former: true,
+                    ..notice.clone()
+                }));
                 notices.push(notice);
             }
         }

@@ -167,16 +167,8 @@ mod tests {
                 json!("2011-06-14T10:00:00.250+0200"),
                 Ok(json!("2011-06-14T08:00:00.250+0000")),
             ),
-            (
-                Shape::DateTime,
-                json!("2011-06-14T10:00:00+02:00"),
-                Ok(json!("2011-06-14T08:00:00.000+0000")),
-            ),
-            (
-                Shape::Reference(String::new()),
-                json!("005D0000001QXi1"),
-                Ok(json!("005D0000001QXi1IAG")),
-            ),
+            (Shape::DateTime, json!("2011-06-14T10:00:00+02:00"), Ok(json!("2011-06-14T08:00:00.000+0000"))),
+            (Shape::Reference(String::new()), json!("005D0000001QXi1"), Ok(json!("005D0000001QXi1IAG"))),
             (Shape::Reference(String::new()), json!("005"), Err("MALFORMED_ID")),
             (list(true), json!("open"), Ok(json!("Open"))),
             (list(true), json!("shut"), Err("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST")),
@@ -189,10 +181,7 @@ mod tests {
     #[test]
     fn queries_see_what_records_keep() {
         let kept = checked(&Field::new("F", Shape::DateTime), &json!("2011-06-14T10:00:00Z")).unwrap();
-        assert_eq!(
-            datum(&Shape::DateTime, &kept),
-            Datum::DateTime("2011-06-14T10:00:00Z".parse().unwrap())
-        );
+        assert_eq!(datum(&Shape::DateTime, &kept), Datum::DateTime("2011-06-14T10:00:00Z".parse().unwrap()));
         assert_eq!(datum(&Shape::Int, &json!(3)), Datum::Number(3.0));
         assert_eq!(datum(&Shape::Text(3), &Value::Null), Datum::Null);
     }

@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Rest, ok};
+use super::{Answer, Rest, found};
 use crate::emulator::records::{Field, Kind, Shape};
 use crate::emulator::users::Access;
 
 /// `GET .`
 pub(super) fn resources(rest: &Rest<'_>) -> Answer {
     let resource = |name: &str| (name.to_owned(), Value::from(format!("{}/{name}", root(rest))));
-    ok(&Value::Object(["sobjects", "query", "queryAll", "limits"].map(resource).into_iter().collect()))
+    Ok(found(&Value::Object(["sobjects", "query", "queryAll", "limits"].map(resource).into_iter().collect())))
 }
 
 fn root(rest: &Rest<'_>) -> String {
@@ -20,14 +20,14 @@ fn root(rest: &Rest<'_>) -> String {
 pub(super) fn global(rest: &Rest<'_>) -> Answer {
     let state = rest.shared.lock();
     let all = state.records.kinds(rest.call()).map(|kind| Value::Object(about(rest, kind)));
-    ok(&json!({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": all.collect::<Vec<_>>()}))
+    Ok(found(&json!({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": all.collect::<Vec<_>>()})))
 }
 
 /// `GET sobjects/TYPE`
 pub(super) fn short(rest: &Rest<'_>, kind: &str) -> Answer {
     let state = rest.shared.lock();
     let kind = state.records.kind(rest.call(), kind)?;
-    ok(&json!({"objectDescribe": about(rest, kind), "recentItems": []}))
+    Ok(found(&json!({"objectDescribe": about(rest, kind), "recentItems": []})))
 }
 
 /// `GET sobjects/TYPE/describe`
@@ -35,14 +35,15 @@ pub(super) fn whole(rest: &Rest<'_>, kind: &str) -> Answer {
     let state = rest.shared.lock();
     let kind = state.records.kind(rest.call(), kind)?;
     let user = &rest.caller.user;
-    let seen = kind.fields.iter().filter(|field| {
-        field.since <= rest.version.number() && user.sees(&kind.name, &field.name)
-    });
+    let seen = kind
+        .fields
+        .iter()
+        .filter(|field| field.since <= rest.version.number() && user.sees(&kind.name, &field.name));
     let mut members = about(rest, kind);
     members.insert("fields".to_owned(), seen.map(|field| describe(field, rest.version.number())).collect());
     members.insert("childRelationships".to_owned(), json!([]));
     members.insert("recordTypeInfos".to_owned(), json!([]));
-    ok(&Value::Object(members))
+    Ok(found(&Value::Object(members)))
 }
 
 fn about(rest: &Rest<'_>, kind: &Kind) -> Map<String, Value> {
@@ -69,7 +70,7 @@ fn about(rest: &Rest<'_>, kind: &Kind) -> Map<String, Value> {
 }
 
 fn describe(field: &Field, version: u8) -> Value {
-    let writes = version <= field.until;
+    let settable = field.settable && version <= field.until;
     let (values, restricted) = match &field.shape {
         Shape::Picklist { values, restricted } => (values.as_slice(), *restricted),
         _ => (&[][..], false),
@@ -87,8 +88,8 @@ fn describe(field: &Field, version: u8) -> Value {
         "label": field.label,
         "type": field.shape.name(),
         "length": field.shape.len(),
-        "createable": field.createable && writes,
-        "updateable": field.updateable && writes,
+        "createable": settable,
+        "updateable": settable,
         "nillable": field.is_nillable(),
         "defaultedOnCreate": !field.default.is_null(),
         "defaultValue": field.default,

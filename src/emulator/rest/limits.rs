@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Answer, Rest, ok};
+use super::{Answer, Rest, found};
 use crate::emulator::records::Refused;
 use crate::emulator::users::Permission;
 
@@ -42,7 +42,7 @@ pub(super) fn limits(rest: &Rest<'_>) -> Answer {
             members.insert(name.to_owned(), value);
         }
     }
-    ok(&members)
+    Ok(found(&members))
 }
 
 fn left(max: u32, used: u32) -> Value {

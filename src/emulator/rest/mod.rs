@@ -80,9 +80,10 @@ pub(super) fn handle(shared: &Shared, head: &Parts, body: &[u8]) -> Reply {
         Ok((status, body)) => json_reply(status, body),
         Err(refused) => {
             let reply = json_reply(refused.status, refused.body());
-            match refused.status == StatusCode::METHOD_NOT_ALLOWED {
-                true => with(reply, ALLOW, refused.message.rsplit(' ').next().unwrap_or_default()),
-                false => reply,
+            if refused.status == StatusCode::METHOD_NOT_ALLOWED {
+                with(reply, ALLOW, refused.message.rsplit(' ').next().unwrap_or_default())
+            } else {
+                reply
             }
         }
     }
@@ -156,8 +157,10 @@ impl Rest<'_> {
     }
 }
 
-fn ok(value: &Value) -> Answer {
-    Ok((StatusCode::OK, value.to_string()))
+/// What was asked for.
+fn found(value: &Value) -> (StatusCode, String) {
+    (StatusCode::OK, value.to_string())
 }
 
+/// Done, with nothing to say.
 const NO_CONTENT: (StatusCode, String) = (StatusCode::NO_CONTENT, String::new());

@@ -6,7 +6,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Rest, ok};
+use super::{Answer, Rest, found};
 use crate::emulator::ids;
 use crate::emulator::records::{PushEvent, Refused};
 use crate::emulator::state::State;
@@ -30,7 +30,7 @@ pub(super) fn push(rest: &Rest<'_>, id: &str) -> Answer {
     let channel = row.text("Name").to_owned();
     match rest.method {
         Method::GET | Method::HEAD => {
-            ok(&json!({"OnlineUserIds": listeners(&state, &channel), "ChannelName": channel}))
+            Ok(found(&json!({"OnlineUserIds": listeners(&state, &channel), "ChannelName": channel})))
         }
         Method::POST => send(rest, &mut state, &channel),
         _ => Err(rest.not_allowed("GET,HEAD,POST")),
@@ -63,7 +63,7 @@ fn send(rest: &Rest<'_>, state: &mut State, channel: &str) -> Answer {
         }
         results.push(result(event, &online));
     }
-    ok(&Value::Array(results))
+    Ok(found(&Value::Array(results)))
 }
 
 /// What became of one event: -1 where it went to everybody, else to how many of the users named; 0 where nobody

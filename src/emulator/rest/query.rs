@@ -11,9 +11,8 @@ const PAGE: (usize, usize, usize) = (2000, 200, 2000);
 
 /// `GET query?q=` and `queryAll?q=`
 pub(super) fn query(rest: &Rest<'_>, all: bool) -> Answer {
-    let text = parameter(rest.head, "q").ok_or_else(|| {
-        Refused::new("MALFORMED_QUERY", "SOQL statement is required in the parameter 'q'")
-    })?;
+    let text = parameter(rest.head, "q")
+        .ok_or_else(|| Refused::new("MALFORMED_QUERY", "SOQL statement is required in the parameter 'q'"))?;
     let found = rest.shared.lock().records.query(rest.call(), &text, page(rest, all))?;
     answer(rest, &found)
 }
@@ -26,7 +25,8 @@ pub(super) fn more(rest: &Rest<'_>, locator: &str) -> Answer {
 
 fn page(rest: &Rest<'_>, all: bool) -> Page {
     let asked = rest.head.headers.get("Sforce-Query-Options").and_then(|options| options.to_str().ok());
-    let pairs = asked.into_iter().flat_map(|options| options.split(',')).filter_map(|pair| pair.split_once('='));
+    let pairs =
+        asked.into_iter().flat_map(|options| options.split(',')).filter_map(|pair| pair.split_once('='));
     let mut sizes = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("batchSize"));
     let size = sizes.next().and_then(|(_, size)| size.trim().parse().ok()).unwrap_or(PAGE.0);
     Page { size: size.clamp(PAGE.1, PAGE.2), all }

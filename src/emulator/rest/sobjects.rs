@@ -4,7 +4,7 @@ use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use super::{Answer, NO_CONTENT, Rest, describe, parameter};
-use crate::emulator::records::Refused;
+use crate::emulator::records::{Records, Refused};
 
 /// `sobjects/TYPE`
 pub(super) fn kind(rest: &Rest<'_>, kind: &str) -> Answer {
@@ -53,7 +53,7 @@ fn read(rest: &Rest<'_>, kind: &str, id: &str) -> Answer {
     let state = rest.shared.lock();
     let call = rest.call();
     let (kind, id, row) = state.records.get(call, kind, id)?;
-    let members = state.records.show(call, kind, &id, row, fields.as_deref())?;
+    let members = Records::show(call, kind, &id, row, fields.as_deref())?;
     let body = serde_json::to_string(&members);
     Ok((StatusCode::OK, body.map_err(|error| Refused::new("UNKNOWN_EXCEPTION", error.to_string()))?))
 }

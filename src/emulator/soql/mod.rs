@@ -22,14 +22,13 @@ mod ast;
 mod date;
 mod eval;
 mod lexer;
+mod literal;
 mod parser;
 mod print;
 #[cfg(test)]
 mod tests;
 
-pub(super) use ast::{Comparison, Condition, Item, Path, Query, Value};
-#[cfg(test)]
-pub(super) use ast::{Order, Wild};
+pub(super) use ast::{Condition, Item, Path, Query, Value};
 pub(super) use eval::{Datum, Row, matches};
 pub(super) use parser::parse;
 

@@ -231,13 +231,12 @@ mod naive {
     pub(super) fn like(text: &[char], pattern: &[Wild]) -> bool {
         match (pattern.split_first(), text.split_first()) {
             (None, None) => true,
-            (None, Some(_)) => false,
             (Some((Wild::Any, rest)), _) => (0..=text.len()).any(|n| like(&text[n..], rest)),
             (Some((Wild::One, rest)), Some((_, more))) => like(more, rest),
             (Some((Wild::Char(wanted), rest)), Some((c, more))) => {
                 c.to_lowercase().to_string() == wanted.to_lowercase().to_string() && like(more, rest)
             }
-            (Some(_), None) => false,
+            (None, Some(_)) | (Some(_), None) => false,
         }
     }
 

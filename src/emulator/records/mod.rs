@@ -29,6 +29,8 @@ mod rules;
 mod save;
 mod select;
 mod standard;
+#[cfg(test)]
+mod tests;
 mod topic;
 mod topics;
 mod value;

@@ -86,8 +86,8 @@ pub(super) struct Emulator {
     /// Users, connected apps and more that exist at the start
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
-    /// Let only those channels exist that the org has a PushTopic or StreamingChannel of; a first subscription to
-    /// /u/NAME makes the latter
+    /// Let only those channels exist that the org has records of: /topic/NAME and /u/NAME, of which the first
+    /// subscription makes the latter
     #[arg(long)]
     strict: bool,
     /// The org's edition, which decides how much it may use of streaming

@@ -210,8 +210,9 @@ impl State {
     pub(super) fn notify(&mut self, notices: Vec<Notice>) -> usize {
         let mut published = 0;
         for notice in notices {
-            let heard = self.sessions.values().any(|session| session.channels.contains(&*notice.channel));
-            if (notice.former && !heard) || !self.count_event(&notice.channel) {
+            let channel = &*notice.channel;
+            let heard = || self.sessions.values().any(|session| session.channels.contains(channel));
+            if (notice.former && !heard()) || !self.count_event(channel) {
                 continue;
             }
             let done = self.publish_to(&notice.channel, notice.content, notice.audience);

@@ -108,6 +108,10 @@ async fn what_is_wrong_is_said_in_salesforce_form() {
     let wanted = json!([{"message": "Required fields are missing: [Name]",
         "errorCode": "REQUIRED_FIELD_MISSING", "fields": ["Name"]}]);
     assert_eq!(missing, wanted);
+    let mut form = Client::new(address, "").await;
+    form.headers = "Content-Type: application/x-www-form-urlencoded\r\n".to_owned();
+    let refused = form.request("POST", "/services/data/v61.0/sobjects/Account", "{\"Name\":\"a\"}").await;
+    assert_eq!((refused.status, &refused.json()[0]["errorCode"]), (415, &json!("UNSUPPORTED_MEDIA_TYPE")));
     for version in ["19.0", "67.0", "61", "x"] {
         let (status, reply) = rest_at(address, version, "GET", "limits", Value::Null).await;
         assert_eq!((status, &reply[0]["errorCode"]), (404, &json!("NOT_FOUND")), "{version}");

@@ -1,5 +1,6 @@
 //! What the API has: resources, types, fields.
 
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Rest, found};
@@ -7,7 +8,7 @@ use crate::emulator::records::{Field, Kind, Shape};
 use crate::emulator::users::Access;
 
 /// `GET .`
-pub(super) fn resources(rest: &Rest<'_>) -> Answer {
+pub(super) fn resources(rest: &Rest<'_>) -> (StatusCode, String) {
     let resource = |name: &str| (name.to_owned(), Value::from(format!("{}/{name}", root(rest))));
     Ok(found(&Value::Object(["sobjects", "query", "queryAll", "limits"].map(resource).into_iter().collect())))
 }
@@ -17,7 +18,7 @@ fn root(rest: &Rest<'_>) -> String {
 }
 
 /// `GET sobjects`
-pub(super) fn global(rest: &Rest<'_>) -> Answer {
+pub(super) fn global(rest: &Rest<'_>) -> (StatusCode, String) {
     let state = rest.shared.lock();
     let all = state.records.kinds(rest.call()).map(|kind| Value::Object(about(rest, kind)));
     Ok(found(&json!({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": all.collect::<Vec<_>>()})))

@@ -60,6 +60,7 @@ mod tests {
             assert!(attempts.are_locked("a", LOCKOUT));
             assert!(!attempts.are_locked("b", LOCKOUT));
             tokio::time::advance(LOCKOUT).await;
+            assert!(!attempts.are_locked("a", LOCKOUT), "it has lasted long enough");
         }
         for _ in 0..3 {
             (1..WRONG_MAX).for_each(|_| attempts.note("a", false));

@@ -8,12 +8,16 @@
 )]
 
 mod access;
+mod allowances;
 mod client;
+mod generic;
 mod identity;
 mod jwt;
 mod keys;
 mod login;
 mod oauth;
+mod push_topics;
+mod records;
 mod seed;
 mod soap;
 

@@ -45,6 +45,8 @@ const PERIOD: Duration = Duration::from_millis(2);
 /// Events whose latency counts, and those before them whose latency does not.
 const TIMED: u32 = 2_000;
 const UNTIMED: u32 = 200;
+/// One event every so often where the turn-around is measured.
+const TURN: Duration = Duration::from_millis(1);
 /// Latency runs take longer than the others and hold a median of their own.
 const LATENCY_ROUNDS_MAX: u32 = 3;
 
@@ -126,6 +128,8 @@ fn measure(options: &Options) -> Result<bool> {
     let plan = Plan { per_response: 1, total: UNTIMED + TIMED, period: Some(PERIOD) };
     let rounds = options.rounds.min(LATENCY_ROUNDS_MAX);
     report.latency(&in_turns(options, rounds, |side| run::latency(side, plan, UNTIMED))?);
+    let plan = Plan { period: Some(TURN), ..plan };
+    report.turn_around(&in_turns(options, rounds, |side| run::turn_around(side, plan, UNTIMED))?);
     for side in &options.sides {
         report.idle(*side, run::idle_memory(*side)?);
     }

@@ -12,6 +12,8 @@ use crate::run::{Latency, Throughput};
 const PROCESSOR_BAR: f64 = 4.0;
 /// The most that the median latency may be above the floor's, in microseconds.
 const LATENCY_BAR: f64 = 150.0;
+/// The longest turn-around of 99 in 100 polls, in microseconds.
+const TURN_BAR: f64 = 2_000.0;
 /// The most resident memory of an idle cometail, in MiB.
 const IDLE_BAR: f64 = 12.0;
 
@@ -106,14 +108,26 @@ impl Report {
     }
 
     pub(crate) fn latency(&mut self, pairs: &[Pair<Latency>]) {
-        println!();
-        println!("from publishing to the file, microseconds; single events, one every 2 ms");
-        println!("{:>8}  {:>10} {:>10} {:>8} {:>8}", "", self.base.name(), "cometail", "ratio", "added");
+        self.latency_head("from publishing to the file, microseconds; single events, one every 2 ms");
         let median = latency_line("p50", pairs, |run| run.median);
         latency_line("p99", pairs, |run| run.p99);
-        println!();
         let wanted = format!("microseconds added to the median latency, at most {LATENCY_BAR}");
-        self.bar(median, |added| added <= LATENCY_BAR, &wanted);
+        self.bar(median.compared, |added| added <= LATENCY_BAR, &wanted);
+    }
+
+    pub(crate) fn turn_around(&mut self, pairs: &[Pair<Latency>]) {
+        self.latency_head("from a response to the next connect, microseconds; single events, one every ms");
+        latency_line("p50", pairs, |run| run.median);
+        let p99 = latency_line("p99", pairs, |run| run.p99);
+        println!();
+        let wanted = format!("microseconds from a response to the next connect (p99), under {TURN_BAR}");
+        self.bar(p99.cometail, |p99| p99 < TURN_BAR, &wanted);
+    }
+
+    fn latency_head(&self, what: &str) {
+        println!();
+        println!("{what}");
+        println!("{:>8}  {:>10} {:>10} {:>8} {:>8}", "", self.base.name(), "cometail", "ratio", "added");
     }
 
     pub(crate) fn idle(&mut self, side: Side, kibibytes: u32) {
@@ -145,14 +159,14 @@ impl Report {
     }
 }
 
-/// Prints one quantile of the latency; how many microseconds cometail adds to the floor's.
-fn latency_line(name: &str, pairs: &[Pair<Latency>], quantile: fn(&Latency) -> Duration) -> Option<f64> {
+/// Prints one quantile of the latency; the medians, and how many microseconds cometail adds to the floor's.
+fn latency_line(name: &str, pairs: &[Pair<Latency>], quantile: fn(&Latency) -> Duration) -> Medians {
     let microseconds = |run: &Latency| quantile(run).as_secs_f64() * 1e6;
     let columns = Medians::new(pairs, microseconds, ratio).columns(0, 2);
-    let added = Medians::new(pairs, microseconds, |cometail, floor| cometail - floor).compared;
-    let text = added.map_or_else(|| "-".to_owned(), |added| format!("{added:.1}"));
+    let medians = Medians::new(pairs, microseconds, |cometail, floor| cometail - floor);
+    let text = medians.compared.map_or_else(|| "-".to_owned(), |added| format!("{added:.1}"));
     println!("{name:>8}  {columns} {text:>8}");
-    added
+    medians
 }
 
 fn ratio(cometail: f64, floor: f64) -> f64 {

@@ -26,10 +26,19 @@ pub(crate) struct Throughput {
     pub(crate) peak: u32,
 }
 
-/// The figures of a paced run: from the moment of publishing to the line in the file.
+/// The figures of a paced run: from the moment of publishing to the line in the file, or from a response to the next
+/// connect.
 pub(crate) struct Latency {
     pub(crate) median: Duration,
     pub(crate) p99: Duration,
+}
+
+impl Latency {
+    fn of(mut times: Vec<Duration>) -> Result<Self> {
+        times.sort_unstable();
+        let at = |percent: usize| times.get(times.len() * percent / 100).copied().ok_or("no event was timed");
+        Ok(Self { median: at(50)?, p99: at(99)? })
+    }
 }
 
 /// Measures `side` at full speed.
@@ -58,9 +67,19 @@ pub(crate) fn latency(side: Side, plan: Plan, untimed: u32) -> Result<Latency> {
         let mut times: Vec<Duration> =
             arrived.iter().zip(&published).map(|(end, start)| end.duration_since(*start)).collect();
         times.drain(..usize::try_from(untimed)?);
-        times.sort_unstable();
-        let at = |percent: usize| times.get(times.len() * percent / 100).copied().ok_or("no event was timed");
-        Ok(Latency { median: at(50)?, p99: at(99)? })
+        Latency::of(times)
+    })
+}
+
+/// Measures how soon `side` asks for more after each response, without the first `untimed` ones. The server takes the
+/// time from the end of its writing to the moment it has read the next connect, so the two wake-ups are in it.
+pub(crate) fn turn_around(side: Side, plan: Plan, untimed: u32) -> Result<Latency> {
+    run(side, plan, |server, client| {
+        server.open();
+        wait_for_length(client, file_length(plan.total))?;
+        let mut turns = server.turns();
+        turns.drain(..usize::try_from(untimed)?);
+        Latency::of(turns)
     })
 }
 

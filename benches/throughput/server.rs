@@ -51,6 +51,9 @@ struct State {
     response: Response,
     sent: u32,
     published: Vec<Instant>,
+    /// When the last response with events had been written, until the next connect.
+    answered: Option<Instant>,
+    turns: Vec<Duration>,
 }
 
 impl Server {
@@ -68,6 +71,8 @@ impl Server {
             response,
             sent: 0,
             published: Vec::new(),
+            answered: None,
+            turns: Vec::new(),
         };
         let shared = Arc::new(Shared { plan, state: Mutex::new(state), changed: Condvar::new() });
         let accepting = Arc::clone(&shared);
@@ -93,6 +98,11 @@ impl Server {
     /// When each response was published, in order.
     pub(crate) fn published(&self) -> Vec<Instant> {
         self.shared.lock().published.clone()
+    }
+
+    /// The time from each response with events to the next connect, in order.
+    pub(crate) fn turns(&self) -> Vec<Duration> {
+        self.shared.lock().turns.clone()
     }
 }
 
@@ -142,7 +152,11 @@ impl Shared {
     }
 
     fn answer_connect(&self, id: &str, stream: &mut TcpStream) -> io::Result<()> {
+        let arrived = Instant::now();
         let mut state = self.lock();
+        if let Some(answered) = state.answered.take() {
+            state.turns.push(arrived.saturating_duration_since(answered));
+        }
         if !state.greeted {
             state.greeted = true;
             return stream.write_all(answer(&Request::Connect(id.to_owned())).as_bytes());
@@ -159,6 +173,7 @@ impl Shared {
         let published = self.wait_until_due(opened, state.sent);
         state.published.push(published);
         stream.write_all(state.response.to(id))?;
+        state.answered = Some(Instant::now());
         state.sent += self.plan.per_response;
         // The next response is numbered while the client is busy with this one.
         let next = events::FIRST + state.sent;

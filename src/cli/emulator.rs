@@ -26,30 +26,31 @@ Examples:
   cometail emulator --login --seed seed.toml
   cometail tail http://127.0.0.1:8080/cometd/61.0 /topic/InvoiceStatementUpdates --replay all
   curl -d '{\"channel\":\"/topic/Mine\",\"data\":{\"sobject\":{\"Id\":\"a00\"}}}' http://127.0.0.1:8080/_emulator/publish
-  curl -d grant_type=password -d client_id=emulator -d client_secret=emulator-secret -d username=admin@example.com \
-      -d password=password http://127.0.0.1:8080/services/oauth2/token
+  curl -d grant_type=password -d client_id=emulator -d client_secret=emulator-secret \\
+      -d username=admin@example.com -d password=password \\
+      http://127.0.0.1:8080/services/oauth2/token
 
 Records: /services/data/v61.0/sobjects/TYPE[/ID], /query?q=, /limits; their changes are told to PushTopics, and
 StreamingChannels take pushes, as in an org:
-  curl -H 'Content-Type: application/json' -d '{\"Name\":\"Mine\",\"ApiVersion\":61.0,\"Query\":\"SELECT Id, Name FROM Account\"}' \
+  curl -H 'Content-Type: application/json' -d '{\"Name\":\"Mine\",\"ApiVersion\":61.0,\"Query\":\"SELECT Id, Name FROM Account\"}' \\
       http://127.0.0.1:8080/services/data/v61.0/sobjects/PushTopic
 
-Logins: the user admin@example.com has the password \"password\"; the connected app \"emulator\" has the secret
-\"emulator-secret\" and runs as that user. A seed file has others, in TOML:
+Logins: the user admin@example.com has the password \"password\"; the connected app \"emulator\" has
+the secret \"emulator-secret\" and runs as that user. A seed file has others, in TOML:
 
   [user.\"ada@example.com\"]
   password = \"secret\"
-  security_token = \"T0k3n\"                   # demanded behind the password
-  permissions = [\"ApiEnabled\", \"Streaming\"] # or ViewAllData, ModifyAllData, ViewSetup; default: all
-  objects = { Account = \"none\", Contact = \"read\" }         # others: \"edit\"
+  security_token = \"T0k3n\"                    # demanded behind the password
+  permissions = [\"ApiEnabled\", \"Streaming\"]  # ViewAllData, ModifyAllData, ViewSetup
+  objects = { Account = \"none\", Contact = \"read\" }  # others: \"edit\"
   hidden_fields = [\"Invoice_Statement__c.Status__c\"]
   refresh_tokens = { \"my app\" = \"REFRESH\" }
   [client.\"my app\"]
   secret = \"app-secret\"
-  certificate_file = \"app.crt\"               # for JWT assertions
-  approved = [\"ada@example.com\"]             # default: everybody
-  run_as = \"ada@example.com\"                 # for client credentials
-  rotates = true                             # each refresh token works once and gives the next
+  certificate_file = \"app.crt\"                # for JWT assertions
+  approved = [\"ada@example.com\"]              # default: everybody
+  run_as = \"ada@example.com\"                  # for client credentials
+  rotates = true                              # each refresh token works once and gives the next
   [object.Employee__c]                       # a custom object, or fields for one that there is
   fields = { Bonus__c = \"currency\", Team__c = { type = \"picklist\", values = [\"A\", \"B\"] } }
   [[record.Employee__c]]

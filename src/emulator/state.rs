@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::Config;
 use super::event::{self, Audience, Content, Event};
 use super::faults::Fault;
+use super::login::attempts::Attempts;
 use super::records::{Call, Notice, Records, Usage};
 use super::session::{Overflow, Session};
 use super::store::{Store, TooManyChannels};
@@ -45,6 +46,7 @@ impl Shared {
             counters: Counters::default(),
             token: config.token.clone(),
             tokens,
+            attempts: Attempts::default(),
             instance: None,
             last_authorization: false,
             fault: None,
@@ -89,6 +91,8 @@ pub(super) struct State {
     pub(super) token: Option<String>,
     /// What logins have given out.
     pub(super) tokens: Tokens,
+    /// Wrong passwords.
+    pub(super) attempts: Attempts,
     /// Where logins say that the org is, instead of the host that they were sent to.
     pub(super) instance: Option<String>,
     /// Whether the last Bayeux request had an `Authorization`.

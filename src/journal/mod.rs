@@ -74,6 +74,7 @@
 
 mod cursor;
 mod disk;
+mod inbox;
 mod inspect;
 mod lock;
 mod positions;

@@ -64,15 +64,17 @@ impl Shared {
         self.lock().next
     }
 
-    /// Lets readers have a record that ends segment `number` at the offset `len`.
-    pub(super) fn publish(&self, number: u64, len: u64, record: Record) {
+    /// Lets readers have the records that end segment `number` at the offset `len`.
+    pub(super) fn publish(&self, number: u64, len: u64, records: &[Record]) {
         let mut state = self.lock();
         if let Some(meta) = state.segments.get_mut(&number) {
             (meta.len, meta.modified) = (len, SystemTime::now());
         }
-        state.next = record.end();
-        state.tail_bytes += record.batch.size();
-        state.tail.push_back(record);
+        for record in records {
+            state.next = record.end();
+            state.tail_bytes += record.batch.size();
+            state.tail.push_back(record.clone());
+        }
         while state.tail_bytes > state.tail_max
             && let Some(oldest) = state.tail.pop_front()
         {

@@ -167,21 +167,40 @@ impl Journal {
     /// Nothing of the batch is in the journal then, and it can be tried again.
     pub fn append(&mut self, batch: &Arc<Batch>, kind: Kind) -> Result<Range<u64>, Trouble> {
         let first = self.shared.next();
-        if batch.is_empty() {
-            return Ok(first..first);
+        self.append_all([(batch, kind)].into_iter())?;
+        Ok(first..self.shared.next())
+    }
+
+    /// Like [`Journal::append`] for several batches together, with one write.
+    ///
+    /// # Errors
+    /// Nothing of any of them is in the journal then.
+    pub(super) fn append_all<'b>(
+        &mut self,
+        batches: impl Iterator<Item = (&'b Arc<Batch>, Kind)>,
+    ) -> Result<(), Trouble> {
+        let (mut next, mut size, mut records) = (self.shared.next(), 0, Vec::new());
+        for (batch, kind) in batches.filter(|(batch, _)| !batch.is_empty()) {
+            let one = record::size_of(batch);
+            if one > record::SIZE_MAX {
+                return Err(Trouble::TooLarge);
+            }
+            let record = Record { first: next, kind, batch: Arc::clone(batch) };
+            (next, size) = (record.end(), size + one);
+            records.push(record);
         }
-        let size = record::size_of(batch);
-        if size > record::SIZE_MAX {
-            return Err(Trouble::TooLarge);
+        if records.is_empty() {
+            return Ok(());
         }
         if self.unsynced_bytes > UNSYNCED_MAX {
             self.sync()?;
         }
         self.make_room(size)?;
-        let record = Record { first, kind, batch: Arc::clone(batch) };
-        self.write(&record, size)?;
-        self.note(record);
-        Ok(first..self.shared.next())
+        self.write(&records, size)?;
+        for record in records {
+            self.note(record);
+        }
+        Ok(())
     }
 
     /// Makes everything that was appended durable; the number below which every event is.
@@ -251,7 +270,8 @@ impl Journal {
         }
     }
 
-    fn write(&mut self, record: &Record, size: u64) -> Result<(), Trouble> {
+    /// Writes records that have `size` bytes together, at least one.
+    fn write(&mut self, records: &[Record], size: u64) -> Result<(), Trouble> {
         self.rewrite()?;
         let full = |active: &Active| {
             !active.is_empty() && active.len.saturating_add(size) > self.config.segment_bytes
@@ -262,18 +282,22 @@ impl Journal {
         let durable = self.known_durable();
         let mut active = match self.active.take() {
             Some(active) => active,
-            None => self.create(record.first, &[])?,
+            None => self.create(self.shared.next(), &[])?,
         };
         self.buffer.clear();
         self.buffer.shrink_to(BUFFER_KEPT);
         self.buffer.reserve_exact(usize::try_from(size).unwrap_or(0));
-        let place = Place { segment: active.number, first: record.first, durable };
-        let put = record::put_batch(&mut self.buffer, place, &record.batch, record.kind);
-        let written = put.and_then(|()| Ok(active.file.handle.write_at(&self.buffer, active.len)?));
+        let segment = active.number;
+        let mut put = records.iter().map(|record| {
+            let place = Place { segment, first: record.first, durable };
+            record::put_batch(&mut self.buffer, place, &record.batch, record.kind)
+        });
+        let written = put.try_for_each(|put| put);
+        let written = written.and_then(|()| Ok(active.file.handle.write_at(&self.buffer, active.len)?));
         match written {
             Ok(()) => {
                 active.len += self.buffer.len() as u64;
-                self.shared.publish(active.number, active.len, record.clone());
+                self.shared.publish(active.number, active.len, records);
                 self.active = Some(active);
                 Ok(())
             }

@@ -5,15 +5,19 @@
 //! * Numbers are given when a batch is taken, since batches are appended in that order and none is left out.
 //! * Syncs run on a second thread, so that an append does not wait for the one before to reach the device.
 //! * What cannot be appended stays in the queue and is tried again every 200 ms.
+//! * Under dense traffic the thread is not woken for each batch but sleeps for a short fixed time, so that its
+//!   senders pay no system call. A batch with events that no server sends again wakes it at once, as its sender
+//!   asks for nothing more before they are appended.
 
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
+use super::inbox::{Inbox, News};
 use super::{Journal, Kind, Library, Loss, SyncJob, SyncPolicy, Trouble, record};
 use crate::event::Batch;
 
@@ -22,6 +26,10 @@ const RETRY: Duration = Duration::from_millis(200);
 /// How often segments that nobody needs are looked for, besides when one is ended.
 const TIDY: Duration = Duration::from_secs(1);
 
+/// How many bytes of batches are written together, but for a single one.
+const GROUP: usize = 256 << 10;
+/// Two finds of batches closer together than this are dense traffic.
+const DENSE: Duration = Duration::from_micros(700);
 /// How far the journal has come.
 #[derive(Debug)]
 pub struct Progress<'a> {
@@ -86,12 +94,12 @@ impl Writer {
 
     /// Whether its thread has ended, which it does by itself only when something in it is broken.
     pub fn has_ended(&self) -> bool {
-        self.inbox.lock().ended
+        self.inbox.has_ended()
     }
 
     /// The bytes of the batches that are not yet in the journal.
     pub fn queued_bytes(&self) -> usize {
-        self.inbox.lock().bytes
+        self.inbox.queued_bytes()
     }
 
     /// What makes readers and cursors.
@@ -108,8 +116,7 @@ impl Writer {
     }
 
     fn end(&mut self) -> Result<(), Trouble> {
-        self.inbox.lock().stopping = true;
-        self.inbox.changed.notify_all();
+        self.inbox.stop();
         let Some(thread) = self.thread.take() else { return Ok(()) };
         thread.join().unwrap_or_else(|_| Err(Trouble::Io(io::Error::other("the journal's thread panicked"))))
     }
@@ -121,88 +128,12 @@ impl Drop for Writer {
     }
 }
 
-/// What the threads tell each other.
-#[derive(Debug)]
-struct Inbox {
-    state: Mutex<State>,
-    changed: Condvar,
-    max_bytes: usize,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    batches: VecDeque<(Arc<Batch>, Kind)>,
-    /// Of every batch that is not yet in the journal.
-    bytes: usize,
-    /// The sequence number that the next event gets.
-    next: u64,
-    synced: Option<(SyncJob, io::Result<()>)>,
-    stopping: bool,
-    ended: bool,
-}
-
-impl Inbox {
-    fn new(next: u64, max_bytes: usize) -> Self {
-        Self { state: Mutex::new(State { next, ..State::default() }), changed: Condvar::new(), max_bytes }
-    }
-
-    /// Nothing under this lock leaves the state half changed, so a poisoned lock is as good as another.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, batch: Arc<Batch>, kind: Kind) -> Result<Range<u64>, Refused> {
-        let mut state = self.lock();
-        if state.ended || state.stopping {
-            return Err(Refused::Ended);
-        }
-        let bytes = state.bytes.saturating_add(batch.size());
-        if state.bytes > 0 && bytes > self.max_bytes {
-            return Err(Refused::Busy);
-        }
-        let first = state.next;
-        state.next = first.saturating_add(batch.len() as u64);
-        state.bytes = bytes;
-        let range = first..state.next;
-        state.batches.push_back((batch, kind));
-        drop(state);
-        self.changed.notify_all();
-        Ok(range)
-    }
-
-    fn synced(&self, job: SyncJob, outcome: io::Result<()>) {
-        self.lock().synced = Some((job, outcome));
-        self.changed.notify_all();
-    }
-
-    fn journaled(&self, batch: &Batch) {
-        self.lock().bytes -= batch.size();
-    }
-
-    /// Waits until something has happened, or until `deadline`.
-    fn wait(&self, deadline: Option<Instant>) -> MutexGuard<'_, State> {
-        let mut state = self.lock();
-        while state.batches.is_empty() && state.synced.is_none() && !state.stopping {
-            let Some(deadline) = deadline else {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-        state
-    }
-}
-
 /// Says that the thread is gone, however it went.
 struct Ending(Arc<Inbox>);
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        self.0.lock().ended = true;
+        self.0.end();
     }
 }
 
@@ -220,6 +151,9 @@ struct Worker<F> {
     trouble: Option<(Trouble, Instant)>,
     tidied: Instant,
     told: (u64, u64, bool),
+    /// When batches were last found, and whether that was shortly after the time before.
+    found: Instant,
+    dense: bool,
 }
 
 impl<F: FnMut(Progress<'_>)> Worker<F> {
@@ -237,6 +171,8 @@ impl<F: FnMut(Progress<'_>)> Worker<F> {
             trouble: None,
             tidied,
             told,
+            found: tidied,
+            dense: false,
         }
     }
 
@@ -253,10 +189,15 @@ impl<F: FnMut(Progress<'_>)> Worker<F> {
 
     /// Does what there is to do; whether the end was asked for.
     fn turn(&mut self) -> bool {
-        let mut state = self.inbox.wait(self.deadline());
-        self.waiting.append(&mut state.batches);
-        let (synced, stopping) = (state.synced.take(), state.stopping);
-        drop(state);
+        if self.dense && self.found.elapsed() < DENSE {
+            self.inbox.linger();
+        }
+        let News { came, synced, stopping } = self.inbox.wait(self.deadline(), &mut self.waiting);
+        if came {
+            let now = Instant::now();
+            self.dense = now.duration_since(self.found) < DENSE;
+            self.found = now;
+        }
         if let Some((job, outcome)) = synced {
             self.syncing = false;
             let finished = self.journal.finish_sync(&job, outcome);
@@ -292,18 +233,31 @@ impl<F: FnMut(Progress<'_>)> Worker<F> {
         }
     }
 
+    /// Appends what waits, several batches with one write. Where those find no room, one of them may.
     fn append(&mut self) {
-        while self.trouble.is_none()
-            && let Some((batch, kind)) = self.waiting.front()
-        {
-            match self.journal.append(batch, *kind) {
-                Ok(_) => {
-                    self.inbox.journaled(batch);
-                    self.waiting.pop_front();
+        let mut most = usize::MAX;
+        while self.trouble.is_none() && !self.waiting.is_empty() {
+            let count = self.group().min(most);
+            let group = self.waiting.iter().take(count).map(|(batch, kind)| (batch, *kind));
+            match self.journal.append_all(group) {
+                Ok(()) => {
+                    self.inbox.journaled(self.waiting.drain(..count));
+                    most = usize::MAX;
                 }
+                Err(_) if count > 1 => most = 1,
                 Err(trouble) => self.note(Err(trouble)),
             }
         }
+    }
+
+    /// How many of the batches that wait are written together, at least one.
+    fn group(&self) -> usize {
+        let mut bytes = 0_usize;
+        let fits = |(batch, _): &&(Arc<Batch>, Kind)| {
+            bytes = bytes.saturating_add(batch.size());
+            bytes <= GROUP
+        };
+        self.waiting.iter().take_while(fits).count().max(1)
     }
 
     fn note(&mut self, outcome: Result<(), Trouble>) {

@@ -168,8 +168,8 @@ async fn a_skewed_clock_refuses_what_its_date_header_lets_a_client_correct() {
 /// The test's client has put heads into small letters.
 fn restore_case(date: &str) -> String {
     let mut words: Vec<String> = date.split(' ').map(|word| word[..1].to_uppercase() + &word[1..]).collect();
-    *words.last_mut().unwrap() = "GMT".to_owned();
-    words.join(" ")
+    words.pop();
+    words.join(" ") + " GMT"
 }
 
 #[tokio::test]

@@ -134,3 +134,13 @@ fn the_command_says_what_is_wrong_and_ends_with_2() {
         assert_eq!(run(&["--clock-skew", skew]).status.code(), Some(2), "{skew}");
     }
 }
+
+#[test]
+fn the_seed_in_the_help_is_a_good_one() {
+    let output = run(&["--help"]);
+    let help = String::from_utf8(output.stdout).unwrap();
+    let (_, text) = help.split_once("in TOML:").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("app.crt"), CERTIFICATE).unwrap();
+    Seed::parse(text, folder.path()).unwrap();
+}

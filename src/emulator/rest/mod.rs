@@ -153,7 +153,8 @@ impl Rest<'_> {
 
     /// The body, read as JSON. A body without a type counts as that.
     fn read<T: DeserializeOwned>(&self) -> Result<T, Refused> {
-        let kind = self.head.headers.get(CONTENT_TYPE).map_or(&b"application/json"[..], HeaderValue::as_bytes);
+        let kind =
+            self.head.headers.get(CONTENT_TYPE).map_or(&b"application/json"[..], HeaderValue::as_bytes);
         if !kind.to_ascii_lowercase().starts_with(b"application/json") {
             let message = format!("Content type {} not supported", String::from_utf8_lossy(kind));
             let refused = Refused::new("UNSUPPORTED_MEDIA_TYPE", message);

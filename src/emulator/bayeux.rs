@@ -183,7 +183,7 @@ impl Request {
         if count + wanted.len() > SUBSCRIPTIONS_MAX {
             return Err(Refusal::new("403::Subscription limit exceeded for this topic"));
         }
-        // Every channel of the message is good: only now does anything change.
+        // Every channel of the message is good: only now is any of them subscribed to.
         for (channel, position) in wanted {
             if state.subscribe(client, channel, position) == Err(Overflow) {
                 state.forget(client);

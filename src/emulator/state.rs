@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::Config;
 use super::event::{self, Audience, Content, Event};
 use super::faults::Fault;
+use super::login::attempts::Attempts;
 use super::records::{Call, Notice, Records, Usage};
 use super::session::{Overflow, Session};
 use super::store::{Store, TooManyChannels};
@@ -45,6 +46,7 @@ impl Shared {
             counters: Counters::default(),
             token: config.token.clone(),
             tokens,
+            attempts: Attempts::default(),
             instance: None,
             last_authorization: false,
             fault: None,
@@ -89,6 +91,8 @@ pub(super) struct State {
     pub(super) token: Option<String>,
     /// What logins have given out.
     pub(super) tokens: Tokens,
+    /// Wrong passwords.
+    pub(super) attempts: Attempts,
     /// Where logins say that the org is, instead of the host that they were sent to.
     pub(super) instance: Option<String>,
     /// Whether the last Bayeux request had an `Authorization`.
@@ -140,6 +144,12 @@ impl State {
             self.sessions.remove(client);
         }
         self.sessions.get_mut(client)
+    }
+
+    /// The fault that a request for `path` meets; counts it.
+    pub(super) fn fault_of_path(&mut self, path: &str) -> Option<Fault> {
+        let fault = self.fault.as_mut()?;
+        fault.meets_path(path).then(|| fault.clone())
     }
 
     /// Forgets the sessions that have expired.
@@ -204,8 +214,9 @@ impl State {
     pub(super) fn notify(&mut self, notices: Vec<Notice>) -> usize {
         let mut published = 0;
         for notice in notices {
-            let heard = self.sessions.values().any(|session| session.channels.contains(&*notice.channel));
-            if (notice.former && !heard) || !self.count_event(&notice.channel) {
+            let channel = &*notice.channel;
+            let heard = || self.sessions.values().any(|session| session.channels.contains(channel));
+            if (notice.former && !heard()) || !self.count_event(channel) {
                 continue;
             }
             let done = self.publish_to(&notice.channel, notice.content, notice.audience);

@@ -188,3 +188,40 @@ impl<T> Kept<T> {
         self.order.retain(|token| by_token.contains_key(token));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_bounded_and_the_oldest_makes_way() {
+        let org = Org::new(&Seed::default());
+        let (user, client) = (org.anybody().unwrap(), org.client("emulator").unwrap());
+        let mut tokens = Tokens::new(&org.id, Duration::from_secs(60));
+        let [first, second] = [tokens.issue(user, None), tokens.issue(user, None)];
+        let refresh = tokens.issue_refresh(user, client);
+        for _ in 2..=TOKENS_MAX {
+            tokens.issue(user, None);
+        }
+        assert_eq!(tokens.alive(), TOKENS_MAX);
+        assert!(matches!(tokens.look_up(&first), Known::Dead));
+        assert!(matches!(tokens.look_up(&second), Known::Good(_)));
+        assert!(tokens.refresh(&refresh, client).is_some(), "the other kind is another matter");
+        assert!(matches!(tokens.look_up("00D000000000009!x"), Known::Foreign));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_is_good_for_its_lifetime() {
+        let org = Org::new(&Seed::default());
+        let mut tokens = Tokens::new(&org.id, Duration::from_secs(60));
+        let token = tokens.issue(org.anybody().unwrap(), None);
+        tokio::time::advance(Duration::from_millis(59_999)).await;
+        assert!(matches!(tokens.look_up(&token), Known::Good(_)));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(matches!(tokens.look_up(&token), Known::Dead));
+        assert!(!tokens.revoke_good(&token));
+        let mut endless = Tokens::new(&org.id, Duration::MAX);
+        let token = endless.issue(org.anybody().unwrap(), None);
+        assert!(matches!(endless.look_up(&token), Known::Good(_)));
+    }
+}

@@ -118,12 +118,6 @@ impl Org {
         self.users.iter().find(|user| user.username.eq_ignore_ascii_case(username))
     }
 
-    /// The user of this id, of 15 or 18 characters.
-    pub(super) fn user_of_id(&self, id: &str) -> Option<&Arc<User>> {
-        let id = ids::canonical(id)?;
-        self.users.iter().find(|user| user.id == id)
-    }
-
     /// Everybody.
     pub(super) fn users(&self) -> &[Arc<User>] {
         &self.users

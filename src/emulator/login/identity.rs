@@ -1,5 +1,7 @@
 //! Who a token stands for, and which API versions there are.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
@@ -25,7 +27,7 @@ pub(super) fn versions() -> Reply {
 pub(super) fn identity(shared: &Shared, headers: &HeaderMap, who: &str) -> Reply {
     let user = match user(shared, headers) {
         Ok(user) => user,
-        Err(reply) => return reply,
+        Err(word) => return text(StatusCode::FORBIDDEN, word),
     };
     let (org, id) = who.split_once('/').unwrap_or((who, ""));
     if ids::canonical(org).as_deref() != Some(&shared.org.id) {
@@ -60,11 +62,11 @@ pub(super) fn identity(shared: &Shared, headers: &HeaderMap, who: &str) -> Reply
     json_reply(StatusCode::OK, members.to_string())
 }
 
-/// `GET /services/oauth2/userinfo` (OpenID Connect).
+/// `GET /services/oauth2/userinfo` (`OpenID` Connect).
 pub(super) fn userinfo(shared: &Shared, headers: &HeaderMap) -> Reply {
     let user = match user(shared, headers) {
         Ok(user) => user,
-        Err(reply) => return reply,
+        Err(word) => return text(StatusCode::FORBIDDEN, word),
     };
     let members = json!({
         "sub": format!("{}/id/{}/{}", origin(headers), shared.org.id, user.id),
@@ -88,13 +90,11 @@ pub(super) fn userinfo(shared: &Shared, headers: &HeaderMap) -> Reply {
     json_reply(StatusCode::OK, members.to_string())
 }
 
-/// The user of the token; these endpoints refuse in a way of their own.
-fn user(shared: &Shared, headers: &HeaderMap) -> Result<std::sync::Arc<User>, Reply> {
+/// The user of the token; these endpoints refuse with a word and status 403.
+fn user(shared: &Shared, headers: &HeaderMap) -> Result<Arc<User>, &'static str> {
     let refuse = |denied| match denied {
-        Denied::Missing => text(StatusCode::FORBIDDEN, "Missing_OAuth_Token"),
-        Denied::Wrong | Denied::Malformed | Denied::Disabled => {
-            text(StatusCode::FORBIDDEN, "Bad_OAuth_Token")
-        }
+        Denied::Missing => "Missing_OAuth_Token",
+        Denied::Wrong | Denied::Malformed | Denied::Disabled => "Bad_OAuth_Token",
     };
     // Without a token there is nobody to tell of, whatever the other endpoints let pass.
     token(headers).and_then(|_| caller(shared, headers)).map(|caller| caller.user).map_err(refuse)

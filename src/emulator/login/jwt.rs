@@ -120,18 +120,14 @@ enum Wrong {
 /// Checks an RS256 signature with a certificate, whose dates and issuer do not matter, or a public key.
 fn verify(pem: &str, signed: &[u8], signature: &[u8]) -> Result<(), Wrong> {
     let key = |error: webpki::Error| Wrong::Key(format!("no certificate or public key of RSA: {error}"));
-    let outcome = match CertificateDer::from_pem_slice(pem.as_bytes()) {
-        Ok(certificate) => {
-            let certificate = EndEntityCert::try_from(&certificate).map_err(key)?;
-            certificate.verify_signature(RSA_PKCS1_2048_8192_SHA256, signed, signature)
-        }
-        Err(_) => {
-            let public = SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes());
-            let public =
-                public.map_err(|_| Wrong::Key("no PEM of a certificate or public key".to_owned()))?;
-            let public = RawPublicKeyEntity::try_from(&public).map_err(key)?;
-            public.verify_signature(RSA_PKCS1_2048_8192_SHA256, signed, signature)
-        }
+    let outcome = if let Ok(certificate) = CertificateDer::from_pem_slice(pem.as_bytes()) {
+        let certificate = EndEntityCert::try_from(&certificate).map_err(key)?;
+        certificate.verify_signature(RSA_PKCS1_2048_8192_SHA256, signed, signature)
+    } else {
+        let public = SubjectPublicKeyInfoDer::from_pem_slice(pem.as_bytes());
+        let public = public.map_err(|_| Wrong::Key("no PEM of a certificate or public key".to_owned()))?;
+        let public = RawPublicKeyEntity::try_from(&public).map_err(key)?;
+        public.verify_signature(RSA_PKCS1_2048_8192_SHA256, signed, signature)
     };
     outcome.map_err(|error| match error {
         webpki::Error::InvalidSignatureForPublicKey => Wrong::Signature,
@@ -148,4 +144,48 @@ fn part<T: DeserializeOwned>(text: &str) -> Result<T, Denial> {
 fn time(value: &Value) -> Option<SystemTime> {
     let seconds = value.as_f64().or_else(|| value.as_str()?.parse().ok())?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key of RFC 7515, appendix A.2, and what it signed there.
+    const KEY: &str = "\
+-----BEGIN PUBLIC KEY-----
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAofgWCuLjybRlzo0tZWJj
+NiuSfb4p4fAkd/wWJcyQoTbji9k0l8W26mPddxHmfHQp+Vaw+4qPCJrcS2mJPMEz
+P1Pt0Bm4d4QlL+yRT+SFd2lZS+pCgNMsD1W/YpRPEwOWvG6b32690r2jZ47soMZo
+9wGzjb/7OMg0LOL+bSf63kpaSHSXndS5z5rexMdbBYUsLA9e+KXBdQOS+UTo7WTB
+EMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6/I5IhlJH7aGhyxX
+FvUK+DWNmoudF8NAco9/h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXp
+oQIDAQAB
+-----END PUBLIC KEY-----
+";
+    const SIGNED: &str = "\
+         eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0\
+         cnVlfQ";
+    const SIGNATURE: &str = "\
+         cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CU\
+         Ar7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_d\
+         O--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0ig\
+         cN_IoypGlUPQGe77Rw";
+
+    #[test]
+    fn the_example_of_the_rfc_is_verified_and_no_altered_one() {
+        let text = format!("{SIGNED}.{SIGNATURE}");
+        let assertion = Assertion::parse(&text).unwrap();
+        assert_eq!((assertion.issuer(), assertion.subject()), ("joe", None));
+        assert_eq!(
+            time(&assertion.claims.exp),
+            SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(1_300_819_380))
+        );
+        assert_eq!(verify(KEY, SIGNED.as_bytes(), &assertion.signature), Ok(()));
+        for at in 0..assertion.signature.len() {
+            let mut altered = assertion.signature.clone();
+            altered[at] ^= 1;
+            assert_eq!(verify(KEY, SIGNED.as_bytes(), &altered), Err(Wrong::Signature), "{at}");
+        }
+        assert_eq!(verify(KEY, b"other", &assertion.signature), Err(Wrong::Signature));
+    }
 }

@@ -199,7 +199,7 @@ fn form(body: &[u8]) -> Result<Form<'_>, Denial> {
 }
 
 fn value<'a>(form: &'a Form, name: &str) -> &'a str {
-    form.get(name).map(|value| value.as_ref()).unwrap_or_default()
+    form.get(name).map(AsRef::as_ref).unwrap_or_default()
 }
 
 fn refuse(Denial(error, description): Denial) -> Reply {

@@ -54,16 +54,14 @@ pub(super) fn handle(shared: &Shared, headers: &HeaderMap, rest: &str, body: &[u
     if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/xml")) {
         return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Content-Type: text/xml is wanted");
     }
-    let outcome = match Api::of(rest) {
-        Some(api) => answer(shared, headers, &api, body).map_err(|fault| (fault, api.letter)),
-        None => {
-            let message = "Invalid Api version specified on URL";
-            Err((Fault::api("UnexpectedErrorFault", "UNSUPPORTED_API_VERSION", message), "u"))
-        }
+    let Some(api) = Api::of(rest) else {
+        let message = "Invalid Api version specified on URL";
+        let fault = Fault::api("UnexpectedErrorFault", "UNSUPPORTED_API_VERSION", message);
+        return xml(StatusCode::INTERNAL_SERVER_ERROR, fault.render("u"));
     };
-    match outcome {
+    match answer(shared, headers, &api, body) {
         Ok(text) => xml(StatusCode::OK, text),
-        Err((fault, letter)) => xml(StatusCode::INTERNAL_SERVER_ERROR, fault.render(letter)),
+        Err(fault) => xml(StatusCode::INTERNAL_SERVER_ERROR, fault.render(api.letter)),
     }
 }
 

@@ -48,7 +48,7 @@ impl Scene {
         self
     }
 
-    fn call<'c>(user: &'c User, version: u8) -> Call<'c> {
+    fn call(user: &User, version: u8) -> Call<'_> {
         Call { user, version, now: "2024-05-15T12:00:00Z".parse().unwrap() }
     }
 

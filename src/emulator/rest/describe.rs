@@ -1,5 +1,6 @@
 //! What the API has: resources, types, fields.
 
+use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Rest, found};
@@ -7,9 +8,9 @@ use crate::emulator::records::{Field, Kind, Shape};
 use crate::emulator::users::Access;
 
 /// `GET .`
-pub(super) fn resources(rest: &Rest<'_>) -> Answer {
+pub(super) fn resources(rest: &Rest<'_>) -> (StatusCode, String) {
     let resource = |name: &str| (name.to_owned(), Value::from(format!("{}/{name}", root(rest))));
-    Ok(found(&Value::Object(["sobjects", "query", "queryAll", "limits"].map(resource).into_iter().collect())))
+    found(&Value::Object(["sobjects", "query", "queryAll", "limits"].map(resource).into_iter().collect()))
 }
 
 fn root(rest: &Rest<'_>) -> String {
@@ -17,10 +18,10 @@ fn root(rest: &Rest<'_>) -> String {
 }
 
 /// `GET sobjects`
-pub(super) fn global(rest: &Rest<'_>) -> Answer {
+pub(super) fn global(rest: &Rest<'_>) -> (StatusCode, String) {
     let state = rest.shared.lock();
     let all = state.records.kinds(rest.call()).map(|kind| Value::Object(about(rest, kind)));
-    Ok(found(&json!({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": all.collect::<Vec<_>>()})))
+    found(&json!({"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": all.collect::<Vec<_>>()}))
 }
 
 /// `GET sobjects/TYPE`

@@ -22,9 +22,9 @@ mod sobjects;
 
 use std::borrow::Cow;
 
-use http::header::ALLOW;
+use http::header::{ALLOW, CONTENT_TYPE};
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -77,6 +77,11 @@ pub(super) fn handle(shared: &Shared, head: &Parts, body: &[u8]) -> Reply {
         Rest { shared, method, version, caller, now, head, body }.route(path.trim_end_matches('/'))
     });
     match answer {
+        Ok((StatusCode::NO_CONTENT, _)) => {
+            let mut reply = Reply::default();
+            *reply.status_mut() = StatusCode::NO_CONTENT;
+            reply
+        }
         Ok((status, body)) => json_reply(status, body),
         Err(refused) => {
             let reply = json_reply(refused.status, refused.body());
@@ -110,12 +115,12 @@ impl Rest<'_> {
     fn route(&self, path: &str) -> Answer {
         let parts: Vec<&str> = if path.is_empty() { Vec::new() } else { path.split('/').collect() };
         match parts.as_slice() {
-            [] => self.only_get(describe::resources),
+            [] => self.only_get(|rest| Ok(describe::resources(rest))),
             ["limits"] => self.only_get(limits::limits),
             ["query"] => self.only_get(|rest| query::query(rest, false)),
             ["queryAll"] => self.only_get(|rest| query::query(rest, true)),
             ["query" | "queryAll", locator] => self.only_get(|rest| query::more(rest, locator)),
-            ["sobjects"] => self.only_get(describe::global),
+            ["sobjects"] => self.only_get(|rest| Ok(describe::global(rest))),
             ["sobjects", kind] => sobjects::kind(self, kind),
             ["sobjects", kind, "describe"] => self.only_get(|rest| describe::whole(rest, kind)),
             ["sobjects", kind, id] => sobjects::record(self, kind, id),
@@ -146,8 +151,15 @@ impl Rest<'_> {
         Call { user: &self.caller.user, version: self.version.number(), now: self.now }
     }
 
-    /// The body, read as JSON.
+    /// The body, read as JSON. A body without a type counts as that.
     fn read<T: DeserializeOwned>(&self) -> Result<T, Refused> {
+        let kind =
+            self.head.headers.get(CONTENT_TYPE).map_or(&b"application/json"[..], HeaderValue::as_bytes);
+        if !kind.to_ascii_lowercase().starts_with(b"application/json") {
+            let message = format!("Content type {} not supported", String::from_utf8_lossy(kind));
+            let refused = Refused::new("UNSUPPORTED_MEDIA_TYPE", message);
+            return Err(refused.with(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
         serde_json::from_slice(self.body).map_err(|error| {
             let place = format!("[line:{}, column:{}]", error.line(), error.column());
             let text = error.to_string();

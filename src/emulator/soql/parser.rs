@@ -12,7 +12,7 @@ const RESERVED: [&str; 10] = ["SELECT", "FROM", "WHERE", "AND", "OR", "NOT", "IN
 /// Reads a query.
 pub(in crate::emulator) fn parse(text: &str) -> Result<Query, SyntaxError> {
     if text.len() > QUERY_MAX {
-        return Err(SyntaxError { message: "SOQL statement is too long".to_owned(), at: QUERY_MAX });
+        return Err(SyntaxError { message: "SOQL statement is too long".to_owned(), at: 0 });
     }
     let mut parser = Parser { tokens: tokens(text)?, next: 0, depth: 0 };
     let query = parser.query()?;

@@ -28,12 +28,12 @@ fn logins(at: Vec<String>) -> Org {
     })
 }
 
-/// An org that takes the token of this number, so many times.
-fn org(taken: usize, times: usize) -> Org {
+/// An org that takes the token of one number, so many times.
+fn org(number: usize, times: usize) -> Org {
     let count = AtomicUsize::new(0);
     Org::start(move |asked| {
         let token = asked.header("authorization").unwrap_or_default();
-        if token != format!("Bearer 00D!{taken}") || count.fetch_add(1, Ordering::SeqCst) >= times {
+        if token != format!("Bearer 00D!{number}") || count.fetch_add(1, Ordering::SeqCst) >= times {
             return error(401, "INVALID_SESSION_ID", "Session expired or invalid");
         }
         match asked.path.as_str() {

@@ -58,7 +58,10 @@ the secret \"emulator-secret\" and runs as that user. A seed file has others, in
   [org]
   id = \"00D000000000001EAA\"
   name = \"Example\"
-  sandbox = false")]
+  sandbox = false
+
+Heroku Connect: the app \"example\" has one connection, the API key is \"emulator-api-key\", and both --url and --auth-url of
+cometail heroku are http://127.0.0.1:8080.")]
 pub(super) struct Emulator {
     /// Where to listen; port 0 takes any free one
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]

@@ -1,6 +1,6 @@
 //! What the service tells of a connection and its mappings. Only what is named here is kept: it holds no password.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::config::MappingConfig;
 
@@ -46,8 +46,13 @@ pub struct Mapping {
     /// What it does now, such as `SCHEMA_CHANGED` or `POLLING_SF_CHANGES`.
     pub state: Option<String>,
     /// What is mapped, and how.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     pub config: MappingConfig,
+}
+
+/// A config that is null says nothing.
+fn or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MappingConfig, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// How far a mapping, or a connection, is on its way.
@@ -68,10 +73,15 @@ impl Connection {
         self.mappings.iter().flatten().find(of)
     }
 
-    /// Whether it is paused as `wanted`.
+    /// Whether it is paused, where that is `wanted`, or goes on.
     pub fn stand(&self, wanted: bool) -> Stand {
         let state = self.state.as_deref();
-        if state.is_some_and(|state| state == "PAUSED") == wanted { Stand::There } else { stuck(state) }
+        match (state == Some("PAUSED"), wanted) {
+            (true, false) => Stand::Moving,
+            (false, true) => stuck(state),
+            (false, false) if stuck(state) == Stand::Failed => Stand::Failed,
+            (true, true) | (false, false) => Stand::There,
+        }
     }
 }
 
@@ -92,7 +102,8 @@ fn stuck(state: Option<&str>) -> Stand {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -119,7 +130,61 @@ mod tests {
         let found: Connection = serde_json::from_value(text).unwrap();
         assert!(!format!("{found:?}").contains("hush"));
         assert_eq!((found.stand(true), found.stand(false)), (Stand::There, Stand::Moving));
+        for (state, paused, gone_on) in [
+            (Some("IDLE"), Stand::Moving, Stand::There),
+            (None, Stand::Moving, Stand::There),
+            (Some("SYSTEM_ERROR"), Stand::Failed, Stand::Failed),
+        ] {
+            let one = Connection { state: state.map(str::to_owned), ..found.clone() };
+            assert_eq!((one.stand(true), one.stand(false)), (paused, gone_on), "{state:?}");
+        }
         assert!(found.mapping("contact").is_some() && found.mapping("m1").is_some());
         assert!(found.mapping("m2").is_none());
+    }
+
+    fn any_json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i8>().prop_map(Value::from),
+            "[a-z_\u{1b}]{0,6}".prop_map(Value::from),
+        ];
+        let key = prop_oneof![
+            Just("fields"),
+            Just("indexes"),
+            Just("access"),
+            Just("revision"),
+            Just("A"),
+            Just("x y")
+        ];
+        leaf.prop_recursive(4, 32, 5, move |inner| {
+            let map =
+                proptest::collection::btree_map(key.clone().prop_map(str::to_owned), inner.clone(), 0..5);
+            let list = proptest::collection::vec(inner, 0..4);
+            prop_oneof![map.prop_map(|map| json!(map)), list.prop_map(Value::from)]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_config_holds_it_can_be_changed_checked_and_compared(one in any_json(), other in any_json()) {
+            let mapping = |config: &Value| -> Option<Mapping> {
+                serde_json::from_value(json!({"id": "m", "object_name": "A", "config": config})).ok()
+            };
+            let (Some(one), Some(other)) = (mapping(&one), mapping(&other)) else { return Ok(()) };
+            let mut laid = one.config.clone();
+            laid.lay(&other.config);
+            // Nothing of the second is missing, and nothing that it does not name is changed.
+            let lacking = laid.differences(&other.config);
+            let unnamed = |what: &str| other.config.get(what.split('.').next().unwrap()).is_none();
+            prop_assert!(lacking.iter().all(|one| unnamed(&one.what)), "{lacking:?}");
+            prop_assert!(laid.differences(&laid).is_empty());
+            laid.add_field("B");
+            laid.add_index("B", true);
+            prop_assert!(!laid.problems(None).iter().any(|problem| problem.contains(".B:")));
+            prop_assert!(laid.remove("fields", "B") && laid.remove("indexes", "B"));
+            let drives = lacking.iter().any(|one| one.to_string().contains('\u{1b}'));
+            prop_assert!(!drives);
+        }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{KEY, TOKEN, failed, heroku, heroku_in, printed};
 use crate::server::{Asked, Org, Said, ok, status};
-use crate::support::{json as parsed, listen_later};
+use crate::support::{Place, json as parsed, listen_later};
 
 /// A connection with one mapping.
 fn connection(state: &str, revision: u64, fields: &Value) -> Said {
@@ -111,9 +111,17 @@ fn the_key_goes_to_the_authorization_service_and_its_token_to_the_api() {
         0 => status(401, &json!({"message": asked.header("authorization")}).to_string()),
         _ => ok(&json!({"id": "c1"})),
     });
-    let arguments = ["connection", "c1", "--url", &service.url, "--auth-url", &authority.url];
+    let place = Place::new();
+    let wire = place.text("wire.har");
+    let arguments =
+        ["connection", "c1", "--url", &service.url, "--auth-url", &authority.url, "--wire", &wire];
     let ended = heroku_in(&[("HEROKU_API_KEY", "hush-key")], &arguments);
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    let har = std::fs::read_to_string(&wire).unwrap();
+    assert!(
+        har.contains("/oauth/authorizations") && !har.contains("hush") && !har.contains("Omh1c2g"),
+        "{har}"
+    );
     let headers = |org: &Org| -> Vec<_> {
         org.seen().iter().map(|asked| asked.header("authorization").unwrap().to_owned()).collect()
     };

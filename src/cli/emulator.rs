@@ -45,6 +45,9 @@ pub(super) struct Emulator {
     /// The only channels that exist; all may exist where none is given
     #[arg(long = "channel", value_name = "CHANNEL")]
     channels: Vec<String>,
+    /// Confirm CometD's `ack` extension, which Salesforce lacks: what is not acknowledged comes again
+    #[arg(long)]
+    ack: bool,
     /// Demand the access token that is in this environment variable
     #[arg(long, value_name = "NAME")]
     token_env: Option<String>,
@@ -64,6 +67,7 @@ pub(super) fn main(emulator: Emulator) -> u8 {
         poll_interval: emulator.poll_interval,
         generate: (!emulator.quiet).then_some(Generate { channel: emulator.generate, every: emulator.every }),
         token,
+        ack: emulator.ack,
         channels: Some(emulator.channels).filter(|channels| !channels.is_empty()),
         ..Config::default()
     };

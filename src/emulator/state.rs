@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Config;
@@ -23,6 +25,8 @@ pub(super) struct Shared {
     pub(super) config: Config,
     /// When the server started, from which its looks for new events are counted.
     pub(super) started: Instant,
+    /// Told when the server is to restart.
+    pub(super) restart: Notify,
     state: Mutex<State>,
 }
 
@@ -36,8 +40,9 @@ impl Shared {
             token: config.token.clone(),
             last_authorization: false,
             fault: None,
+            down: Duration::ZERO,
         };
-        Self { config, started: Instant::now(), state: Mutex::new(state) }
+        Self { config, started: Instant::now(), restart: Notify::new(), state: Mutex::new(state) }
     }
 
     /// The state. A panic elsewhere leaves nothing half done that would matter to an emulator.
@@ -60,6 +65,8 @@ pub(super) struct State {
     pub(super) last_authorization: bool,
     /// The fault that the next requests meet.
     pub(super) fault: Option<Fault>,
+    /// For how long the next restart refuses connections.
+    pub(super) down: Duration,
 }
 
 /// Leaves out the token.
@@ -119,6 +126,12 @@ impl State {
             session.notify.notify_waiters();
         }
         all.len()
+    }
+
+    /// Forgets what a restart forgets; how long that takes.
+    pub(super) fn restart(&mut self) -> Duration {
+        self.forget_all();
+        std::mem::take(&mut self.down)
     }
 
     /// Subscribes the session `client` to `channel` from a checked position.

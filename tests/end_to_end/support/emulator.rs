@@ -1,12 +1,13 @@
 //! The emulator as a process of its own, and its control endpoints.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::{A, Cometail, LONG, cometail, wait};
+use super::{A, Cometail, LONG, cometail, until, wait};
 
 /// A running emulator that publishes nothing by itself.
 pub(crate) struct Emulator {
@@ -134,19 +135,43 @@ impl Emulator {
         });
     }
 
+    /// Lets it restart: it cuts every connection, forgets every session and refuses connections for this time. Comes
+    /// back when it listens again.
+    pub(crate) fn restart(&self, down: Duration) {
+        let body = json!({"down_ms": u64::try_from(down.as_millis()).unwrap()});
+        // The answer may be cut as well.
+        drop(self.try_request("POST", "restart", &body.to_string()));
+        self.state_when_up();
+    }
+
+    /// Publishes an event with the number `n`, unless a restart is in the way; whether it did may then be unknown.
+    pub(crate) fn try_publish(&self, channel: &str, n: u64) -> io::Result<()> {
+        let body = json!({"channel": channel, "data": {"sobject": {"n": n}}});
+        self.try_request("POST", "publish", &body.to_string()).map(drop)
+    }
+
+    /// The state, as soon as it listens.
+    pub(crate) fn state_when_up(&self) -> Value {
+        until("the end of a restart", || self.try_request("GET", "state", "").ok())
+    }
+
     fn request(&self, method: &str, what: &str, body: &str) -> Value {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
+        self.try_request(method, what, body).unwrap()
+    }
+
+    fn try_request(&self, method: &str, what: &str, body: &str) -> io::Result<Value> {
+        let mut stream = TcpStream::connect(&self.address)?;
         stream.set_read_timeout(Some(LONG)).unwrap();
         let head = format!(
             "{method} /_emulator/{what} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
             self.address,
             body.len()
         );
-        stream.write_all((head + body).as_bytes()).unwrap();
+        stream.write_all((head + body).as_bytes())?;
         let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        stream.read_to_string(&mut text)?;
+        let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
         assert!(head.starts_with("HTTP/1.1 200"), "{what}: {text}");
-        super::json(body)
+        Ok(serde_json::from_str(body)?)
     }
 }

@@ -227,6 +227,8 @@ pub async fn serve(
     tokio::pin!(shutdown);
     loop {
         tokio::select! {
+            // Nothing is accepted any more once an end or a restart was asked for.
+            biased;
             () = &mut shutdown => break,
             () = shared.restart.notified() => {
                 drop(listener);
@@ -234,6 +236,8 @@ pub async fn serve(
                 let Some(again) = stay_closed(address, &shared, shutdown.as_mut()).await? else { break };
                 listener = again;
             }
+            // Taken up so that finished tasks do not pile up; a panic in one is that connection's end.
+            Some(_) = tasks.join_next() => {}
             (stream, peer, slot) = accept(&listener, &slots) => {
                 let shared = Arc::clone(&shared);
                 tasks.spawn(async move {
@@ -241,8 +245,6 @@ pub async fn serve(
                     drop(slot);
                 });
             }
-            // Taken up so that finished tasks do not pile up; a panic in one is that connection's end.
-            Some(_) = tasks.join_next() => {}
         }
     }
     tasks.shutdown().await;

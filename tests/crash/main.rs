@@ -16,6 +16,7 @@
 
 mod crash;
 mod receiver;
+mod restart;
 #[path = "../end_to_end/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests from end to end, which use all of it")]
 mod support;

@@ -2,12 +2,11 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::{A, Cometail, LONG, cometail, until, wait};
+use super::{A, Cometail, LONG, cometail, wait};
 
 /// A running emulator that publishes nothing by itself.
 pub(crate) struct Emulator {
@@ -135,31 +134,12 @@ impl Emulator {
         });
     }
 
-    /// Lets it restart: it cuts every connection, forgets every session and refuses connections for this time. Comes
-    /// back when it listens again.
-    pub(crate) fn restart(&self, down: Duration) {
-        let body = json!({"down_ms": u64::try_from(down.as_millis()).unwrap()});
-        // The answer may be cut as well.
-        drop(self.try_request("POST", "restart", &body.to_string()));
-        self.state_when_up();
-    }
-
-    /// Publishes an event with the number `n`, unless a restart is in the way; whether it did may then be unknown.
-    pub(crate) fn try_publish(&self, channel: &str, n: u64) -> io::Result<()> {
-        let body = json!({"channel": channel, "data": {"sobject": {"n": n}}});
-        self.try_request("POST", "publish", &body.to_string()).map(drop)
-    }
-
-    /// The state, as soon as it listens.
-    pub(crate) fn state_when_up(&self) -> Value {
-        until("the end of a restart", || self.try_request("GET", "state", "").ok())
-    }
-
     fn request(&self, method: &str, what: &str, body: &str) -> Value {
         self.try_request(method, what, body).unwrap()
     }
 
-    fn try_request(&self, method: &str, what: &str, body: &str) -> io::Result<Value> {
+    /// A request that a restart may cut.
+    pub(crate) fn try_request(&self, method: &str, what: &str, body: &str) -> io::Result<Value> {
         let mut stream = TcpStream::connect(&self.address)?;
         stream.set_read_timeout(Some(LONG)).unwrap();
         let head = format!(

@@ -3,7 +3,7 @@
 //!
 //! `COMETAIL_CRASH_KILLS` says how often it is killed, by all tests of this target together. Every choice is
 //! drawn from a seed, which a failure tells; `COMETAIL_CRASH_SEED` sets it. Where in the daemon's work a kill
-//! lands depends on the machine all the same, so a seed repeats the lives and the faults, not the instants.
+//! lands depends on the machine all the same, so a seed repeats the choices, not the instants.
 
 #![cfg(unix)]
 #![allow(

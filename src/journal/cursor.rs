@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 
-use super::disk::{Disk, Handle};
+use super::disk::{self, Disk, Handle};
 use super::record::Fields;
 use super::shared::Shared;
 
@@ -137,7 +137,7 @@ impl Cursors {
 
     /// Every cursor's name and last commit, and the names of those that have no whole file.
     pub(super) fn whole_and_damaged(&self) -> io::Result<(Whole, Vec<String>)> {
-        let mut stems: Vec<_> = (self.disk.list(FOLDER)?.into_iter())
+        let mut stems: Vec<_> = (self.disk.list(FOLDER).map_err(disk::at(FOLDER))?.into_iter())
             .filter_map(|entry| {
                 Some(entry.name.strip_suffix(".0").or(entry.name.strip_suffix(".1"))?.to_owned())
             })
@@ -172,10 +172,11 @@ impl Cursors {
     fn read(&self, stem: &str) -> io::Result<Option<(u64, Committed)>> {
         let mut newest: Option<(u64, Committed)> = None;
         for slot in 0..2 {
-            let read = match self.disk.open(&file(stem, slot)) {
-                Ok(handle) => decode(&contents(&*handle)?),
+            let name = file(stem, slot);
+            let read = match self.disk.open(&name) {
+                Ok(handle) => decode(&contents(&*handle).map_err(disk::at(name))?),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(error) => return Err(error),
+                Err(error) => return Err(disk::at(name)(error)),
             };
             newest = newest.into_iter().chain(read).max_by_key(|(generation, _)| *generation);
         }
@@ -185,13 +186,8 @@ impl Cursors {
 
 fn contents(handle: &dyn Handle) -> io::Result<Vec<u8>> {
     let length = usize::try_from(handle.len()?).unwrap_or(usize::MAX).min(NOTE_MAX + OVERHEAD);
-    let (mut bytes, mut filled) = (vec![0; length], 0);
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match handle.read_at(rest, filled as u64)? {
-            0 => break,
-            read => filled += read,
-        }
-    }
+    let mut bytes = vec![0; length];
+    let filled = disk::read_full(handle, &mut bytes, 0)?;
     bytes.truncate(filled);
     Ok(bytes)
 }

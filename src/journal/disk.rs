@@ -45,7 +45,10 @@ pub(super) fn read_full(file: &dyn Handle, into: &mut [u8], offset: u64) -> io::
         let at = offset.saturating_add(filled as u64);
         match file.read_at(rest, at)? {
             0 if file.len()? > at => {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a read ended before the file does"));
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "a read ended before the file does",
+                ));
             }
             0 => break,
             read => filled += read,

@@ -77,9 +77,7 @@ impl Repair {
                 drop(quarantine::keep(disk, &*handle, segment, &damage));
                 Ok(())
             }
-            Self::Cut(handle, segment, len) => {
-                handle.set_len(len).map_err(disk::at(segment::name(segment)))
-            }
+            Self::Cut(handle, segment, len) => handle.set_len(len).map_err(disk::at(segment::name(segment))),
             Self::Remove(name) => disk.remove(&name).map_err(disk::at(name)),
             Self::Sync(handle, segment) => {
                 handle.sync().map_err(disk::at(segment::name(segment)))?;

@@ -53,7 +53,7 @@ fn whatever_operation_is_the_last_what_was_appended_is_there_and_nothing_else() 
 
 #[test]
 fn whatever_operation_fails_the_journal_goes_on_and_loses_nothing() {
-    for kind in [ErrorKind::Other, ErrorKind::StorageFull] {
+    for kind in [ErrorKind::Other, ErrorKind::StorageFull, ErrorKind::ReadOnlyFilesystem] {
         for failing in 0..operations_of_a_run() {
             let disk = FaultyDisk::default();
             disk.fault_at(failing, Fault::Fails(kind));

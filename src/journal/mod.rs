@@ -97,6 +97,7 @@ pub use inspect::{Inspection, SegmentReport, inspect, segment_file};
 pub use lock::{Hold, is_written};
 pub use positions::Positions;
 pub use reader::{Read, Reader};
+pub use record::BODY_MAX;
 pub use store::{Journal, SyncJob};
 pub use terms::{
     ChannelLoss, Config, Hole, Kind, Library, Loss, OpenError, Reason, Record, Recovery, SyncPolicy, Trouble,

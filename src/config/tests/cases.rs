@@ -127,7 +127,7 @@ fn connections() {
             ),
             (
                 "body_max = \"64\"",
-                "4:12: connection.a.body_max: found \"64\", wanted a size from \"1KiB\" to \"2GiB\" \
+                "4:12: connection.a.body_max: found \"64\", wanted a size from \"1KiB\" to \"1GiB\" \
                  (the units: B, KiB, MiB, GiB, kB, MB, GB)",
             ),
             (

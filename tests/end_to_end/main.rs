@@ -18,6 +18,7 @@ mod bad_input;
 mod demo;
 mod journal;
 mod journal_commands;
+mod journal_read_only;
 mod live_channels;
 mod missing;
 mod parked_commands;

@@ -36,7 +36,8 @@ pub struct Committed {
 /// or by age.
 #[derive(Debug)]
 pub struct Cursor {
-    name: String,
+    /// What it goes by among those that hold segments back.
+    number: u64,
     stem: String,
     shared: Arc<Shared>,
     slots: [Option<Arc<dyn Handle>>; 2],
@@ -46,7 +47,7 @@ pub struct Cursor {
 
 impl Drop for Cursor {
     fn drop(&mut self) {
-        self.shared.drop_cursor(&self.name);
+        self.shared.drop_cursor(self.number);
     }
 }
 
@@ -56,9 +57,8 @@ impl Cursor {
         let cursors = Cursors::new(Arc::clone(&shared.disk));
         let stem = stem(name);
         let (generation, committed) = cursors.read(&stem)?.unzip();
-        shared.set_cursor(name, committed.as_ref().map_or(start, |committed| committed.sequence));
-        let (name, slots) = (name.to_owned(), [None, None]);
-        Ok(Self { name, stem, shared, slots, generation: generation.unwrap_or(0), committed })
+        let number = shared.new_cursor(committed.as_ref().map_or(start, |committed| committed.sequence));
+        Ok(Self { number, stem, shared, slots: [None, None], generation: generation.unwrap_or(0), committed })
     }
 
     /// What was committed last; `None` for a new cursor.
@@ -89,7 +89,7 @@ impl Cursor {
         }
         self.generation = generation;
         self.committed = Some(Committed { sequence, note: note.to_vec() });
-        self.shared.set_cursor(&self.name, sequence);
+        self.shared.set_cursor(self.number, sequence);
         Ok(())
     }
 

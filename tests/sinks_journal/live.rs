@@ -83,6 +83,13 @@ fn what_is_given_up_stays_in_the_journal_for_the_next_start() {
     let directory = tempfile::tempdir().unwrap();
     let (writer, library) = open(&directory.path().join("journal"));
     let out = directory.path().join("out");
+    // What the sink has had stays until this one has passed it as well.
+    let mut other = library.cursor("other", 0).unwrap();
+    let handle = start(to_file("orders", &out, "a"), &library);
+    fill(&writer, 5_000);
+    assert_eq!(end(&handle), Ended::Drained);
+    drop(handle);
+    fs::rename(out.join("a"), out.join("first")).unwrap();
     fs::create_dir_all(out.join("a")).unwrap();
     let handle = start(to_file("orders", &out, "a"), &library);
     fill(&writer, 5_000);
@@ -90,14 +97,19 @@ fn what_is_given_up_stays_in_the_journal_for_the_next_start() {
     eventually("an attempt", || handle.status().retried > 0);
     assert_eq!(handle.abort(), 0);
     assert_eq!((handle.status().dropped, handle.status().lag), (0, Some(5_000)));
-    // Several segments, all of which would go if nobody needed them.
-    std::thread::sleep(Duration::from_millis(1_500));
+    other.commit(10_000, b"", false).unwrap();
+    eventually("segments that go", || library.oldest_sequence() > 4_000);
+    // For as long as there is no sink.
+    other.commit(5_000, b"", false).unwrap();
+    // The thread that let go of those takes these when it is done.
     fill(&writer, 5_000);
+    assert!(library.oldest_sequence() <= 5_000, "{}", library.oldest_sequence());
     drop(handle);
     fs::remove_dir(out.join("a")).unwrap();
     let handle = start(to_file("orders", &out, "a"), &library);
     assert_eq!(end(&handle), Ended::Drained);
-    assert_eq!(numbers(&out.join("a")), (0..10_000).collect::<Vec<_>>());
+    assert_eq!(numbers(&out.join("first")), (0..5_000).collect::<Vec<_>>());
+    assert_eq!(numbers(&out.join("a")), (5_000..15_000).collect::<Vec<_>>());
 }
 
 #[test]

@@ -9,7 +9,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +17,7 @@ use tracing::{error, info, warn};
 use super::handle::{Ended, Shared};
 use super::intake::Intake;
 use super::park::Park;
-use super::queue::Run;
+use super::queue::{Done, Run};
 use super::tape::{Ahead, Tape};
 use super::target::{Failure, Refused, Target};
 use crate::event::Batch;
@@ -50,8 +49,8 @@ pub(super) struct Worker {
     ready: VecDeque<Run>,
     /// The runs wholly loaded: their batches count until they are delivered.
     loaded: Vec<Run>,
-    /// The journal's numbers of what is loaded.
-    numbers: Vec<Range<u64>>,
+    /// What has been dealt with, on the journal, when what is loaded is delivered.
+    done: Vec<Done>,
     dense: bool,
     found: Instant,
     /// Whether something was dealt with that the cursor does not say.
@@ -81,7 +80,7 @@ impl Worker {
             batches: VecDeque::new(),
             ready: VecDeque::new(),
             loaded: Vec::new(),
-            numbers: Vec::new(),
+            done: Vec::new(),
             dense: false,
             found: now,
             dirty: false,
@@ -256,7 +255,7 @@ impl Worker {
         self.loaded.clear();
         self.target.settle();
         if let Some(tape) = &mut self.tape {
-            self.numbers.drain(..).for_each(|numbers| tape.settle(&self.shared, numbers));
+            self.done.drain(..).for_each(|done| tape.settle(&self.shared, done));
         }
         self.dirty |= self.tape.is_some() || self.target.wants_commit();
     }
@@ -266,7 +265,7 @@ impl Worker {
         while let Some(run) = self.ready.front_mut() {
             let taken = self.target.load(run);
             if self.tape.is_some() && taken > 0 {
-                self.numbers.push(run.lease.numbers(&(run.events.start..run.events.start + taken)));
+                self.done.push(run.lease.done(&(run.events.start..run.events.start + taken)));
             }
             events += taken;
             run.events.start += taken;

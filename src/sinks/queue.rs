@@ -167,6 +167,11 @@ impl Queue {
         self.bytes() >= self.max_bytes
     }
 
+    /// Whether half of that waits.
+    pub(super) fn is_half_full(&self) -> bool {
+        self.bytes() >= self.max_bytes / 2
+    }
+
     /// Whether nothing more will come.
     pub(super) fn is_closed(&self) -> bool {
         self.lock().closed

@@ -3,6 +3,8 @@
 //! * It takes batches from the queue or from the journal ([`Tape`]); there, a commit follows at once when there is
 //!   nothing to do, at most every 100 ms otherwise, and at the end.
 //! * What was taken is delivered in order; nothing overtakes a record that fails.
+//! * Where the target's requests hold several events, what is ready may wait a given time for more: no longer than
+//!   until a request is full, half of the queue is, or the end has come.
 //! * Under dense traffic the worker does not sleep on a wake-up between batches but for a short fixed time, so
 //!   that its sender pays no system call per batch, and the batches that came meanwhile are written together.
 //!   A lone event wakes it at once.
@@ -20,6 +22,7 @@ use super::park::Park;
 use super::queue::{Done, Run};
 use super::tape::{Ahead, Tape};
 use super::target::{Failure, Refused, Target};
+use super::webhook;
 use crate::event::Batch;
 use crate::retry::{self, Backoff};
 
@@ -51,6 +54,12 @@ pub(super) struct Worker {
     loaded: Vec<Run>,
     /// What has been dealt with, on the journal, when what is loaded is delivered.
     done: Vec<Done>,
+    /// What a request holds, and how long it waits for that.
+    gather: Option<(webhook::Batch, Duration)>,
+    /// Since when something is ready.
+    since: Option<Instant>,
+    /// Whether what is ready waits for more.
+    gathering: bool,
     dense: bool,
     found: Instant,
     /// Whether something was dealt with that the cursor does not say.
@@ -70,6 +79,7 @@ impl Worker {
         backoff: Backoff,
     ) -> Self {
         let now = Instant::now();
+        let gather = target.gathers();
         Self {
             shared,
             tape,
@@ -81,6 +91,9 @@ impl Worker {
             ready: VecDeque::new(),
             loaded: Vec::new(),
             done: Vec::new(),
+            gather,
+            since: None,
+            gathering: false,
             dense: false,
             found: now,
             dirty: false,
@@ -123,7 +136,8 @@ impl Worker {
             let ahead = self.take().await;
             // After the batches were taken: one that was offered after the call finds its file opened anew.
             let mut ended = if self.shared.take_reopen() { self.reopen().await } else { None };
-            let idle = self.ready.is_empty() && !self.target.is_due(Instant::now());
+            self.gathering = ahead == Ahead::Nothing && self.gathers_until().is_some();
+            let idle = (self.ready.is_empty() || self.gathering) && !self.target.is_due(Instant::now());
             if idle && ahead == Ahead::End {
                 ended = ended.or(Some(Ended::Drained));
             }
@@ -149,7 +163,7 @@ impl Worker {
         let now = Instant::now();
         let waited = self.ready.len();
         let ahead = match &mut self.tape {
-            Some(_) if waited > 0 => Ahead::More,
+            Some(_) if waited > 0 && !self.gathering => Ahead::More,
             Some(tape) => match tape.read(&self.shared, &mut self.intake, now, &mut self.ready) {
                 Ok(ahead) => {
                     if std::mem::take(&mut self.unread) {
@@ -173,6 +187,7 @@ impl Worker {
         if ahead == Ahead::End {
             self.intake.drain(&mut self.ready);
         }
+        self.since = if self.ready.is_empty() { None } else { self.since.or(Some(now)) };
         self.shared.meter.unorder(self.intake.take_early());
         self.dirty |= self.tape.as_ref().is_some_and(Tape::has_moved);
         ahead
@@ -204,7 +219,8 @@ impl Worker {
         }
         self.dense = false;
         let commit = self.dirty.then(|| self.committed + COMMIT);
-        let deadlines = [self.intake.next_deadline(), self.target.deadline(), commit];
+        let gathered = self.gathering.then(|| self.gathers_until()).flatten();
+        let deadlines = [self.intake.next_deadline(), self.target.deadline(), commit, gathered];
         let is_more = || self.tape.as_ref().is_some_and(Tape::is_more);
         let wait = self.shared.queue.wait(is_more);
         match deadlines.into_iter().flatten().min() {
@@ -214,6 +230,15 @@ impl Worker {
                 let _ = tokio::time::timeout_at(deadline.into(), wait).await;
             }
         }
+    }
+
+    /// Until when what is ready waits for more to go with it, unless that is over.
+    fn gathers_until(&self) -> Option<Instant> {
+        let (batch, wait) = self.gather?;
+        let until = self.since?.checked_add(wait)?;
+        let is_over =
+            until <= Instant::now() || self.shared.queue.is_half_full() || fills(&self.ready, batch);
+        (!is_over).then_some(until)
     }
 
     /// Delivers the front of `ready`, however long that takes; the end, where nothing more can be delivered.
@@ -329,6 +354,20 @@ impl Worker {
         let wait = self.backoff.next_wait().max(after.unwrap_or_default());
         tokio::time::sleep(wait).await;
     }
+}
+
+/// Whether these events fill a request, by the bytes that came from the server.
+fn fills(ready: &VecDeque<Run>, batch: webhook::Batch) -> bool {
+    let (mut events, mut bytes) = (0, 0_usize);
+    for run in ready {
+        for event in run.events.clone().map_while(|index| run.lease.batch().get(index)) {
+            (events, bytes) = (events + 1, bytes.saturating_add(event.message.len()));
+            if events >= batch.events || bytes >= batch.bytes {
+                return true;
+            }
+        }
+    }
+    false
 }
 
 /// Why a commit failed.

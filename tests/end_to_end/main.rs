@@ -15,7 +15,9 @@
 
 mod bad_config;
 mod bad_input;
+mod batches;
 mod demo;
+mod ends;
 mod journal;
 mod journal_commands;
 mod live_channels;

@@ -67,7 +67,10 @@ pub struct SegmentReport {
 impl Library {
     /// The journal in `dir` as it is now, for reading alone: nothing is repaired, and a process may be writing.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        let disk: Arc<dyn Disk> = Arc::new(Directory::read_only(dir));
+        Self::open_on(Arc::new(Directory::read_only(dir)))
+    }
+
+    pub(super) fn open_on(disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
         let found = recover(&*disk, 0, false)?;
         let tail_bytes = Config::default().tail_bytes;
         Ok(Self::new(Arc::new(Shared::new(disk, found.segments, found.next, tail_bytes))))

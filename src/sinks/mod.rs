@@ -142,6 +142,9 @@ pub enum Supply {
     /// cursor begins at the journal's end. The channels are those that a gap is told of, with their connections,
     /// where events are not in the journal any more.
     Journal(Library, Channels),
+    /// As [`Supply::Memory`], for a sink that has a cursor in this journal: its files are brought back to what is
+    /// committed, and what is offered is committed with them. The cursor stays where it is.
+    Again(Library),
 }
 
 /// Channels and the connections that they belong to.
@@ -182,6 +185,12 @@ fn start_with(
             target.restore(&name, &note)?;
             let teller = Teller::new(&config, &channels, &note);
             (Some(Tape::new(library.clone(), start, &note, teller)), Some(cursor), Some((library, start)))
+        }
+        Supply::Again(library) => {
+            let (cursor, start, note) = place(&library, &name)?;
+            target.restore(&name, &note)?;
+            let teller = Teller::new(&config, &Channels::default(), &note);
+            (Some(Tape::still(library, start, &note, teller)), Some(cursor), None)
         }
     };
     let queue = Queue::new(config.queue, Filter::new(&config.channels), config.gap_records);

@@ -47,6 +47,8 @@ pub(super) struct Tape {
     ledger: Ledger,
     teller: Teller,
     committed: u64,
+    /// Whether nothing is read.
+    still: bool,
     /// Where the sink ends, once it was closed.
     end: Option<u64>,
     /// What is not there any more, until it is known what follows.
@@ -66,11 +68,22 @@ impl Tape {
             ledger,
             teller,
             committed: start,
+            still: false,
             end: None,
             hole: None,
             pieces: VecDeque::new(),
             left: Vec::new(),
         }
+    }
+
+    /// A place that does not move; only what stands beside its number in the cursor does.
+    pub(super) fn still(library: Library, start: u64, note: &Note, teller: Teller) -> Self {
+        Self { still: true, ..Self::new(library, start, note, teller) }
+    }
+
+    /// Whether nothing is read from it.
+    pub(super) const fn is_still(&self) -> bool {
+        self.still
     }
 
     /// Moves what stands next to `ready`, or lets `intake` hold it.
@@ -124,12 +137,13 @@ impl Tape {
 
     /// Whether there is anything that has not been read.
     pub(super) fn is_more(&self) -> bool {
-        self.library.next_sequence() > self.reader.next_sequence()
+        !self.still && self.library.next_sequence() > self.reader.next_sequence()
     }
 
     /// What has been delivered has been dealt with.
     pub(super) fn settle(&mut self, shared: &Shared, done: Done) {
         match done {
+            _ if self.still => {}
             Done::Told(hole) => self.teller.tell(hole),
             Done::Events(numbers, received) => self.pass(shared, numbers, Some(received)),
         }

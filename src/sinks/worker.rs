@@ -163,6 +163,7 @@ impl Worker {
         let now = Instant::now();
         let waited = self.ready.len();
         let ahead = match &mut self.tape {
+            Some(tape) if tape.is_still() => self.take_offered(now),
             Some(_) if waited > 0 && !self.gathering => Ahead::More,
             Some(tape) => match tape.read(&self.shared, &mut self.intake, now, &mut self.ready) {
                 Ok(ahead) => {

@@ -23,6 +23,7 @@ mod journal_commands;
 mod live_channels;
 mod missing;
 mod parked_commands;
+mod replays;
 mod resume;
 mod rotate;
 mod run;

@@ -10,9 +10,10 @@ use cometail::journal::{self, Journal, Kind, Library, Writer};
 use cometail::sinks::filter::Pattern;
 use cometail::sinks::{self, Ended, Handle};
 
+use crate::live::end;
 use crate::support::{
-    append, batch, channels, config, ended, eventually, file_config, files, journal_config, message, start,
-    text, to_file,
+    append, batch, channels, config, eventually, file_config, files, journal_config, message, start, text,
+    to_file,
 };
 
 const DIR: &str = "SINKS_TEST_HOLES_DIR";
@@ -27,13 +28,13 @@ fn open(dir: &Path) -> (Writer, Library) {
 
 fn fill(writer: &Writer, events: u64, channels: u64) {
     let library = writer.library();
-    let (mut next, end) = (library.next_sequence(), library.next_sequence() + events);
-    while next < end {
-        let some = (end - next).min(20);
+    let (mut next, upto) = (library.next_sequence(), library.next_sequence() + events);
+    while next < upto {
+        let some = (upto - next).min(20);
         append(writer, &batch(next, some, channels), Kind::Events);
         next += some;
     }
-    eventually("appending", || library.next_sequence() == end);
+    eventually("appending", || library.next_sequence() == upto);
 }
 
 /// A journal of `events` events whose segments are not all there; what sinks have the cursors at its beginning, and
@@ -41,7 +42,7 @@ fn fill(writer: &Writer, events: u64, channels: u64) {
 fn damaged(dir: &Path, sinks: &[sinks::Config], events: u64, channels: u64) -> u64 {
     let (writer, library) = open(dir);
     for sink in sinks {
-        assert_eq!(ended(&start(sink.clone(), &library)), Ended::Drained);
+        assert_eq!(end(&start(sink.clone(), &library)), Ended::Drained);
     }
     fill(&writer, events, channels);
     writer.stop().unwrap();
@@ -90,7 +91,7 @@ fn what_is_not_in_the_journal_any_more_is_told_in_its_place_to_each_channel() {
     let (_writer, library) = open(dir);
     for config in configs {
         let handle = start(config, &library);
-        assert_eq!(ended(&handle), Ended::Drained);
+        assert_eq!(end(&handle), Ended::Drained);
         assert!(handle.status().dropped > 0 && handle.status().lag == Some(0));
     }
     let (numbers, gaps) = split(&text(&out.join("all")));
@@ -136,7 +137,7 @@ fn deliver(dir: &Path) {
     let (_writer, library) = open(dir);
     let handles: Vec<_> = sinks(dir).into_iter().map(|config| start(config, &library)).collect();
     for handle in &handles {
-        assert_eq!(ended(handle), Ended::Drained);
+        assert_eq!(end(handle), Ended::Drained);
     }
 }
 
@@ -216,7 +217,7 @@ fn a_released_sink_holds_nothing_back_and_goes_on_with_a_gap() {
     fs::remove_dir(ended_out.join("a")).unwrap();
     let handle =
         sinks::start(to_file("ended", &ended_out, "a"), sinks::Supply::Journal(library.clone(), channels()));
-    assert_eq!(ended(&handle.unwrap()), Ended::Drained);
+    assert_eq!(end(&handle.unwrap()), Ended::Drained);
     let (numbers, gaps) = split(&text(&ended_out.join("a")));
     assert!(gaps.len() == 90 && numbers.last() == Some(&4_999) && numbers[0] > 2_000, "{}", gaps.len());
     assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1));

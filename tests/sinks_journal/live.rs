@@ -11,9 +11,16 @@ use cometail::sinks::filter::Pattern;
 use cometail::sinks::{self, Ended, Handle, Order, State, Supply, file::Compression, format::Format};
 
 use crate::support::{
-    append, assert_exactly_once, batch, channels, config, ended, eventually, file_config, files, numbers,
-    open, start, text, to_file,
+    append, assert_exactly_once, batch, channels, config, eventually, file_config, files, numbers, open,
+    start, text, to_file,
 };
+
+pub(crate) fn end(handle: &Handle) -> Ended {
+    handle.close();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let deadline = Duration::from_secs(20);
+    runtime.block_on(async { tokio::time::timeout(deadline, handle.ended()).await }).unwrap()
+}
 
 /// Appends numbered events and waits until readers see them.
 fn fill(writer: &cometail::journal::Writer, events: u64) {
@@ -37,7 +44,7 @@ fn a_new_sink_begins_at_the_end_and_goes_on_where_it_stopped() {
     let handle = start(to_file("orders", &out, "a"), &library);
     fill(&writer, 100);
     handle.wake();
-    assert_eq!(ended(&handle), Ended::Drained);
+    assert_eq!(end(&handle), Ended::Drained);
     fill(&writer, 100);
     let handle = start(to_file("orders", &out, "a"), &library);
     fill(&writer, 100);
@@ -66,7 +73,7 @@ fn a_dead_sink_holds_up_no_other_and_gets_everything_later() {
     assert!(status.queued_bytes < 2 << 20, "{} bytes in memory", status.queued_bytes);
     fs::remove_dir(dead.join("a")).unwrap();
     for (handle, dir) in handles.iter().zip([dead, alive]) {
-        assert_eq!(ended(handle), Ended::Drained);
+        assert_eq!(end(handle), Ended::Drained);
         assert_eq!(numbers(&dir.join("a")), (0..20_000).collect::<Vec<_>>());
     }
 }
@@ -89,7 +96,7 @@ fn what_is_given_up_stays_in_the_journal_for_the_next_start() {
     drop(handle);
     fs::remove_dir(out.join("a")).unwrap();
     let handle = start(to_file("orders", &out, "a"), &library);
-    assert_eq!(ended(&handle), Ended::Drained);
+    assert_eq!(end(&handle), Ended::Drained);
     assert_eq!(numbers(&out.join("a")), (0..10_000).collect::<Vec<_>>());
 }
 
@@ -142,7 +149,7 @@ fn an_order_holds_through_a_restart_and_repeats_nothing() {
     handle.abort();
     drop(handle);
     let handle = start(ordered(), &library);
-    assert_eq!(ended(&handle), Ended::Drained);
+    assert_eq!(end(&handle), Ended::Drained);
     assert_eq!(handle.status().delivered, 100);
     assert_exactly_once(&out, 300);
 }
@@ -165,7 +172,7 @@ fn more_held_events_than_a_cursor_can_name_leave_early() {
     }
     eventually("early ones", || handle.status().unordered > 0 && handle.status().delivered > 40_000);
     eventually("a commit", || handle.status().cursor > Some(0));
-    assert_eq!(ended(&handle), Ended::Drained);
+    assert_eq!(end(&handle), Ended::Drained);
     assert_exactly_once(&out, 60_000);
 }
 
@@ -180,7 +187,7 @@ fn a_gap_is_a_gap_again_when_it_is_read_from_the_disk_and_can_be_left_out() {
         ..to_file(name, &out, name)
     };
     for name in ["all", "events"] {
-        assert_eq!(ended(&start(form(name, true), &library)), Ended::Drained);
+        assert_eq!(end(&start(form(name, true), &library)), Ended::Drained);
     }
     let channel = Channel::parse("/topic/A").unwrap();
     let now = SystemTime::now();
@@ -191,7 +198,7 @@ fn a_gap_is_a_gap_again_when_it_is_read_from_the_disk_and_can_be_left_out() {
     fill(&writer, 1_000);
     for (name, gap_records, first) in [("all", true, "\"gap\":{"), ("events", false, "\"data\":{")] {
         let handle = start(form(name, gap_records), &library);
-        assert_eq!(ended(&handle), Ended::Drained);
+        assert_eq!(end(&handle), Ended::Drained);
         assert_eq!(handle.status().cursor, Some(1_001));
         let text = text(&out.join(name));
         assert!(text.lines().next().unwrap().contains(first), "{text}");
@@ -204,7 +211,7 @@ fn deliver(writer: &cometail::journal::Writer, dir: &Path, events: u64) {
     let handle = start(to_file("orders", dir, "a"), writer.library());
     fill(writer, events);
     handle.wake();
-    assert_eq!(ended(&handle), Ended::Drained);
+    assert_eq!(end(&handle), Ended::Drained);
 }
 
 #[test]
@@ -288,7 +295,7 @@ fn what_was_not_compressed_to_the_end_is_compressed_after_the_next_start() {
     };
     let handle = start(rotating(), &library);
     fill(&writer, 100);
-    assert_eq!(ended(&handle), Ended::Drained);
+    assert_eq!(end(&handle), Ended::Drained);
     drop(handle);
     // As a kill in the middle leaves it.
     let rotated = out.join("a.20260102T030405.678Z");
@@ -299,6 +306,6 @@ fn what_was_not_compressed_to_the_end_is_compressed_after_the_next_start() {
     let handle = start(rotating(), &library);
     let compressed = out.join("a.20260102T030405.678Z.gz");
     eventually("compression", || files(&out) == [compressed.clone()]);
-    assert_eq!(ended(&handle), Ended::Drained);
+    assert_eq!(end(&handle), Ended::Drained);
     assert_eq!(numbers(&compressed), (0..100).collect::<Vec<_>>());
 }

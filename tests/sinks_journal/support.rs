@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use cometail::event::{Batch, BatchBuilder, Channel, ReplayId};
 use cometail::journal::{self, Journal, Kind, Library, Refused, SyncPolicy, Writer};
-use cometail::sinks::{self, Ended, Handle, Supply, file, format::Format};
+use cometail::sinks::{self, Handle, Supply, file, format::Format};
 use flate2::read::GzDecoder;
 
 /// Small segments and little memory, so that readers come to the disk.
@@ -148,12 +148,4 @@ pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "{what} did not come about within twenty seconds");
         std::thread::sleep(Duration::from_millis(2));
     }
-}
-
-/// Closes a sink and waits for its end.
-pub(crate) fn ended(handle: &Handle) -> Ended {
-    handle.close();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let deadline = Duration::from_secs(20);
-    runtime.block_on(async { tokio::time::timeout(deadline, handle.ended()).await }).unwrap()
 }

@@ -67,7 +67,9 @@ fn state(root: &mut Table<'_>, environment: Environment<'_>) -> Option<PathBuf> 
 fn warn_unkept(connection: &Node<'_>) {
     let on_stop = connection.table("a table").and_then(|mut table| table.get("on_stop"));
     let hint = "with state.persist = false no session outlives the process";
-    on_stop.into_iter().for_each(|node| node.warn("\"keep\"", "a state directory", Some(hint)));
+    if let Some(node) = on_stop {
+        node.warn("\"keep\"", "a state directory", Some(hint));
+    }
 }
 
 fn homeless(table: &Table<'_>, key: &str) -> Option<PathBuf> {

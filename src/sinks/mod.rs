@@ -22,6 +22,7 @@ mod created;
 pub mod file;
 pub mod filter;
 pub mod format;
+mod gather;
 mod handle;
 mod intake;
 mod ledger;
@@ -42,7 +43,7 @@ mod target;
 mod tell;
 mod template;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod webhook;
 mod worker;
 

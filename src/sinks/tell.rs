@@ -85,10 +85,10 @@ impl Teller {
 }
 
 fn reason(from: u64, lost: &[Range<u64>]) -> String {
-    let events: u64 = lost.iter().map(|lost| lost.end - lost.start).sum();
-    let last = lost.last().map_or(from, |lost| lost.end.saturating_sub(1));
+    let events: u64 = lost.iter().map(|part| part.end - part.start).sum();
+    let upto = lost.last().map_or(from, |part| part.end.saturating_sub(1));
     format!(
-        "{events} events of any channel are not in the journal any more ({from} to {last}) and are lost to this sink"
+        "{events} events of any channel are not in the journal any more ({from} to {upto}) and are lost to this sink"
     )
 }
 

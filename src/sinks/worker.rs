@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
+use super::gather::Gather;
 use super::handle::{Ended, Shared};
 use super::intake::Intake;
 use super::park::Park;
 use super::queue::{Done, Run};
 use super::tape::{Ahead, Tape};
 use super::target::{Failure, Refused, Target};
-use super::webhook;
 use crate::event::Batch;
 use crate::retry::{self, Backoff};
 
@@ -54,12 +54,8 @@ pub(super) struct Worker {
     loaded: Vec<Run>,
     /// What has been dealt with, on the journal, when what is loaded is delivered.
     done: Vec<Done>,
-    /// What a request holds, and how long it waits for that.
-    gather: Option<(webhook::Batch, Duration)>,
-    /// Since when something is ready.
-    since: Option<Instant>,
-    /// Whether what is ready waits for more.
-    gathering: bool,
+    /// Where requests hold several events.
+    gather: Option<Gather>,
     dense: bool,
     found: Instant,
     /// Whether something was dealt with that the cursor does not say.
@@ -79,7 +75,7 @@ impl Worker {
         backoff: Backoff,
     ) -> Self {
         let now = Instant::now();
-        let gather = target.gathers();
+        let gather = target.gathers().map(Gather::new);
         Self {
             shared,
             tape,
@@ -92,8 +88,6 @@ impl Worker {
             loaded: Vec::new(),
             done: Vec::new(),
             gather,
-            since: None,
-            gathering: false,
             dense: false,
             found: now,
             dirty: false,
@@ -136,8 +130,8 @@ impl Worker {
             let ahead = self.take().await;
             // After the batches were taken: one that was offered after the call finds its file opened anew.
             let mut ended = if self.shared.take_reopen() { self.reopen().await } else { None };
-            self.gathering = ahead == Ahead::Nothing && self.gathers_until().is_some();
-            let idle = (self.ready.is_empty() || self.gathering) && !self.target.is_due(Instant::now());
+            let gathers = self.gathers(ahead == Ahead::Nothing);
+            let idle = (self.ready.is_empty() || gathers) && !self.target.is_due(Instant::now());
             if idle && ahead == Ahead::End {
                 ended = ended.or(Some(Ended::Drained));
             }
@@ -162,9 +156,10 @@ impl Worker {
     async fn take(&mut self) -> Ahead {
         let now = Instant::now();
         let waited = self.ready.len();
+        let gathered = self.gather.as_ref().and_then(Gather::until);
         let ahead = match &mut self.tape {
             Some(tape) if tape.is_still() => self.take_offered(now),
-            Some(_) if waited > 0 && !self.gathering => Ahead::More,
+            Some(_) if waited > 0 && gathered.is_none() => Ahead::More,
             Some(tape) => match tape.read(&self.shared, &mut self.intake, now, &mut self.ready) {
                 Ok(ahead) => {
                     if std::mem::take(&mut self.unread) {
@@ -188,7 +183,6 @@ impl Worker {
         if ahead == Ahead::End {
             self.intake.drain(&mut self.ready);
         }
-        self.since = if self.ready.is_empty() { None } else { self.since.or(Some(now)) };
         self.shared.meter.unorder(self.intake.take_early());
         self.dirty |= self.tape.as_ref().is_some_and(Tape::has_moved);
         ahead
@@ -220,7 +214,7 @@ impl Worker {
         }
         self.dense = false;
         let commit = self.dirty.then(|| self.committed + COMMIT);
-        let gathered = self.gathering.then(|| self.gathers_until()).flatten();
+        let gathered = self.gather.as_ref().and_then(Gather::until);
         let deadlines = [self.intake.next_deadline(), self.target.deadline(), commit, gathered];
         let is_more = || self.tape.as_ref().is_some_and(Tape::is_more);
         let wait = self.shared.queue.wait(is_more);
@@ -233,13 +227,12 @@ impl Worker {
         }
     }
 
-    /// Until when what is ready waits for more to go with it, unless that is over.
-    fn gathers_until(&self) -> Option<Instant> {
-        let (batch, wait) = self.gather?;
-        let until = self.since?.checked_add(wait)?;
-        let is_over =
-            until <= Instant::now() || self.shared.queue.is_half_full() || fills(&self.ready, batch);
-        (!is_over).then_some(until)
+    /// Whether what is ready waits for more to go with it; `may` says that there is nothing more at present.
+    fn gathers(&mut self, may: bool) -> bool {
+        let may = may && !self.shared.queue.is_half_full();
+        let Some(gather) = &mut self.gather else { return false };
+        gather.look(&self.ready, may, Instant::now());
+        gather.until().is_some()
     }
 
     /// Delivers the front of `ready`, however long that takes; the end, where nothing more can be delivered.
@@ -279,6 +272,9 @@ impl Worker {
         self.backoff.reset();
         self.shared.meter.recover();
         self.loaded.clear();
+        if self.ready.is_empty() {
+            self.gather.iter_mut().for_each(Gather::restart);
+        }
         self.target.settle();
         if let Some(tape) = &mut self.tape {
             self.done.drain(..).for_each(|done| tape.settle(&self.shared, done));
@@ -355,20 +351,6 @@ impl Worker {
         let wait = self.backoff.next_wait().max(after.unwrap_or_default());
         tokio::time::sleep(wait).await;
     }
-}
-
-/// Whether these events fill a request, by the bytes that came from the server.
-fn fills(ready: &VecDeque<Run>, batch: webhook::Batch) -> bool {
-    let (mut events, mut bytes) = (0, 0_usize);
-    for run in ready {
-        for event in run.events.clone().map_while(|index| run.lease.batch().get(index)) {
-            (events, bytes) = (events + 1, bytes.saturating_add(event.message.len()));
-            if events >= batch.events || bytes >= batch.bytes {
-                return true;
-            }
-        }
-    }
-    false
 }
 
 /// Why a commit failed.

@@ -194,7 +194,7 @@ async fn what_fails_holds_up_its_own_lane_at_once_and_the_others_when_they_have_
         let batch = one("/topic/A", &format!(r#"{{"data":{{"sobject":{{"Id":"{id}"}}}}}}"#));
         Ordering::Record.lane(&batch.get(0).unwrap(), 2, 0)
     };
-    let good = (0..).map(|n| n.to_string()).find(|id| lane(id) != lane("bad")).unwrap();
+    let good = (0..100).map(|n| n.to_string()).find(|id| lane(id) != lane("bad")).unwrap();
     let handle = started(Config { ordering: Ordering::Record, concurrency: 2, ..config(&receiver.url) });
     let ids = std::iter::once("bad").chain(std::iter::repeat_n(&*good, 40));
     let messages: Vec<_> =

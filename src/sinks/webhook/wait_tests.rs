@@ -31,6 +31,23 @@ async fn an_event_waits_for_others_for_a_time_and_no_longer() {
     eventually("rest", || handle.status().delivered == 4);
 }
 
+/// What came while a request was under way waits as long as anything else.
+#[tokio::test]
+async fn each_request_has_its_own_wait() {
+    let receiver = Receiver::answering(|_, _| {
+        std::thread::sleep(Duration::from_millis(200));
+        "200 OK".to_owned()
+    });
+    let handle = started(waiting(&receiver, 3, Duration::from_secs(1)));
+    handle.offer(&one("/topic/A", "1"));
+    eventually("a request", || receiver.seen().len() == 1);
+    handle.offer(&one("/topic/A", "2"));
+    eventually("its answer", || handle.status().delivered == 1);
+    handle.offer(&one("/topic/A", "3"));
+    eventually("the other request", || receiver.seen().len() == 2);
+    assert_eq!(receiver.bodies(), ["[1]", "[2,3]"]);
+}
+
 #[tokio::test]
 async fn a_full_request_and_the_end_wait_for_nothing() {
     let receiver = Receiver::start(&["200 OK"]);

@@ -30,13 +30,18 @@ impl Gather {
         self.until
     }
 
+    /// Whether a request would hold more than is ready.
+    pub(super) fn is_short(&self, ready: &VecDeque<Run>) -> bool {
+        !fills(ready, self.request)
+    }
+
     /// Looks at what is ready, which `may` wait or not.
     pub(super) fn look(&mut self, ready: &VecDeque<Run>, may: bool, now: Instant) {
         if !ready.is_empty() {
             self.since.get_or_insert(now);
         }
         let until = self.since.and_then(|since| since.checked_add(self.wait));
-        self.until = until.filter(|until| may && *until > now && !fills(ready, self.request));
+        self.until = until.filter(|until| may && *until > now && self.is_short(ready));
     }
 
     /// What was ready before is no longer.

@@ -156,10 +156,10 @@ impl Worker {
     async fn take(&mut self) -> Ahead {
         let now = Instant::now();
         let waited = self.ready.len();
-        let gathered = self.gather.as_ref().and_then(Gather::until);
+        let is_short = self.gather.as_ref().is_some_and(|gather| gather.is_short(&self.ready));
         let ahead = match &mut self.tape {
             Some(tape) if tape.is_still() => self.take_offered(now),
-            Some(_) if waited > 0 && gathered.is_none() => Ahead::More,
+            Some(_) if waited > 0 && !is_short => Ahead::More,
             Some(tape) => match tape.read(&self.shared, &mut self.intake, now, &mut self.ready) {
                 Ok(ahead) => {
                     if std::mem::take(&mut self.unread) {

@@ -12,7 +12,7 @@ fn events_from_the_journal_wait_until_a_request_is_full_or_the_end_has_come() {
     let config = connection(&emulator.url("61.0"), &[A], "") + &sink;
     let daemon = place.run(&config);
     emulator.wait_polled(1);
-    emulator.publish_each(0..12);
+    emulator.publish_many(A, 12);
     wait("two full requests", || hook.count() == 2);
     // What waits has not been dealt with: a kill loses none of it.
     let next = |status: serde_json::Value| status["journal"]["next_sequence"] == 12;

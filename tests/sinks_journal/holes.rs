@@ -19,9 +19,13 @@ use crate::support::{
 const DIR: &str = "SINKS_TEST_HOLES_DIR";
 const CHANNELS: u64 = 90;
 
-fn open(dir: &Path) -> (Writer, Library) {
+fn journal(dir: &Path) -> Journal {
     let config = journal::Config { segment_bytes: 20_000, keep: Duration::from_hours(1), ..journal_config() };
-    let writer = Writer::start(Journal::open(&dir.join("journal"), config).unwrap(), |_| ()).unwrap();
+    Journal::open(&dir.join("journal"), config).unwrap()
+}
+
+fn open(dir: &Path) -> (Writer, Library) {
+    let writer = Writer::start(journal(dir), |_| ()).unwrap();
     let library = writer.library().clone();
     (writer, library)
 }
@@ -44,8 +48,13 @@ fn damaged(dir: &Path, sinks: &[sinks::Config], events: u64, channels: u64) -> u
     for sink in sinks {
         assert_eq!(end(&start(sink.clone(), &library)), Ended::Drained);
     }
-    fill(&writer, events, channels);
     writer.stop().unwrap();
+    // Without a writer, which gathers what comes at once.
+    let mut journal = journal(dir);
+    for first in (0..events).step_by(20) {
+        journal.append(&batch(first, 20.min(events - first), channels), Kind::Events).unwrap();
+    }
+    drop(journal);
     let mut holes = 0;
     let segments: Vec<_> = files(&dir.join("journal")).into_iter().filter(|path| is_segment(path)).collect();
     for segment in segments[..segments.len() - 1].iter().skip(1).step_by(2) {

@@ -168,7 +168,7 @@ impl Sink {
     /// What a commit is to say of the files.
     pub(super) fn note(&self) -> Note {
         let files = self.outputs.iter().filter_map(Output::note).collect();
-        Note { done: Vec::new(), files, rotated: self.rotated.pending() }
+        Note { files, rotated: self.rotated.pending(), ..Note::default() }
     }
 
     /// What [`Sink::note`] said is committed.

@@ -102,6 +102,14 @@ impl Target {
         }
     }
 
+    /// What a request holds and how long it waits to be full, where it does.
+    pub(super) fn gathers(&self) -> Option<(webhook::Batch, Duration)> {
+        match self {
+            Self::Webhook(sink) => sink.gathers(),
+            Self::Stdout(_) | Self::File(_) => None,
+        }
+    }
+
     /// Whether the sink wants no more.
     pub(super) const fn is_spent(&self) -> bool {
         matches!(self, Self::Stdout(sink) if sink.is_spent())

@@ -193,7 +193,7 @@ fn dated(second: u32, n: u32) -> String {
 }
 
 fn now_millisecond() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let since = SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     u64::try_from(since.as_millis()).unwrap()
 }
 

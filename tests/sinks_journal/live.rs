@@ -11,11 +11,11 @@ use cometail::sinks::filter::Pattern;
 use cometail::sinks::{self, Ended, Handle, Order, State, Supply, file::Compression, format::Format};
 
 use crate::support::{
-    append, assert_exactly_once, batch, config, eventually, file_config, files, numbers, open, start, text,
-    to_file,
+    append, assert_exactly_once, batch, channels, config, eventually, file_config, files, numbers, open,
+    start, text, to_file,
 };
 
-fn end(handle: &Handle) -> Ended {
+pub(crate) fn end(handle: &Handle) -> Ended {
     handle.close();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let deadline = Duration::from_secs(20);
@@ -268,7 +268,7 @@ fn files_are_rotated_by_size_and_age_and_compressed_with_and_without_a_journal()
         (kind.max_bytes, kind.compress) =
             (Some(1_000), Some(if journal { Compression::Gzip } else { Compression::Zstd }));
         kind.max_age = Some(Duration::from_millis(300));
-        let supply = if journal { Supply::Journal(library.clone()) } else { Supply::Memory };
+        let supply = if journal { Supply::Journal(library.clone(), channels()) } else { Supply::Memory };
         let handle = sinks::start(config("orders", sinks::Kind::File(kind)), supply).unwrap();
         let events = batch(0, 100, 1);
         if journal {

@@ -93,7 +93,7 @@ impl Place {
     pub(crate) fn wait_for(&self, name: &str, wanted: impl IntoIterator<Item = u64>) {
         let wanted: Vec<_> = wanted.into_iter().collect();
         let lines =
-            || std::fs::read(self.path(name)).map_or(0, |text| text.iter().filter(|c| **c == b'\n').count());
+            || std::fs::read(self.path(name)).map_or(0, |text| memchr::memchr_iter(b'\n', &text).count());
         reaches(&format!("{} events in {name}", wanted.len()), wanted.len(), lines);
         assert_eq!(self.numbers(name), wanted, "{name}");
     }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Config;
@@ -29,6 +30,8 @@ pub(super) struct Shared {
     pub(super) started: Instant,
     /// The org, its users and clients.
     pub(super) org: Org,
+    /// Told when the server is to restart.
+    pub(super) restart: Notify,
     state: Mutex<State>,
 }
 
@@ -48,8 +51,9 @@ impl Shared {
             instance: None,
             last_authorization: false,
             fault: None,
+            down: Duration::ZERO,
         };
-        Self { config, started: Instant::now(), org, state: Mutex::new(state) }
+        Self { config, started: Instant::now(), org, restart: Notify::new(), state: Mutex::new(state) }
     }
 
     /// What the clock of this server shows.
@@ -90,6 +94,8 @@ pub(super) struct State {
     pub(super) last_authorization: bool,
     /// The fault that the next requests meet.
     pub(super) fault: Option<Fault>,
+    /// For how long the next restart refuses connections.
+    pub(super) down: Duration,
 }
 
 /// Leaves out the token.
@@ -159,6 +165,12 @@ impl State {
             session.notify.notify_waiters();
         }
         all.len()
+    }
+
+    /// Forgets what a restart forgets; how long that takes.
+    pub(super) fn restart(&mut self) -> Duration {
+        self.forget_all();
+        std::mem::take(&mut self.down)
     }
 
     /// Subscribes the session `client` to `channel` from a checked position.

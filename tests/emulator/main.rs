@@ -14,6 +14,7 @@ mod jwt;
 mod keys;
 mod login;
 mod oauth;
+mod reliability;
 mod seed;
 mod soap;
 

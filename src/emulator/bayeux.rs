@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::auth::{self, Denied};
+use super::auth::{self, Caller, Denied};
 use super::message::{Message, Refusal, Reply, names, render};
 use super::poll::{Held, OpenConnect};
 use super::session::{Overflow, Session};
 use super::state::{SESSIONS_MAX, Shared, State};
 use super::store;
+use super::users::Permission;
 use super::version::{self, Version};
 
 /// The cookie that ties requests to a session.
@@ -32,8 +33,8 @@ pub(super) struct Request {
     pub(super) version: Version,
     /// The value of the session cookie.
     pub(super) cookie: Option<String>,
-    /// Whether the token is the one demanded.
-    pub(super) authorized: Result<(), Denied>,
+    /// Who it is from.
+    pub(super) caller: Result<Caller, Denied>,
 }
 
 /// What answers a request.
@@ -52,21 +53,30 @@ impl Request {
         for message in messages {
             let channel = message.channel.as_deref().unwrap_or_default();
             self.count(channel);
-            let reply = match self.authorized {
-                Err(denied) => Err(refuse_denied(channel, denied)),
-                Ok(()) if channel == "/meta/connect" => {
+            let reply = match &self.caller {
+                Err(denied) => Err(refuse_denied(channel, *denied)),
+                Ok(_) if channel == "/meta/connect" => {
                     self.connect(message, messages.len() == 1, &mut answer).await
                 }
-                Ok(()) => self.answer_at_once(channel, message, &mut answer),
+                Ok(caller) => self.answer_at_once(caller, channel, message, &mut answer),
             };
             answer.messages.push(render(message, reply));
         }
         answer
     }
 
-    fn answer_at_once(&self, channel: &str, message: &Message, answer: &mut Answer) -> Reply {
+    fn answer_at_once(
+        &self,
+        caller: &Caller,
+        channel: &str,
+        message: &Message,
+        answer: &mut Answer,
+    ) -> Reply {
         match channel {
-            "/meta/handshake" => self.handshake(message, answer),
+            "/meta/handshake" => self.handshake(caller, message, answer),
+            "/meta/subscribe" if !caller.user.has(Permission::Streaming) => {
+                Err(Refusal::new("403::User not enabled for streaming"))
+            }
             "/meta/subscribe" => self.subscribe(message),
             "/meta/unsubscribe" => self.unsubscribe(message),
             "/meta/disconnect" => self.disconnect(message),
@@ -88,7 +98,7 @@ impl Request {
         }
     }
 
-    fn handshake(&self, message: &Message, answer: &mut Answer) -> Reply {
+    fn handshake(&self, caller: &Caller, message: &Message, answer: &mut Answer) -> Reply {
         let transports = json!(["long-polling"]);
         if !message.transports.iter().any(|name| name == "long-polling") {
             let advice = json!({"reconnect": "none"});
@@ -109,7 +119,8 @@ impl Request {
         let replay = self.version.replays() && message.ext.get("replay") == Some(&Value::Bool(true));
         let ack = self.shared.config.ack && message.ext.get("ack") == Some(&Value::Bool(true));
         let client = auth::random_name(27);
-        state.sessions.insert(client.clone(), Session::new(self.version, cookie, replay, ack));
+        let session = Session::new(self.version, Arc::clone(&caller.user), cookie, replay, ack);
+        state.sessions.insert(client.clone(), session);
         let mut members = json!({
             "clientId": client, "version": "1.0", "minimumVersion": "1.0", "supportedConnectionTypes": transports,
         });

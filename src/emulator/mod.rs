@@ -1,4 +1,4 @@
-//! A stand-in for the Streaming API of Salesforce: a Bayeux long-polling server.
+//! A stand-in for the Streaming API of Salesforce: a Bayeux long-polling server and the logins to it.
 //!
 //! # Constraints
 //!
@@ -15,8 +15,8 @@
 //! # Format
 //!
 //! `POST /cometd/XX.X` and `POST /cometd` (legacy, API 22, channels without `/topic`): Bayeux messages in
-//! JSON. `/_emulator/*`: for loopback peers only and for no web page, JSON in and out, an `{"error": ...}` with a 4xx status where
-//! something is wrong:
+//! JSON. Logins: the door of `login` has the table. `/_emulator/*`: for loopback peers only and for no web page, JSON
+//! in and out, an `{"error": ...}` with a 4xx status where something is wrong:
 //!
 //! | request | does |
 //! |---|---|
@@ -27,12 +27,22 @@
 //! | `POST /_emulator/sessions/expire` | forgets every session; the clients get "Unknown client" |
 //! | `POST /_emulator/restart` `{"down_ms":N}` | cuts every connection, this one too, forgets every session, and refuses connections for N ms, at most an hour; events and counters stay |
 //! | `POST /_emulator/token` `{"token":TEXT}` | demands this token from now on; `null`: none |
-//! | `POST /_emulator/faults` `{"next":N,...}` | the next N Bayeux requests meet a fault; 0 ends it |
+//! | `POST /_emulator/tokens/issue` `{"username","client"}` | gives an access token, with a client a refresh token too |
+//! | `POST /_emulator/tokens/revoke` `{"username","refresh"}` | ends the access tokens of a user, without one of all; with `"refresh":true` the refresh tokens too |
+//! | `POST /_emulator/instance` `{"url":TEXT}` | what logins say of where the org is; `null`: the host they came to |
+//! | `POST /_emulator/faults` `{"next":N,...}` | the next N requests meet a fault; 0 ends it |
 //!
 //! A fault is `"close":true` (the TCP connection is closed without a reply) or a reply made of `"status"`
-//! (default 200), `"retry_after"` (seconds) and `"body"`. `"channel":"/meta/connect"` spares requests
-//! without a message of that channel; `"after":true` lets the server act first, so that the reply with its
-//! events is lost.
+//! (default 200), `"retry_after"` (seconds) and `"body"`, either after `"delay"` milliseconds; a fault of a delay alone
+//! lets the answer come then. It meets Bayeux requests, and `"channel":"/meta/connect"` spares those without a message
+//! of that channel; with `"path":"/services/oauth2/"` it meets requests whose path begins so, of whatever kind.
+//! `"after":true` lets the server act first, so that the reply with its events or its token is lost.
+//!
+//! # Who is let in
+//!
+//! A login's token stands for its user for [`Config::session_timeout`], then it is refused, as are revoked ones. Other
+//! requests are let in as the first active user by name: all of them, those with [`Config::token`] where there is
+//! one, none with [`Config::login`]. A seed file ([`Seed`]) says who the users are.
 //!
 //! # Operations
 //!
@@ -46,11 +56,16 @@ mod event;
 mod faults;
 mod generate;
 mod http;
+mod ids;
+mod login;
 mod message;
 mod poll;
+mod seed;
 mod session;
 mod state;
 mod store;
+mod tokens;
+mod users;
 mod version;
 
 use std::fmt;
@@ -64,7 +79,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use jiff::SignedDuration;
 use state::Shared;
+
+pub use seed::{Seed, SeedError};
 
 /// The most TCP connections at a time; others wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;
@@ -92,6 +110,14 @@ pub struct Config {
     pub channels: Option<Vec<String>>,
     /// Whether the session cookie is demanded.
     pub cookies: bool,
+    /// Who and what exists at the start.
+    pub seed: Seed,
+    /// Whether requests must carry the token of a login, or [`Config::token`].
+    pub login: bool,
+    /// How long a login's token is good, before scaling.
+    pub session_timeout: Duration,
+    /// How far the server's clock is ahead, at most 100 years either way.
+    pub clock_skew: SignedDuration,
     /// Whether clients that ask for the `ack` extension get it.
     pub ack: bool,
 }
@@ -114,6 +140,8 @@ pub enum ConfigError {
     PollInterval,
     /// `generate.every` is shorter than a millisecond.
     GenerateEvery,
+    /// `clock_skew` is more than 100 years.
+    ClockSkew,
     /// This is no `/topic/*`, `/u/*`, `/event/*` or `/data/*` channel.
     Channel(String),
 }
@@ -124,6 +152,7 @@ impl fmt::Display for ConfigError {
             Self::TimeScale => f.write_str("time scale: a number above 0 and at most 1000 is wanted"),
             Self::PollInterval => f.write_str("poll interval: at most an hour is wanted"),
             Self::GenerateEvery => f.write_str("time between generated events: at least 1 ms is wanted"),
+            Self::ClockSkew => f.write_str("clock skew: at most 100 years are wanted"),
             Self::Channel(name) => {
                 write!(f, "channel {name:?}: /topic/NAME, /u/NAME, /event/NAME or /data/NAME is wanted")
             }
@@ -143,6 +172,10 @@ impl Default for Config {
             token: None,
             channels: None,
             cookies: true,
+            seed: Seed::default(),
+            login: false,
+            session_timeout: Duration::from_hours(2),
+            clock_skew: SignedDuration::ZERO,
             ack: false,
         }
     }
@@ -159,6 +192,10 @@ impl fmt::Debug for Config {
             .field("token", &self.token.as_ref().map(|_| "***"))
             .field("channels", &self.channels)
             .field("cookies", &self.cookies)
+            .field("seed", &self.seed)
+            .field("login", &self.login)
+            .field("session_timeout", &self.session_timeout)
+            .field("clock_skew", &self.clock_skew)
             .field("ack", &self.ack)
             .finish()
     }
@@ -175,6 +212,9 @@ impl Config {
         }
         if self.generate.as_ref().is_some_and(|generate| generate.every < Duration::from_millis(1)) {
             return Err(ConfigError::GenerateEvery);
+        }
+        if self.clock_skew.unsigned_abs() > Duration::from_hours(24 * 365 * 100) {
+            return Err(ConfigError::ClockSkew);
         }
         let generated = self.generate.iter().map(|generate| &generate.channel);
         let mut channels = self.channels.iter().flatten().chain(generated);

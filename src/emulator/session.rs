@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::ack::Unacknowledged;
 use super::event::Event;
+use super::users::User;
 use super::version::Version;
 
 /// The most events that wait for one session.
@@ -27,6 +28,8 @@ const RESPONSE_BYTES: usize = 1 << 20;
 pub(super) struct Session {
     /// The API version of its handshake.
     pub(super) version: Version,
+    /// Whose handshake it was.
+    pub(super) user: Arc<User>,
     /// The cookie that its requests must carry.
     pub(super) cookie: String,
     /// Whether its handshake asked for replay, and the version has it.
@@ -50,9 +53,10 @@ pub(super) struct Overflow;
 
 impl Session {
     /// A session as a handshake leaves it.
-    pub(super) fn new(version: Version, cookie: String, replay: bool, ack: bool) -> Self {
+    pub(super) fn new(version: Version, user: Arc<User>, cookie: String, replay: bool, ack: bool) -> Self {
         Self {
             version,
+            user,
             cookie,
             replay,
             notify: Arc::new(Notify::new()),
@@ -185,10 +189,13 @@ impl Session {
 mod tests {
     use super::*;
     use crate::emulator::event::Content;
+    use crate::emulator::seed::Seed;
+    use crate::emulator::users::Org;
 
     fn session() -> Session {
-        let mut session =
-            Session::new(Version::of_path("/cometd/40.0").unwrap().unwrap(), String::new(), true, false);
+        let user = Arc::clone(Org::new(&Seed::default()).anybody().unwrap());
+        let version = Version::of_path("/cometd/40.0").unwrap().unwrap();
+        let mut session = Session::new(version, user, String::new(), true, false);
         session.subscribe("/topic/A".into(), None).unwrap();
         session
     }

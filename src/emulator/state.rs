@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use tokio::sync::Notify;
@@ -12,8 +12,11 @@ use tokio::time::Instant;
 use super::Config;
 use super::event::{Content, Event};
 use super::faults::Fault;
+use super::login::attempts::Attempts;
 use super::session::{Overflow, Session};
 use super::store::{Store, TooManyChannels};
+use super::tokens::Tokens;
+use super::users::Org;
 
 /// The most sessions at a time (guide, "limits": concurrent clients of an Enterprise org).
 pub(super) const SESSIONS_MAX: usize = 1000;
@@ -25,6 +28,8 @@ pub(super) struct Shared {
     pub(super) config: Config,
     /// When the server started, from which its looks for new events are counted.
     pub(super) started: Instant,
+    /// The org, its users and clients.
+    pub(super) org: Org,
     /// Told when the server is to restart.
     pub(super) restart: Notify,
     state: Mutex<State>,
@@ -33,16 +38,34 @@ pub(super) struct Shared {
 impl Shared {
     /// The start: no session, no event.
     pub(super) fn new(config: Config) -> Self {
+        let org = Org::new(&config.seed);
+        let mut tokens = Tokens::new(&org.id, config.scaled(config.session_timeout));
+        tokens.plant(&org, &config.seed);
         let state = State {
             sessions: HashMap::new(),
             store: Store::new(config.scaled(config.retention)),
             counters: Counters::default(),
             token: config.token.clone(),
+            tokens,
+            attempts: Attempts::default(),
+            instance: None,
             last_authorization: false,
             fault: None,
             down: Duration::ZERO,
         };
-        Self { config, started: Instant::now(), restart: Notify::new(), state: Mutex::new(state) }
+        Self { config, started: Instant::now(), org, restart: Notify::new(), state: Mutex::new(state) }
+    }
+
+    /// What the clock of this server shows.
+    pub(super) fn now(&self) -> SystemTime {
+        let skew = self.config.clock_skew;
+        let now = SystemTime::now();
+        let skewed = if skew.is_negative() {
+            now.checked_sub(skew.unsigned_abs())
+        } else {
+            now.checked_add(skew.unsigned_abs())
+        };
+        skewed.unwrap_or(now)
     }
 
     /// The state. A panic elsewhere leaves nothing half done that would matter to an emulator.
@@ -61,6 +84,12 @@ pub(super) struct State {
     pub(super) counters: Counters,
     /// The token demanded now.
     pub(super) token: Option<String>,
+    /// What logins have given out.
+    pub(super) tokens: Tokens,
+    /// Wrong passwords.
+    pub(super) attempts: Attempts,
+    /// Where logins say that the org is, instead of the host that they were sent to.
+    pub(super) instance: Option<String>,
     /// Whether the last Bayeux request had an `Authorization`.
     pub(super) last_authorization: bool,
     /// The fault that the next requests meet.
@@ -91,6 +120,10 @@ pub(super) struct Counters {
     pub(super) unsubscribes: u64,
     /// `/meta/disconnect` messages.
     pub(super) disconnects: u64,
+    /// Logins that were let in, of every kind; a refreshed token is one too.
+    pub(super) logins: u64,
+    /// Logins that were refused.
+    pub(super) logins_refused: u64,
     /// Events published.
     pub(super) events_published: u64,
     /// Events put into responses, each session's counted.
@@ -104,6 +137,12 @@ impl State {
             self.sessions.remove(client);
         }
         self.sessions.get_mut(client)
+    }
+
+    /// The fault that a request for `path` meets; counts it.
+    pub(super) fn fault_of_path(&mut self, path: &str) -> Option<Fault> {
+        let fault = self.fault.as_mut()?;
+        fault.meets_path(path).then(|| fault.clone())
     }
 
     /// Forgets the sessions that have expired.

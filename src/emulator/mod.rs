@@ -308,6 +308,16 @@ async fn accept(
     }
 }
 
+/// Private functions that read outside input, for the fuzz targets alone; no part of the library's interface.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    /// A SOQL query as it is printed after it was read; the place where it cannot be read.
+    pub fn soql(text: &str) -> Result<String, usize> {
+        super::soql::parse(text).map(|query| query.to_string()).map_err(|error| error.at)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

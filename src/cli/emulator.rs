@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
 
 use super::{FAILED, IO, USAGE, duration, fail};
-use crate::emulator::{Config, Generate, Seed, serve};
+use crate::emulator::{Config, Edition, Generate, Seed, serve};
 use crate::telemetry;
 
 /// The guide's own topic.
@@ -30,6 +30,11 @@ Examples:
       -d username=admin@example.com -d password=password \\
       http://127.0.0.1:8080/services/oauth2/token
 
+Records: /services/data/v61.0/sobjects/TYPE[/ID], /query?q=, /limits; their changes are told to PushTopics, and
+StreamingChannels take pushes, as in an org:
+  curl -H 'Content-Type: application/json' -d '{\"Name\":\"Mine\",\"ApiVersion\":61.0,\"Query\":\"SELECT Id, Name FROM Account\"}' \\
+      http://127.0.0.1:8080/services/data/v61.0/sobjects/PushTopic
+
 Logins: the user admin@example.com has the password \"password\"; the connected app \"emulator\" has
 the secret \"emulator-secret\" and runs as that user. A seed file has others, in TOML:
 
@@ -46,6 +51,10 @@ the secret \"emulator-secret\" and runs as that user. A seed file has others, in
   approved = [\"ada@example.com\"]              # default: everybody
   run_as = \"ada@example.com\"                  # for client credentials
   rotates = true                              # each refresh token works once and gives the next
+  [object.Employee__c]                       # a custom object, or fields for one that there is
+  fields = { Bonus__c = \"currency\", Team__c = { type = \"picklist\", values = [\"A\", \"B\"] } }
+  [[record.Employee__c]]
+  Name = \"Ada\"
   [org]
   id = \"00D000000000001EAA\"
   name = \"Example\"
@@ -81,6 +90,13 @@ pub(super) struct Emulator {
     /// Users, connected apps and more that exist at the start
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
+    /// Let only those channels exist that the org has records of: /topic/NAME and /u/NAME, of which the first
+    /// subscription makes the latter
+    #[arg(long)]
+    strict: bool,
+    /// The org's edition, which decides how much it may use of streaming
+    #[arg(long, default_value = "enterprise", value_name = "EDITION")]
+    edition: EditionName,
     /// Demand the token of a login
     #[arg(long)]
     login: bool,
@@ -90,6 +106,30 @@ pub(super) struct Emulator {
     /// How far the server's clock is ahead, such as 10m or -10m
     #[arg(long, default_value = "0s", value_name = "TIME", value_parser = skew, allow_hyphen_values = true)]
     clock_skew: SignedDuration,
+}
+
+/// The editions by their names.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum EditionName {
+    Performance,
+    Unlimited,
+    Enterprise,
+    Professional,
+    Developer,
+    Free,
+}
+
+impl From<EditionName> for Edition {
+    fn from(name: EditionName) -> Self {
+        match name {
+            EditionName::Performance => Self::Performance,
+            EditionName::Unlimited => Self::Unlimited,
+            EditionName::Enterprise => Self::Enterprise,
+            EditionName::Professional => Self::Professional,
+            EditionName::Developer => Self::Developer,
+            EditionName::Free => Self::Free,
+        }
+    }
 }
 
 pub(super) fn main(emulator: Emulator) -> u8 {
@@ -111,6 +151,8 @@ pub(super) fn main(emulator: Emulator) -> u8 {
         generate: (!emulator.quiet).then_some(Generate { channel: emulator.generate, every: emulator.every }),
         token,
         seed,
+        strict: emulator.strict,
+        edition: emulator.edition.into(),
         login: emulator.login,
         session_timeout: emulator.session_timeout,
         clock_skew: emulator.clock_skew,

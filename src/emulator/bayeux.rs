@@ -13,8 +13,9 @@ use serde_json::{Map, Value, json};
 use super::auth::{self, Caller, Denied};
 use super::message::{Message, Refusal, Reply, names, render};
 use super::poll::{Held, OpenConnect};
+use super::records::Call;
 use super::session::{Overflow, Session};
-use super::state::{SESSIONS_MAX, Shared, State};
+use super::state::{Shared, State};
 use super::store;
 use super::users::Permission;
 use super::version::{self, Version};
@@ -106,9 +107,13 @@ impl Request {
         }
         let mut state = self.shared.lock();
         state.expire(&self.shared.config);
-        if state.sessions.len() >= SESSIONS_MAX {
+        if state.sessions.len() >= state.clients_max() {
             let advice = json!({"reconnect": "none"});
             return Err(Refusal::advised("403::Organization concurrent user limit exceeded", advice));
+        }
+        if state.is_used_up() {
+            let advice = json!({"reconnect": "none"});
+            return Err(Refusal::advised("403::Organization total events daily limit exceeded", advice));
         }
         let known = self.cookie.as_ref().filter(|cookie| !cookie.is_empty() && cookie.len() <= 64).cloned();
         let cookie = known.unwrap_or_else(|| {
@@ -137,12 +142,13 @@ impl Request {
     }
 
     async fn connect(&self, message: &Message, alone: bool, answer: &mut Answer) -> Reply {
-        let (client, version, open, first) = {
+        let (client, version, user, open, first) = {
             let mut state = self.shared.lock();
             let (client, session) = self.session(&mut state, message)?;
             let number = session.open_connect(message.ext.get("ack").and_then(Value::as_i64));
             let notify = Arc::clone(&session.notify);
-            (client, session.version, OpenConnect::new(&self.shared, client, number, notify), number == 1)
+            let (version, user) = (session.version, Arc::clone(&session.user));
+            (client, version, user, OpenConnect::new(&self.shared, client, number, notify), number == 1)
         };
         let full = self.shared.config.connect_timeout();
         let asked = message.advice.get("timeout").and_then(Value::as_u64).map(Duration::from_millis);
@@ -152,7 +158,7 @@ impl Request {
         };
         for event in events {
             let mut text = String::new();
-            event.render(version, client, &mut text);
+            event.render(version, &user, client, &mut text);
             answer.messages.push(text);
         }
         let mut members = Map::new();
@@ -171,9 +177,12 @@ impl Request {
         let mut state = self.shared.lock();
         let (client, session) = self.session(&mut state, message)?;
         let (version, replay, count) = (session.version, session.replay, session.channels.len());
+        let user = Arc::clone(&session.user);
         let mut wanted: BTreeMap<Arc<str>, i64> = BTreeMap::new();
         for name in names(message)? {
             let channel = self.check_channel(version, name)?;
+            let call = Call { user: &user, version: version.number(), now: self.shared.timestamp() };
+            state.admit(client, call, &channel, self.shared.config.strict).map_err(Refusal::new)?;
             let position = message.ext.get("replay").and_then(|positions| positions.get(name));
             let position = match position.filter(|_| replay) {
                 Some(position) => check_position(&mut state, &channel, position)?,
@@ -184,7 +193,7 @@ impl Request {
         if count + wanted.len() > SUBSCRIPTIONS_MAX {
             return Err(Refusal::new("403::Subscription limit exceeded for this topic"));
         }
-        // Every channel of the message is good: only now does anything change.
+        // Every channel of the message is good: only now is any of them subscribed to.
         for (channel, position) in wanted {
             if state.subscribe(client, channel, position) == Err(Overflow) {
                 state.forget(client);

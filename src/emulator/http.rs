@@ -23,6 +23,7 @@ use super::control;
 use super::faults::Fault;
 use super::login;
 use super::message::{self, Message, Refusal};
+use super::rest;
 use super::state::Shared;
 use super::version::Version;
 
@@ -100,6 +101,12 @@ async fn handle(shared: Arc<Shared>, peer: SocketAddr, request: Request<Incoming
     if login::is_path(path) {
         return Ok(match read(body, login::REQUEST_MAX).await {
             Ok(body) => login::handle(&shared, &head, &body),
+            Err(reply) => reply,
+        });
+    }
+    if rest::is_path(path) {
+        return Ok(match read(body, rest::REQUEST_MAX).await {
+            Ok(body) => rest::handle(&shared, &head, &body),
             Err(reply) => reply,
         });
     }

@@ -1,4 +1,5 @@
-//! A stand-in for the Streaming API of Salesforce: a Bayeux long-polling server and the logins to it.
+//! A stand-in for the Streaming API of Salesforce: a Bayeux long-polling server, the logins to it, and an org whose
+//! records tell of their changes.
 //!
 //! # Constraints
 //!
@@ -15,7 +16,7 @@
 //! # Format
 //!
 //! `POST /cometd/XX.X` and `POST /cometd` (legacy, API 22, channels without `/topic`): Bayeux messages in
-//! JSON. Logins: the door of `login` has the table. `/_emulator/*`: for loopback peers only and for no web page, JSON
+//! JSON. Logins and `/services/data/vXX.X`: the doors of `login` and `rest` have the tables. `/_emulator/*`: for loopback peers only and for no web page, JSON
 //! in and out, an `{"error": ...}` with a 4xx status where something is wrong:
 //!
 //! | request | does |
@@ -31,12 +32,20 @@
 //! | `POST /_emulator/tokens/revoke` `{"username","refresh"}` | ends the access tokens of a user, without one of all; with `"refresh":true` the refresh tokens too |
 //! | `POST /_emulator/instance` `{"url":TEXT}` | what logins say of where the org is; `null`: the host they came to |
 //! | `POST /_emulator/faults` `{"next":N,...}` | the next N requests meet a fault; 0 ends it |
+//! | `POST /_emulator/objects` `{NAME:{"fields":{NAME:TYPE}}}` | makes objects, or adds fields to them, as a seed does |
+//! | `POST /_emulator/usage` `{"events":N,"generic_events":N}` | sets what was used of the day's allowances |
 //!
 //! A fault is `"close":true` (the TCP connection is closed without a reply) or a reply made of `"status"`
 //! (default 200), `"retry_after"` (seconds) and `"body"`, either after `"delay"` milliseconds; a fault of a delay alone
 //! lets the answer come then. It meets Bayeux requests, and `"channel":"/meta/connect"` spares those without a message
 //! of that channel; with `"path":"/services/oauth2/"` it meets requests whose path begins so, of whatever kind.
 //! `"after":true` lets the server act first, so that the reply with its events or its token is lost.
+//!
+//! # Which channels there are
+//!
+//! Every channel can be subscribed to and published on by `/_emulator/publish`, unless [`Config::channels`] or
+//! [`Config::strict`] says otherwise. A `PushTopic` record tells of changes on `/topic/NAME`, a `StreamingChannel` of
+//! pushes on `/u/NAME`; only these events count against the day's allowance of the [`Edition`].
 //!
 //! # Who is let in
 //!
@@ -60,8 +69,11 @@ mod ids;
 mod login;
 mod message;
 mod poll;
+mod records;
+mod rest;
 mod seed;
 mod session;
+mod soql;
 mod state;
 mod store;
 mod tokens;
@@ -82,6 +94,7 @@ use tokio::task::JoinSet;
 use jiff::SignedDuration;
 use state::Shared;
 
+pub use records::Edition;
 pub use seed::{Seed, SeedError};
 
 /// The most TCP connections at a time; others wait to be accepted.
@@ -110,6 +123,11 @@ pub struct Config {
     pub channels: Option<Vec<String>>,
     /// Whether the session cookie is demanded.
     pub cookies: bool,
+    /// Whether only the channels exist that the org has records of: `/topic/NAME` by a `PushTopic`, `/u/NAME` by a
+    /// `StreamingChannel`, which the first subscription makes.
+    pub strict: bool,
+    /// What the org may use of streaming.
+    pub edition: Edition,
     /// Who and what exists at the start.
     pub seed: Seed,
     /// Whether requests must carry the token of a login, or [`Config::token`].
@@ -172,6 +190,8 @@ impl Default for Config {
             token: None,
             channels: None,
             cookies: true,
+            strict: false,
+            edition: Edition::default(),
             seed: Seed::default(),
             login: false,
             session_timeout: Duration::from_hours(2),
@@ -192,6 +212,8 @@ impl fmt::Debug for Config {
             .field("token", &self.token.as_ref().map(|_| "***"))
             .field("channels", &self.channels)
             .field("cookies", &self.cookies)
+            .field("strict", &self.strict)
+            .field("edition", &self.edition)
             .field("seed", &self.seed)
             .field("login", &self.login)
             .field("session_timeout", &self.session_timeout)
@@ -327,6 +349,16 @@ async fn accept(
             Ok((stream, peer)) => return (stream, peer, slot),
             Err(_) => tokio::time::sleep(ACCEPT_RETRY).await,
         }
+    }
+}
+
+/// Private functions that read outside input, for the fuzz targets alone; no part of the library's interface.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    /// A SOQL query as it is printed after it was read; the place where it cannot be read.
+    pub fn soql(text: &str) -> Result<String, usize> {
+        super::soql::parse(text).map(|query| query.to_string()).map_err(|error| error.at)
     }
 }
 

@@ -25,6 +25,14 @@
 //! approved = ["admin@example.com"]        # default: everybody has approved it
 //! run_as = "admin@example.com"            # whom its client credentials stand for; default: nobody
 //! rotates = false                         # whether each refresh token works once and gives the next
+//!
+//! [object.Employee__c]                    # a custom object, or fields to add to one that there is
+//! label = "Employee"
+//! auto_number = "EMP-{0000}"              # the format of its records' names; default: names are text
+//! fields = { SSN__c = "string", Bonus__c = "currency", Team__c = { type = "picklist", values = ["A", "B"] } }
+//!
+//! [[record.Employee__c]]                  # records; they are told to nobody
+//! SSN__c = "078-05-1120"
 //! ```
 //!
 //! A file without users has the user `admin@example.com` with the password `password` and every permission; one
@@ -36,10 +44,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
+use super::event;
 use super::ids;
 use super::login::jwt;
-use super::users::{Access, Client, Permission, User};
+use super::records::{Call, Edition, ObjectSeed, Records};
+use super::users::{Access, Client, Org, Permission, User};
+use super::version;
 
 /// The largest seed file, and the largest certificate file.
 const FILE_MAX: u64 = 4 << 20;
@@ -59,6 +71,12 @@ pub struct Seed {
     /// By consumer key.
     #[serde(default, rename = "client")]
     pub(super) clients: BTreeMap<String, ClientSeed>,
+    /// By API name.
+    #[serde(default, rename = "object")]
+    pub(super) objects: BTreeMap<String, ObjectSeed>,
+    /// By the API name of their object.
+    #[serde(default, rename = "record")]
+    pub(super) records: BTreeMap<String, Vec<Map<String, Value>>>,
 }
 
 /// `[org]`
@@ -160,7 +178,13 @@ impl Default for OrgSeed {
 
 impl Default for Seed {
     fn default() -> Self {
-        let empty = Self { org: OrgSeed::default(), users: BTreeMap::new(), clients: BTreeMap::new() };
+        let empty = Self {
+            org: OrgSeed::default(),
+            users: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            objects: BTreeMap::new(),
+            records: BTreeMap::new(),
+        };
         empty.complete()
     }
 }
@@ -219,7 +243,26 @@ impl Seed {
             )));
         }
         self.users.iter().try_for_each(|(name, user)| self.check_user(name, user))?;
-        self.clients.iter().try_for_each(|(id, client)| self.check_client(id, client))
+        self.clients.iter().try_for_each(|(id, client)| self.check_client(id, client))?;
+        let org = Org::new(self);
+        let mut records = Records::new(Edition::default(), org.users(), event::now());
+        self.plant(&mut records, &org).map_err(wrong)
+    }
+
+    /// Makes the objects and the records of the seed, as the first active user by name.
+    pub(super) fn plant(&self, records: &mut Records, org: &Org) -> Result<(), String> {
+        self.objects.iter().try_for_each(|(name, object)| records.define(name, object))?;
+        let Some(user) = org.anybody() else {
+            return Ok(());
+        };
+        let call = Call { user, version: version::NEWEST, now: event::now() };
+        for (kind, record) in
+            self.records.iter().flat_map(|(kind, all)| all.iter().map(move |one| (kind, one)))
+        {
+            let made = records.create(call, kind, record);
+            made.map_err(|refused| format!("record of {kind}: {}: {}", refused.code, refused.message))?;
+        }
+        Ok(())
     }
 
     fn check_user(&self, name: &str, user: &UserSeed) -> Result<(), SeedError> {

@@ -173,7 +173,7 @@ impl Session {
     }
 
     fn push(&mut self, event: &Arc<Event>) -> Result<(), Overflow> {
-        if !event.concerns(self.version) {
+        if !event.concerns(self.version, &self.user) {
             return Ok(());
         }
         if self.queue.len() >= QUEUE_MAX || self.queue_bytes + event.size() > QUEUE_BYTES_MAX {
@@ -188,7 +188,7 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::emulator::event::Content;
+    use crate::emulator::event::{Audience, Content};
     use crate::emulator::seed::Seed;
     use crate::emulator::users::Org;
 
@@ -202,7 +202,7 @@ mod tests {
 
     fn event(replay: i64, size: usize) -> Arc<Event> {
         let content = Content::Raw("x".repeat(size));
-        Arc::new(Event::new("/topic/A".into(), replay, Instant::now(), content))
+        Arc::new(Event::new("/topic/A".into(), replay, Instant::now(), content, Audience::Everybody))
     }
 
     #[test]

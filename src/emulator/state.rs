@@ -5,21 +5,20 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Config;
-use super::event::{Content, Event};
+use super::event::{self, Audience, Content, Event};
 use super::faults::Fault;
 use super::login::attempts::Attempts;
+use super::records::{Call, Notice, Records, Usage};
 use super::session::{Overflow, Session};
 use super::store::{Store, TooManyChannels};
 use super::tokens::Tokens;
 use super::users::Org;
-
-/// The most sessions at a time (guide, "limits": concurrent clients of an Enterprise org).
-pub(super) const SESSIONS_MAX: usize = 1000;
 
 /// What every request has in common.
 #[derive(Debug)]
@@ -41,6 +40,9 @@ impl Shared {
         let org = Org::new(&config.seed);
         let mut tokens = Tokens::new(&org.id, config.scaled(config.session_timeout));
         tokens.plant(&org, &config.seed);
+        let mut records = Records::new(config.edition, org.users(), event::now());
+        // A seed that was loaded has been checked; the default one has no records.
+        let _ = config.seed.plant(&mut records, &org);
         let state = State {
             sessions: HashMap::new(),
             store: Store::new(config.scaled(config.retention)),
@@ -52,6 +54,8 @@ impl Shared {
             last_authorization: false,
             fault: None,
             down: Duration::ZERO,
+            records,
+            usage: Usage::new(config.scaled(Duration::from_hours(24))),
         };
         Self { config, started: Instant::now(), org, restart: Notify::new(), state: Mutex::new(state) }
     }
@@ -66,6 +70,11 @@ impl Shared {
             now.checked_add(skew.unsigned_abs())
         };
         skewed.unwrap_or(now)
+    }
+
+    /// The same as a moment of the calendar; one that is out of any calendar counts as 1970.
+    pub(super) fn timestamp(&self) -> Timestamp {
+        Timestamp::try_from(self.now()).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     /// The state. A panic elsewhere leaves nothing half done that would matter to an emulator.
@@ -96,6 +105,10 @@ pub(super) struct State {
     pub(super) fault: Option<Fault>,
     /// For how long the next restart refuses connections.
     pub(super) down: Duration,
+    /// The org's records.
+    pub(super) records: Records,
+    /// What was used of the org's allowances.
+    pub(super) usage: Usage,
 }
 
 /// Leaves out the token.
@@ -187,7 +200,16 @@ impl State {
 
     /// Publishes to every subscriber and gives the replay id.
     pub(super) fn publish(&mut self, channel: &str, content: Content) -> Result<i64, TooManyChannels> {
-        let event: Arc<Event> = self.store.publish(channel, content)?;
+        self.publish_to(channel, content, Audience::Everybody)
+    }
+
+    fn publish_to(
+        &mut self,
+        channel: &str,
+        content: Content,
+        audience: Audience,
+    ) -> Result<i64, TooManyChannels> {
+        let event: Arc<Event> = self.store.publish(channel, content, audience)?;
         self.counters.events_published += 1;
         let overflowed = |(client, session): (&String, &mut Session)| {
             session.offer(&event).is_err().then(|| client.clone())
@@ -197,5 +219,63 @@ impl State {
             self.forget(&client);
         }
         Ok(event.replay)
+    }
+
+    /// Publishes what the org's records or a push tell, as far as the day's allowance goes: what is beyond it is
+    /// dropped. Says how many were published.
+    pub(super) fn notify(&mut self, notices: Vec<Notice>) -> usize {
+        let mut published = 0;
+        for notice in notices {
+            let channel = &*notice.channel;
+            let heard = || self.sessions.values().any(|session| session.channels.contains(channel));
+            if (notice.former && !heard()) || !self.count_event(channel) {
+                continue;
+            }
+            let done = self.publish_to(&notice.channel, notice.content, notice.audience);
+            published += usize::from(done.is_ok());
+        }
+        published
+    }
+
+    /// Counts an event of the org's own; whether the day's allowance has room for it.
+    fn count_event(&mut self, channel: &str) -> bool {
+        let allowed = self.records.allowances();
+        let usage = self.usage.now();
+        let (used, max) = if channel.starts_with("/u/") {
+            (&mut usage.generic_events, allowed.generic_events)
+        } else {
+            (&mut usage.events, allowed.events)
+        };
+        let room = *used < max;
+        *used += u32::from(room);
+        room
+    }
+
+    /// Whether the day's allowance of events is used up.
+    pub(super) fn is_used_up(&mut self) -> bool {
+        let allowed = self.records.allowances();
+        self.usage.now().events >= allowed.events
+    }
+
+    /// The most sessions at a time.
+    pub(super) fn clients_max(&self) -> usize {
+        usize::try_from(self.records.allowances().clients).unwrap_or(usize::MAX)
+    }
+
+    /// Whether the session `client` may subscribe to `channel`; the Bayeux error where not.
+    pub(super) fn admit(
+        &mut self,
+        client: &str,
+        call: Call<'_>,
+        channel: &str,
+        strict: bool,
+    ) -> Result<(), String> {
+        self.records.subscribe(call, channel, strict)?;
+        let others = self.sessions.iter().filter(|(id, _)| *id != client);
+        let listen = others.filter(|(_, session)| session.channels.contains(channel)).count();
+        if listen >= self.clients_max() {
+            return Err("403::Subscription limit exceeded for this topic".to_owned());
+        }
+        Ok(())
     }
 }

@@ -10,6 +10,9 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Version(u8);
 
+/// The newest API version, without the point.
+pub(super) const NEWEST: u8 = 66;
+
 /// What follows the endpoint in a URL when a client appends the method.
 const METHODS: [&str; 5] = ["handshake", "connect", "subscribe", "unsubscribe", "disconnect"];
 
@@ -58,7 +61,7 @@ impl Version {
 
     /// The versions of the REST API.
     pub(super) fn all() -> impl Iterator<Item = Self> {
-        (20..=66).map(Self)
+        (20..=NEWEST).map(Self)
     }
 
     /// The name of the release: three a year, version 20 being of Winter '11.
@@ -77,6 +80,11 @@ impl Version {
         let (major, minor) = text.split_once('.')?;
         let digits = |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
         (digits(major, 2) && digits(minor, 1)).then(|| major.parse().ok().map(Self))?
+    }
+
+    /// The number before the point.
+    pub(super) fn number(self) -> u8 {
+        self.0
     }
 
     /// Whether events are numbered and can be replayed: API 37 and later.

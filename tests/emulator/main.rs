@@ -8,13 +8,17 @@
 )]
 
 mod access;
+mod allowances;
 mod client;
+mod generic;
 mod identity;
 mod jwt;
 mod keys;
 mod login;
 mod oauth;
 mod reliability;
+mod push_topics;
+mod records;
 mod seed;
 mod soap;
 

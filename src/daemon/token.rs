@@ -22,7 +22,7 @@ impl Token {
     }
 
     /// The server took the token in use.
-    pub(super) const fn accepted(&mut self) {
+    pub(super) fn accepted(&mut self) {
         self.0.accepted();
     }
 

@@ -317,3 +317,7 @@ fn no_login(url: &Url, response: &Response) -> Trouble {
     }
     Trouble::odd(format!("{what}; is it the login host, or under maintenance?"))
 }
+
+#[cfg(test)]
+#[path = "flow_tests.rs"]
+mod tests;

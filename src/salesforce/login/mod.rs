@@ -28,6 +28,8 @@ mod renewal;
 mod sf_cli;
 mod soap;
 mod source;
+#[cfg(test)]
+mod testing;
 mod token;
 mod trouble;
 

@@ -57,10 +57,9 @@ impl Store {
     /// The token that came of `first`, the configured one.
     pub(super) async fn open(&mut self, first: Secret<String>) -> Result<Opened<'_>, Trouble> {
         let digest = digest(first.expose());
-        let held = self.held.take().filter(|(of, _)| *of == digest);
+        let held = self.held.as_ref().filter(|(of, _)| *of == digest).map(|(_, token)| token.clone());
         let Some(path) = self.path.clone() else {
-            let token = held.as_ref().map_or(first, |(_, token)| token.clone());
-            self.held = held;
+            let token = held.unwrap_or(first);
             return Ok(Opened { store: self, first: digest, token, _lock: None });
         };
         let trouble = |error: io::Error| {
@@ -72,19 +71,16 @@ impl Store {
         let lock = private::lock(&path).await.map_err(trouble)?;
         let stored =
             private::read(&path).await.and_then(|text| parse(text.as_ref(), &digest)).map_err(trouble)?;
-        let token = match (&held, stored) {
+        let token = match (held, stored) {
             (None, Some(token)) => token,
             // What was not written before is now; and a file that cannot be written is known before it is needed.
             (held, _) => {
-                let token = held.as_ref().map_or(first, |(_, token)| token.clone());
-                let written = private::write(&path, text(&digest, &token)).await;
-                if written.is_err() {
-                    self.held = held.clone();
-                }
-                written.map_err(trouble)?;
+                let token = held.unwrap_or(first);
+                private::write(&path, text(&digest, &token)).await.map_err(trouble)?;
                 token
             }
         };
+        self.held = None;
         Ok(Opened { store: self, first: digest, token, _lock: Some(lock) })
     }
 }

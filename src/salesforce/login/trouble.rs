@@ -3,7 +3,6 @@
 //! Constraints: what a server or a program said is shown on one line, cut, and without any secret that it was given, in
 //! whatever encoding it was given; short secrets are looked for too.
 
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::fmt;
 use std::time::Duration;
@@ -70,15 +69,13 @@ impl Veil {
 
     /// What somebody said, fit to be shown.
     pub(super) fn quote(&self, text: &str) -> String {
-        let mut shown = Cow::Borrowed(text);
+        let mut shown = text.to_owned();
         for secret in &self.0 {
-            let secret = secret.expose();
-            if let Cow::Owned(hidden) = hide(&shown, secret) {
-                shown = Cow::Owned(hidden);
-            }
-            if shown.contains(secret.as_str()) {
-                shown = Cow::Owned(shown.replace(secret.as_str(), HIDDEN));
-            }
+            shown = shown.replace(secret.expose().as_str(), HIDDEN);
+        }
+        // What is left was cut or changed on its way; only now, for this takes the beginning for the whole.
+        for secret in &self.0 {
+            shown = hide(&shown, secret.expose()).into_owned();
         }
         one_line(&shown)
     }
@@ -117,6 +114,12 @@ mod tests {
             assert_eq!(veil.quote(&format!("x {text}.")), "x ***.");
         }
         assert_eq!(format!("{veil:?}"), "Veil(***)");
+        veil.add("a long <one> with + and more behind");
+        let form = "a+long+%3Cone%3E+with+%2B+and+more+behind";
+        assert_eq!(
+            veil.quote(&format!("{form} A LONG <ONE> WITH + AND cut a+long+%3cone%3e")),
+            "*** ***cut ***"
+        );
     }
 
     #[test]

@@ -63,6 +63,10 @@ impl Flow {
         Ok(Self { config, client, timeout, configured, clock: Clock::default(), store })
     }
 
+    pub(super) const fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// The hosts that a person named.
     pub(super) fn configured(&self) -> Vec<&Url> {
         self.configured.iter().collect()

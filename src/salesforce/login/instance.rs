@@ -43,8 +43,8 @@ fn origin(url: &Url) -> Result<Url, String> {
 
 fn is_salesforce(host: &Host<&str>) -> bool {
     let Host::Domain(name) = host else { return false };
-    let below = |domain: &&str| name.strip_suffix(*domain).is_some_and(|rest| rest.ends_with('.'));
-    DOMAINS.iter().any(|domain| below(&domain))
+    let below = |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
+    DOMAINS.iter().any(|domain| below(domain))
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ pub struct Login(Kind);
 #[derive(Debug)]
 enum Kind {
     /// A token that somebody else keeps fresh, or none.
-    Token(token::Token),
+    Token(Box<token::Token>),
     /// A server, or a program, that gives tokens.
     Flow(Box<renewal::Renewal>),
 }
@@ -109,8 +109,10 @@ impl Login {
     /// The way to a login's server cannot be set up.
     pub fn with(config: Option<Config>, http: &http::Config, options: Options) -> Result<Self, SetupError> {
         Ok(Self(match config {
-            None => Kind::Token(token::Token::new(None, options.one_shot)),
-            Some(Config::Token(source)) => Kind::Token(token::Token::new(Some(source), options.one_shot)),
+            None => Kind::Token(Box::new(token::Token::new(None, options.one_shot))),
+            Some(Config::Token(source)) => {
+                Kind::Token(Box::new(token::Token::new(Some(source), options.one_shot)))
+            }
             Some(flow) => Kind::Flow(Box::new(renewal::Renewal::new(flow, http, options)?)),
         }))
     }

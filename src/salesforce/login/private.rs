@@ -106,7 +106,7 @@ fn lock_now(path: &Path) -> io::Result<File> {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(std::fs::TryLockError::WouldBlock) if begun.elapsed() < TIMEOUT => {
-                std::thread::sleep(LOCK_PAUSE)
+                std::thread::sleep(LOCK_PAUSE);
             }
             Err(error) => return Err(error.into()),
         }

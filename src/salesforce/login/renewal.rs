@@ -71,15 +71,14 @@ impl fmt::Debug for Renewal {
 
 impl Renewal {
     pub(super) fn new(config: Config, http: &http::Config, options: Options) -> Result<Self, SetupError> {
-        let is_cached = !matches!(config, Config::SfCli { .. });
-        let cache = options.cache.as_ref().filter(|_| is_cached).map(|dir| Cache::new(dir, &config));
-        let description = config.describe();
         let flow = Flow::new(config, http, &options)?;
+        let config = flow.config();
+        let is_cached = !matches!(config, Config::SfCli { .. });
         Ok(Self {
-            description,
+            description: config.describe(),
             configured: flow.configured().into_iter().cloned().collect(),
+            cache: options.cache.filter(|_| is_cached).map(|dir| Cache::new(&dir, config)),
             flow: Arc::new(Mutex::new(flow)),
-            cache,
             budget: Budget::new(options.logins_per_hour, options.retry, options.seed),
             one_shot: options.one_shot,
             running: None,
@@ -191,7 +190,7 @@ impl Renewal {
                 }
                 Ok(())
             }
-            Err(trouble) => Err(self.fail(trouble)),
+            Err(trouble) => Err(self.fail(&trouble)),
         }
     }
 
@@ -202,7 +201,7 @@ impl Renewal {
         self.last.clear();
     }
 
-    fn fail(&mut self, trouble: Trouble) -> Failure {
+    fn fail(&mut self, trouble: &Trouble) -> Failure {
         let now = Instant::now();
         let permanent = match trouble.kind {
             Kind::Refused => self.one_shot || !self.accepted,

@@ -150,6 +150,6 @@ impl Drop for Group {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 #[path = "sf_cli_tests.rs"]
 mod tests;

@@ -1,5 +1,7 @@
 //! Real scripts in the place of the CLI.
 
+#![cfg(unix)]
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Instant;

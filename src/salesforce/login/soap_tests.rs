@@ -158,7 +158,7 @@ fn what_is_no_soap_is_none() {
     let wide = format!("<a>{}</a>", "<b/>".repeat(20_000));
     let entity = "<!DOCTYPE a [<!ENTITY b \"hush\">]><a>&b;</a>";
     for body in ["", "<html><body>Down for maintenance</body></html>", "{}", "<a", entity, &deep, &wide] {
-        assert!(read_one(body).is_none(), "{:.40}", body);
+        assert!(read_one(body).is_none(), "{body:.40}");
     }
     assert!(read(b"\xff\xfe<", &Veil::default(), &[&login()]).is_none());
 }

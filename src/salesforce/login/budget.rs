@@ -10,6 +10,9 @@ use crate::retry::{self, Backoff};
 
 const HOUR: Duration = Duration::from_hours(1);
 
+/// The longest wait after what no server noticed.
+const UNSENT_WAIT_MAX: Duration = Duration::from_mins(1);
+
 /// What is left to spend.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -43,6 +46,13 @@ impl Budget {
     /// A login begins.
     pub(super) fn spend(&mut self, now: Instant) {
         self.spent.push_back(now);
+    }
+
+    /// The login that began ended before anything was sent: it counts for nothing, and the next waits a minute at most.
+    pub(super) fn unsent(&mut self, now: Instant) {
+        self.spent.pop_back();
+        let wait = self.backoff.next_wait().min(UNSENT_WAIT_MAX);
+        self.not_before = now.checked_add(wait);
     }
 
     /// A login failed, or what it gave was refused: the next waits, and no less than was asked for.
@@ -102,5 +112,18 @@ mod tests {
         assert_eq!(budget.wait(now), Duration::ZERO);
         budget.refused(now);
         assert_eq!(budget.wait(now), RETRY.max);
+    }
+
+    #[test]
+    fn what_was_not_sent_does_not_count() {
+        let mut budget = Budget::new(1, RETRY, 1);
+        let mut now = Instant::now();
+        for _ in 0..100 {
+            budget.spend(now);
+            budget.unsent(now);
+            assert!(budget.wait(now) <= UNSENT_WAIT_MAX);
+            now += UNSENT_WAIT_MAX;
+            assert_eq!(budget.wait(now), Duration::ZERO);
+        }
     }
 }

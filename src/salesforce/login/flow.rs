@@ -15,7 +15,7 @@ use super::config::{Config, Options};
 use super::jwt::{self, Claims, Clock};
 use super::oauth::{self, Form, Granted, Refused};
 use super::refresh::Store;
-use super::trouble::{Kind, Trouble, Veil};
+use super::trouble::{Trouble, Veil};
 use super::{Grant, SecretSource, sf_cli, soap};
 use crate::bayeux::border::{Fault, FaultKind};
 use crate::http::{self, Client, Request, Response, SetupError};
@@ -28,6 +28,7 @@ const ANSWER_MAX: usize = 256 << 10;
 const SOAP_ACTION: (HeaderName, HeaderValue) =
     (HeaderName::from_static("soapaction"), HeaderValue::from_static("\"\""));
 
+const XML: &str = "text/xml; charset=UTF-8";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// What one connection needs in order to log in.
@@ -102,6 +103,7 @@ impl Flow {
         if grant.username.is_none() {
             grant.username = self.config.username().map(str::to_owned);
         }
+        grant.issued_at.get_or_insert_with(SystemTime::now);
         Ok(grant)
     }
 
@@ -115,9 +117,10 @@ impl Flow {
         let mut veil = Veil::default();
         let password = whole_password(password, security_token, &mut veil).await?;
         let body = soap::envelope(username, password.expose())?;
-        let response = self.post(url, "text/xml; charset=UTF-8", &[SOAP_ACTION], &body).await?;
+        let response = self.post(url, (XML, &[SOAP_ACTION]), &body, &veil).await?;
         let read = soap::read(&response.body, &veil, &self.configured());
-        read.unwrap_or_else(|| Err(no_login(url, &response)))
+        let read = read.unwrap_or_else(|| Err(no_login(url, &response, &veil)));
+        read.map_err(|trouble| trouble.after(response.retry_after))
     }
 
     /// The grants that are a form and nothing else.
@@ -245,26 +248,27 @@ impl Flow {
         veil: &Veil,
     ) -> Result<(Result<Granted, Refused>, Option<SystemTime>), Trouble> {
         let url = endpoint(host, "/services/oauth2/token");
-        let response = self.post(&url, FORM, &[], &form.finish()).await?;
+        let response = self.post(&url, (FORM, &[]), &form.finish(), veil).await?;
         let answer = oauth::read(&response.body, veil, &self.configured());
-        let mut answer = answer.ok_or_else(|| no_login(&url, &response))?;
-        if let Err(Refused { trouble: Trouble { kind: Kind::Passing(after), .. }, .. }) = &mut answer {
-            *after = response.retry_after;
-        }
-        Ok((answer, response.date))
+        let answer = answer.ok_or_else(|| no_login(&url, &response, veil))?;
+        let patient = |Refused { trouble, invalid_grant }| {
+            let trouble = Trouble::after(trouble, response.retry_after);
+            Refused { trouble, invalid_grant }
+        };
+        Ok((answer.map_err(patient), response.date))
     }
 
     async fn post(
         &mut self,
         url: &Url,
-        content_type: &'static str,
-        headers: &[(HeaderName, HeaderValue)],
+        (content_type, headers): (&'static str, &[(HeaderName, HeaderValue)]),
         body: &Secret<String>,
+        veil: &Veil,
     ) -> Result<Response, Trouble> {
         let body = Bytes::copy_from_slice(body.expose().as_bytes());
         let request =
             Request { url, body, content_type, authorization: None, headers, deadline: self.timeout };
-        self.client.send(Method::POST, request).await.map_err(|fault| unreached(&fault))
+        self.client.send(Method::POST, request).await.map_err(|fault| unreached(&fault, veil))
     }
 }
 
@@ -299,25 +303,25 @@ fn endpoint(host: &Url, path: &str) -> Url {
     url
 }
 
-fn unreached(fault: &Fault) -> Trouble {
-    let reason = format!("the login host gave no answer: {fault}");
-    match fault.kind {
+fn unreached(fault: &Fault, veil: &Veil) -> Trouble {
+    let reason = format!("the login host gave no answer: {}", veil.quote(&fault.to_string()));
+    let trouble = match fault.kind {
         FaultKind::Malformed | FaultKind::TooLarge | FaultKind::Redirect => Trouble::odd(reason),
-        _ => Trouble::passing(reason),
-    }
+        _ => Trouble::passing(reason, None),
+    };
+    if fault.sent { trouble } else { trouble.unsent() }
 }
 
 /// An answer that is neither a login nor its refusal.
-fn no_login(url: &Url, response: &Response) -> Trouble {
-    let kind = response.content_type.as_deref().unwrap_or("no type");
-    let kind: String = kind.chars().take(60).flat_map(char::escape_debug).collect();
+fn no_login(url: &Url, response: &Response, veil: &Veil) -> Trouble {
+    let kind = veil.quote(response.content_type.as_deref().unwrap_or("no type"));
     let host = url.host_str().unwrap_or_default();
     let (status, length) = (response.status, response.body.len());
     let what = format!(
         "{host} answered with HTTP {status} and {length} bytes of {kind}, which is no reply to a login"
     );
     if status == 408 || status == 429 || status >= 500 {
-        return Trouble { reason: what, kind: Kind::Passing(response.retry_after) };
+        return Trouble::passing(what, response.retry_after);
     }
     Trouble::odd(format!("{what}; is it the login host, or under maintenance?"))
 }

@@ -288,6 +288,9 @@ fn repeated(shape: usize, request: &str) -> String {
             let fault = format!("<s:Fault><faultstring>{}</faultstring></s:Fault>", soap::escaped(sent));
             response("500 Server Error", "Content-Type: text/xml\r\n", &envelope(&fault))
         }
+        6 => response("200 OK", &format!("Content-Type: {fields}{sent}\r\n"), ""),
+        7 => response("200 OK", &format!("Content-Encoding: {fields}\r\n"), "x"),
+        8 => response("302 Found", &format!("Location: https://evil.example/?{sent}#{fields}\r\n"), ""),
         _ => given_at(0, request, &format!("https://{}.evil.example", form(request).len())),
     }
 }
@@ -299,7 +302,7 @@ async fn nothing_that_a_host_repeats_shows_a_secret() {
     let subscriber =
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone());
     let _guard = tracing::subscriber::set_default(subscriber.finish());
-    for shape in 0..7 {
+    for shape in 0..10 {
         let host = Host::start(move |_, request| Some(repeated(shape, request))).await;
         let kit = Kit::new(&host.url);
         for config in kit.all() {

@@ -47,7 +47,7 @@ struct Payload<'a> {
 impl Claims<'_> {
     /// The assertion as it is at `now`.
     pub(super) fn sign(&self, key: &RsaKeyPair, now: SystemTime) -> Result<Secret<String>, Trouble> {
-        let unsigned = |what: &str| Trouble::odd(format!("the assertion cannot be made: {what}"));
+        let unsigned = |what: &str| Trouble::odd(format!("the assertion cannot be made: {what}")).unsent();
         let since =
             now.duration_since(SystemTime::UNIX_EPOCH).map_err(|_| unsigned("the clock is before 1970"))?;
         let exp = since.saturating_add(HOLDS).as_secs();
@@ -67,7 +67,8 @@ impl Claims<'_> {
 
 /// The private key in a PEM file.
 pub(super) fn key(pem: &Secret<String>) -> Result<RsaKeyPair, Trouble> {
-    let refused = |what: &str| Trouble::refused(format!("the key of the login cannot be used: {what}"));
+    let refused =
+        |what: &str| Trouble::refused(format!("the key of the login cannot be used: {what}")).unsent();
     let text = pem.expose();
     if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || text.contains("Proc-Type: 4,ENCRYPTED") {
         return Err(refused("it is encrypted; give it without a passphrase, readable for this user alone"));

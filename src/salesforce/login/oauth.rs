@@ -13,7 +13,7 @@ use serde::Deserialize;
 use url::{Url, form_urlencoded};
 
 use super::source;
-use super::trouble::{Kind, Trouble, Veil};
+use super::trouble::{Trouble, Veil};
 use super::{Grant, instance};
 use crate::secret::Secret;
 
@@ -157,7 +157,6 @@ fn millis(text: &str) -> Option<SystemTime> {
 fn refusal(error: &str, description: &str, veil: &Veil) -> Refused {
     let said = description.to_ascii_lowercase();
     let passes = !FINAL.contains(&error) || PASSING.iter().any(|part| said.contains(part));
-    let kind = if passes { Kind::Passing(None) } else { Kind::Refused };
     let (error_shown, description) = (veil.quote(error), veil.quote(description));
     let mut reason = format!("the login was refused: {error_shown}");
     if !description.is_empty() {
@@ -166,7 +165,8 @@ fn refusal(error: &str, description: &str, veil: &Veil) -> Refused {
     if let Some(hint) = hint(&said) {
         reason = format!("{reason} ({hint})");
     }
-    Refused { trouble: Trouble { reason, kind }, invalid_grant: error == "invalid_grant" }
+    let trouble = if passes { Trouble::passing(reason, None) } else { Trouble::refused(reason) };
+    Refused { trouble, invalid_grant: error == "invalid_grant" }
 }
 
 /// What a person can do, where the server's words do not say it.

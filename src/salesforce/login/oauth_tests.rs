@@ -1,5 +1,6 @@
 //! Forms, and replies of every kind.
 
+use super::super::trouble::Kind;
 use super::*;
 
 fn login() -> Url {

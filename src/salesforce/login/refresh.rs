@@ -67,6 +67,7 @@ impl Store {
                 "the file of the refresh token, {}, cannot be used: {error}",
                 path.display()
             ))
+            .unsent()
         };
         let lock = private::lock(&path).await.map_err(trouble)?;
         let stored =

@@ -209,6 +209,7 @@ impl Renewal {
             Kind::Passing(_) => false,
         };
         match trouble.kind {
+            _ if !trouble.sent => self.budget.unsent(now),
             Kind::Refused => self.budget.refused(now),
             Kind::Odd => self.budget.failed(now, None),
             Kind::Passing(asked) => self.budget.failed(now, asked),

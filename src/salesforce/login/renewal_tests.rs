@@ -92,6 +92,18 @@ async fn a_daemon_that_was_logged_in_once_does_not_give_up_but_locks_nobody_out(
 }
 
 #[tokio::test]
+async fn what_never_reached_a_host_does_not_count_as_a_login() {
+    let host = Host::start(|_, _| None).await;
+    host.stop().await;
+    let kit = Kit::new(&host.url);
+    let mut login = login(kit.password(), Options { logins_per_hour: 2, ..options() });
+    for _ in 0..20 {
+        let failure = renew(&mut login, false).await.unwrap_err();
+        assert!(!failure.permanent && failure.reason.contains("connect"), "{failure}");
+    }
+}
+
+#[tokio::test]
 async fn secrets_are_read_when_they_are_used() {
     let host = Host::giving().await;
     let kit = Kit::new(&host.url);

@@ -11,7 +11,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -50,7 +50,7 @@ pub(super) async fn login(
     configured: &[&Url],
 ) -> Result<Grant, Trouble> {
     if org.is_empty() || org.starts_with('-') || org.chars().any(char::is_control) {
-        return Err(Trouble::refused("the org of the Salesforce CLI is no alias and no user name"));
+        return Err(Trouble::refused("the org of the Salesforce CLI is no alias and no user name").unsent());
     }
     let shown = ask(program, &["org", "display", "--target-org", org, "--json"], timeout).await?;
     let instance = instance(shown.instance_url.as_deref(), configured)?;
@@ -59,7 +59,7 @@ pub(super) async fn login(
         None => shown_token(program, org, timeout).await?,
     };
     let (instance, username) = (Some(instance), shown.username);
-    Ok(Grant { token, instance, identity: None, username, issued_at: Some(SystemTime::now()) })
+    Ok(Grant { token, instance, identity: None, username, issued_at: None })
 }
 
 fn instance(url: Option<&str>, configured: &[&Url]) -> Result<Url, Trouble> {
@@ -86,7 +86,7 @@ async fn shown_token(program: &Path, org: &str, timeout: Duration) -> Result<Sec
 async fn ask(program: &Path, arguments: &[&str], timeout: Duration) -> Result<Shown, Trouble> {
     let run = tokio::time::timeout(timeout, run(program, arguments)).await;
     let stdout = run.map_err(|_| {
-        Trouble::passing(format!("{} took longer than {} s", shown(program), timeout.as_secs()))
+        Trouble::passing(format!("{} took longer than {} s", shown(program), timeout.as_secs()), None)
     })??;
     let odd = |what: &str| Trouble::odd(format!("{} {}: {what}", shown(program), arguments.join(" ")));
     // The reader's own text could quote a token.
@@ -129,7 +129,7 @@ fn start(program: &Path, arguments: &[&str]) -> Result<Child, Trouble> {
     command.process_group(0);
     command.spawn().map_err(|error| {
         let hint = "is it installed, and in the PATH of this process?";
-        Trouble::odd(format!("{} cannot be started: {error}; {hint}", shown(program)))
+        Trouble::odd(format!("{} cannot be started: {error}; {hint}", shown(program))).unsent()
     })
 }
 

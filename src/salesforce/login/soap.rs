@@ -8,13 +8,11 @@
 //!
 //! Operations: [`envelope`], [`read`]; [`cookies`] for the legacy endpoint.
 
-use std::time::SystemTime;
-
 use roxmltree::{Document, Node, ParsingOptions};
 use url::Url;
 
 use super::source;
-use super::trouble::{Kind, Trouble, Veil};
+use super::trouble::{Trouble, Veil};
 use super::{Grant, instance};
 use crate::secret::Secret;
 
@@ -51,7 +49,8 @@ pub(super) fn envelope(username: &str, password: &str) -> Result<Secret<String>,
                 "the {what} cannot be sent in XML: character {} is U+{:04X}",
                 index + 1,
                 u32::from(character)
-            )));
+            ))
+            .unsent());
         }
     }
     Ok(Secret::new(format!(
@@ -121,13 +120,7 @@ fn grant(result: Node<'_, '_>, configured: &[&Url]) -> Result<Grant, Trouble> {
         Trouble::refused(format!("the serverUrl of the login is not followed: {reason}"))
     })?;
     let identity = identity(result, &instance);
-    Ok(Grant {
-        token,
-        instance: Some(instance),
-        identity,
-        username: None,
-        issued_at: Some(SystemTime::now()),
-    })
+    Ok(Grant { token, instance: Some(instance), identity, username: None, issued_at: None })
 }
 
 /// Where the user is described, by the ids in the reply.
@@ -147,8 +140,8 @@ fn refusal(fault: Node<'_, '_>, veil: &Veil) -> Trouble {
     let code = code.rsplit(':').next().unwrap_or_default();
     let said = content(fault, "faultstring").unwrap_or_default();
     let said = if said.is_empty() { code } else { &said };
-    let kind = if FINAL.contains(&code) { Kind::Refused } else { Kind::Passing(None) };
-    Trouble { reason: format!("the login was refused: {}", veil.quote(said)), kind }
+    let reason = format!("the login was refused: {}", veil.quote(said));
+    if FINAL.contains(&code) { Trouble::refused(reason) } else { Trouble::passing(reason, None) }
 }
 
 fn child<'a, 'i>(node: Node<'a, 'i>, name: &str) -> Option<Node<'a, 'i>> {

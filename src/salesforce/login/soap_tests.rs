@@ -1,5 +1,6 @@
 //! Envelopes through a strict reader, and the replies of servers.
 
+use super::super::trouble::Kind;
 use super::*;
 
 fn login() -> Url {

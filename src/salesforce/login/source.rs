@@ -51,11 +51,12 @@ impl SecretSource {
 
     fn trouble(&self, what: &str, reason: &str) -> Trouble {
         let reason = format!("no {what} from {self}: {reason}");
-        match self {
+        let trouble = match self {
             // The environment of a process stays as it is.
             Self::Env(_) => Trouble::refused(reason),
             Self::File(_) => Trouble::odd(reason),
-        }
+        };
+        trouble.unsent()
     }
 
     async fn read(&self) -> Result<Secret<Vec<u8>>, String> {

@@ -21,6 +21,8 @@ pub(super) struct Trouble {
     /// For a person.
     pub(super) reason: String,
     pub(super) kind: Kind,
+    /// Whether a server may have counted it as a login.
+    pub(super) sent: bool,
 }
 
 /// Whether another try can end otherwise.
@@ -36,15 +38,28 @@ pub(super) enum Kind {
 
 impl Trouble {
     pub(super) fn refused(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), kind: Kind::Refused }
+        Self { reason: reason.into(), kind: Kind::Refused, sent: true }
     }
 
     pub(super) fn odd(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), kind: Kind::Odd }
+        Self { reason: reason.into(), kind: Kind::Odd, sent: true }
     }
 
-    pub(super) fn passing(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), kind: Kind::Passing(None) }
+    pub(super) fn passing(reason: impl Into<String>, after: Option<Duration>) -> Self {
+        Self { reason: reason.into(), kind: Kind::Passing(after), sent: true }
+    }
+
+    /// It ended before anything was sent.
+    pub(super) fn unsent(self) -> Self {
+        Self { sent: false, ..self }
+    }
+
+    /// With the wait that an answer asked for, if waiting helps.
+    pub(super) fn after(mut self, asked: Option<Duration>) -> Self {
+        if let Kind::Passing(after) = &mut self.kind {
+            *after = asked.or(*after);
+        }
+        self
     }
 }
 

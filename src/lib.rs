@@ -14,6 +14,7 @@
 //! | [`bayeux`] | the protocol as a pure state machine | `event`, `retry`, `secret` |
 //! | [`http`] | one exchange in, one reply or fault out | `bayeux::border`, `secret` |
 //! | [`sinks`] | delivery to stdout, files and webhooks | `bayeux::border`, `event`, `http`, `journal`, `retry`, `secret` |
+//! | [`salesforce`] | logins, and the REST API of an org | `bayeux::border`, `http`, `retry`, `secret` |
 //! | [`emulator`] | a stand-in for the Streaming API | nothing of ours |
 //! | [`config`] | the configuration file, all its problems at once | the `Config` of each room, `secret` |
 //! | [`daemon`] | one task per connection, one thread per sink | all above but `emulator` |
@@ -28,6 +29,7 @@ pub mod event;
 pub mod http;
 pub mod journal;
 pub mod retry;
+pub mod salesforce;
 pub mod secret;
 pub mod sinks;
 pub mod status;

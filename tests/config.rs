@@ -15,10 +15,11 @@ use std::time::Duration;
 
 use cometail::bayeux;
 use cometail::bayeux::ReplayLost;
-use cometail::config::{self, Config, OnStop, Problems, TokenSource, Warnings};
+use cometail::config::{self, Config, OnStop, Problems, Warnings};
 use cometail::event::ReplayId;
 use cometail::http::Proxy;
 use cometail::journal;
+use cometail::salesforce::login::{self, SecretSource};
 use cometail::sinks::format::Format;
 use cometail::sinks::{Kind, webhook};
 
@@ -94,7 +95,7 @@ fn every_documented_key_is_a_key_and_every_default_is_the_default() {
     assert_eq!(one.http.proxy, other.http.proxy);
     assert_eq!(one.http.connect_timeout, other.http.connect_timeout);
     assert_eq!((one.http.body_max, one.http.inflated_max), (other.http.body_max, other.http.inflated_max));
-    assert_eq!(one.token, Some(TokenSource::File(dir.path().join("token"))));
+    assert_eq!(one.login, Some(login::Config::Token(SecretSource::File(dir.path().join("token")))));
     assert_eq!(one.http.ca_file, Some(dir.path().join("ca.pem")));
     assert_eq!(every.sinks.len(), 3);
     let names: Vec<_> = every.sinks.iter().map(|sink| &*sink.name).collect();
@@ -227,7 +228,7 @@ fn everything_that_can_be_said_is_read() {
     assert_eq!([0, 1].map(|at| config.connections[at].session.websocket), [true, false]);
     assert_eq!(connection.http.body_max, 1 << 20);
     assert_eq!(connection.http.proxy, Proxy::Url("http://proxy.example:3128".parse().unwrap()));
-    assert_eq!(connection.token, Some(TokenSource::Env("HOOK_KEY".to_owned())));
+    assert_eq!(connection.login, Some(login::Config::Token(SecretSource::Env("HOOK_KEY".to_owned()))));
     for sink in &config.sinks {
         assert_eq!(sink.order.len(), 1);
         assert_eq!((&*sink.order[0].connection, sink.order[0].window), ("a", Duration::from_millis(1500)));

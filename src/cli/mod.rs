@@ -9,13 +9,18 @@
 //!
 //! Operations: [`main`].
 
+mod channel;
 mod check;
 mod demo;
 mod emulator;
 mod journal;
+mod limits;
+mod org;
 mod run;
 mod status;
+mod table;
 mod tail;
+mod whoami;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -55,6 +60,10 @@ enum Command {
     Status(status::Status),
     Emulator(emulator::Emulator),
     Journal(journal::Journal),
+    Whoami(whoami::Whoami),
+    Limits(limits::Limits),
+    #[command(subcommand)]
+    Channel(channel::Channel),
 }
 
 const EXAMPLES: &str = "\
@@ -85,6 +94,9 @@ pub fn main() -> ExitCode {
         Command::Status(status) => status::main(&status),
         Command::Emulator(emulator) => emulator::main(emulator),
         Command::Journal(journal) => journal::main(&journal),
+        Command::Whoami(whoami) => whoami::main(&whoami),
+        Command::Limits(limits) => limits::main(&limits),
+        Command::Channel(channel) => channel::main(channel),
     })
 }
 

@@ -8,15 +8,13 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use url::Url;
 
+use super::org::{self, TOKEN};
 use super::{IO, USAGE, fail, on_screen, open_wire, run_daemon};
 use crate::bayeux::Wanted;
-use crate::config::{Config, Connection, TokenSource};
+use crate::config::{Config, Connection};
 use crate::daemon::Options;
 use crate::event::{Channel, ReplayId};
 use crate::sinks::format::Format;
-
-/// The variable that holds the access token.
-const TOKEN: &str = "COMETAIL_TOKEN";
 
 /// Print the events of channels, one JSON object a line
 #[derive(Debug, Args)]
@@ -146,7 +144,6 @@ fn config(tail: Tail) -> Result<Config, String> {
     let mut connection = Connection::new("tail", url, channels);
     connection.http.ca_file = tail.ca_file;
     connection.session.websocket = tail.transport == Transport::Websocket;
-    let from_environment = || std::env::var_os(TOKEN).map(|_| TokenSource::Env(TOKEN.to_owned()));
-    connection.token = tail.token_file.map(TokenSource::File).or_else(from_environment);
+    connection.login = org::token(tail.token_file);
     Ok(on_screen(connection, tail.format.into(), tail.pretty, tail.count))
 }

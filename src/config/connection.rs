@@ -9,9 +9,10 @@ use url::{Host, Url};
 
 use super::load::Environment;
 use super::reader::{Node, Table, shown};
-use super::{Connection, OnStop, TokenSource, secrets, urls};
+use super::{Connection, OnStop, secrets, urls};
 use crate::bayeux::{self, ReplayLost, Wanted};
 use crate::event::{Channel, ReplayId};
+use crate::salesforce::login;
 use crate::sinks::{Order, filter::Pattern};
 use crate::{http, journal, retry};
 
@@ -41,9 +42,9 @@ pub(super) fn read(
     let url_node = table.need("url", "the URL of a CometD endpoint");
     let url = url_node.as_ref().and_then(urls::endpoint);
     let channels = channels(&mut table);
-    let token = table.table("login").and_then(|login| token(login, environment));
+    let login = table.table("login").and_then(|table| login(table, environment));
     if let (Some(node), Some(url)) = (&url_node, &url) {
-        warn_about(node, url, token.is_some());
+        warn_about(node, url, login.is_some());
     }
     let session = session(&mut table, Arc::clone(&name));
     let http = transport(&mut table);
@@ -54,7 +55,7 @@ pub(super) fn read(
     let order = orders(&name, &channels);
     let channels = channels.into_iter().map(|(wanted, _)| wanted).collect();
     let session = bayeux::Config { channels, ..session };
-    Some((Connection { name, url: url?, session, http, token, on_stop }, order))
+    Some((Connection { name, url: url?, session, http, login, on_stop }, order))
 }
 
 /// The protocol's part, without its channels.
@@ -139,7 +140,7 @@ pub(super) fn waits(table: &mut Table<'_>) -> retry::Config {
 }
 
 /// `[connection.NAME.login.KIND]`, exactly one kind.
-fn token(mut login: Table<'_>, environment: Environment<'_>) -> Option<TokenSource> {
+fn login(mut login: Table<'_>, environment: Environment<'_>) -> Option<login::Config> {
     let wanted = "a table with file or env";
     if login.is_empty() {
         login.absent("token", wanted, None);
@@ -152,7 +153,7 @@ fn token(mut login: Table<'_>, environment: Environment<'_>) -> Option<TokenSour
         None
     });
     login.end();
-    source.map(|(source, _)| source)
+    source.map(|(source, _)| login::Config::Token(source))
 }
 
 /// What is allowed, and on most servers not meant.

@@ -33,6 +33,7 @@ pub use load::{Environment, load, load_with, parse, parse_with};
 pub use problem::{Problem, Problems, Warnings};
 pub use units::duration;
 
+use crate::salesforce::login;
 use crate::{bayeux, http, journal as log, sinks, telemetry};
 
 /// The daemon's configuration, every value checked.
@@ -63,8 +64,8 @@ pub struct Connection {
     pub session: bayeux::Config,
     /// The transport.
     pub http: http::Config,
-    /// The access token; a server that asks for none needs none.
-    pub token: Option<TokenSource>,
+    /// Where the access token comes from; a server that asks for none needs none.
+    pub login: Option<login::Config>,
     /// What becomes of the session on the server when the daemon ends.
     pub on_stop: OnStop,
 }
@@ -74,17 +75,8 @@ impl Connection {
     pub fn new(name: &str, url: Url, channels: Vec<bayeux::Wanted>) -> Self {
         let name: Arc<str> = Arc::from(name);
         let session = bayeux::Config::new(name.clone(), channels);
-        Self { name, url, session, http: http::Config::default(), token: None, on_stop: OnStop::default() }
+        Self { name, url, session, http: http::Config::default(), login: None, on_stop: OnStop::default() }
     }
-}
-
-/// Where an access token is read, each time anew.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TokenSource {
-    /// An environment variable.
-    Env(String),
-    /// A file, white space at its ends removed.
-    File(PathBuf),
 }
 
 /// What becomes of the session on the server when the daemon ends.

@@ -10,9 +10,9 @@ use std::path::Path;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::TokenSource;
 use super::load::Environment;
 use super::reader::{Node, Table};
+use crate::salesforce::login::SecretSource;
 use crate::secret::Secret;
 
 /// The largest secret read, in bytes.
@@ -25,7 +25,7 @@ const CA_MAX: u64 = 16 << 20;
 pub(super) fn source(
     mut table: Table<'_>,
     environment: Environment<'_>,
-) -> Option<(TokenSource, Secret<String>)> {
+) -> Option<(SecretSource, Secret<String>)> {
     let (file, env) = (table.get("file"), table.get("env"));
     let source = match (&file, &env) {
         (Some(file), None) => from_file(file),
@@ -45,7 +45,7 @@ pub(super) fn source(
     source
 }
 
-fn from_environment(node: &Node<'_>, environment: Environment<'_>) -> Option<(TokenSource, Secret<String>)> {
+fn from_environment(node: &Node<'_>, environment: Environment<'_>) -> Option<(SecretSource, Secret<String>)> {
     let wanted = "the name of an environment variable that is set";
     let name = node.text(wanted)?;
     let good =
@@ -66,10 +66,10 @@ fn from_environment(node: &Node<'_>, environment: Environment<'_>) -> Option<(To
     let value = value.and_then(|value| tidy(value.expose()));
     let value =
         value.map_err(|what| node.report(&format!("a variable that is {what}"), wanted, None)).ok()?;
-    Some((TokenSource::Env(name.to_owned()), value))
+    Some((SecretSource::Env(name.to_owned()), value))
 }
 
-fn from_file(node: &Node<'_>) -> Option<(TokenSource, Secret<String>)> {
+fn from_file(node: &Node<'_>) -> Option<(SecretSource, Secret<String>)> {
     let path = node.path()?;
     let wanted = "a file with one line of text";
     let bytes = read(node, &path, SECRET_MAX, wanted)?;
@@ -79,7 +79,7 @@ fn from_file(node: &Node<'_>) -> Option<(TokenSource, Secret<String>)> {
         let found = named("a secret that every user of this machine can read", "", &path);
         node.warn(&found, "a file of mode 0600 or 0640", Some("chmod o-rwx"));
     }
-    Some((TokenSource::File(path), text))
+    Some((SecretSource::File(path), text))
 }
 
 /// A secret without white space at its ends, or why it cannot be one.

@@ -22,6 +22,7 @@ use super::{Ending, Options};
 use crate::bayeux::contract::Now;
 use crate::bayeux::session::Session;
 use crate::config::{self, Config, OnStop};
+use crate::salesforce::login::Login;
 use crate::sinks::Supply;
 use crate::{http, journal, sinks, status};
 
@@ -162,10 +163,12 @@ fn prepare(
     store: Option<&Store>,
     mut journal: Option<&mut Opened>,
 ) -> Result<(Running, Connection), String> {
-    let config::Connection { name, url, mut session, http, token, on_stop } = config;
+    let config::Connection { name, url, mut session, http, login, on_stop } = config;
     let Kept { session: kept, jar } = store.map(|store| store.load(&name, &url)).unwrap_or_default();
     let jar = Arc::new(jar);
-    let client = http::Client::new(&http).map_err(|error| format!("connection {name}: {error}"))?;
+    let no_way = |error| format!("connection {name}: {error}");
+    let client = http::Client::new(&http).map_err(no_way)?;
+    let login = Login::new(login, &http, options.one_shot).map_err(no_way)?;
     let mut client = client.with_jar(jar.clone());
     if let Some(wire) = &options.wire {
         client = client.with_wire(wire.clone());
@@ -186,7 +189,7 @@ fn prepare(
         name: name.clone(),
         session,
         flights: Flights::new(url, client),
-        token: Token::new(token, options.one_shot),
+        token: Token(login),
         intake: Intake::Memory(outlet.clone()),
         unsent: None,
         paused: false,

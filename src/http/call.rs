@@ -29,14 +29,14 @@ const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 const RESERVED: [HeaderName; 7] =
     [CONNECTION, CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE];
 
-/// One POST.
+/// One request; [`Client::post`](super::Client::post) and [`Client::send`](super::Client::send) say which.
 #[derive(Debug)]
 pub struct Request<'a> {
     /// Where it goes, `http` or `https`; a user name in it is not sent.
     pub url: &'a Url,
     /// What it carries.
     pub body: Bytes,
-    /// What the body is.
+    /// What the body is; not sent without a body, but with a POST.
     pub content_type: &'static str,
     /// The whole value of `Authorization`, such as `Bearer x`.
     pub authorization: Option<&'a Secret<String>>,
@@ -63,6 +63,7 @@ impl Route {
     /// The request on its way: `authorization` and `cookie` are what `request` and the jar give.
     pub(super) fn call(
         &self,
+        method: &Method,
         request: &Request<'_>,
         authorization: Option<&HeaderValue>,
         cookie: Option<HeaderValue>,
@@ -70,11 +71,9 @@ impl Route {
         let mut headers = HeaderMap::with_capacity(8 + request.headers.len());
         headers.insert(HOST, self.target.host_header.clone());
         headers.insert(USER_AGENT, AGENT);
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_maybe_shared(Bytes::from_static(request.content_type.as_bytes()))
-                .map_err(|_| unsendable("content type"))?,
-        );
+        if *method == Method::POST || !request.body.is_empty() {
+            headers.insert(CONTENT_TYPE, content_type(request.content_type)?);
+        }
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
@@ -89,7 +88,7 @@ impl Route {
             headers.insert(name, value.clone());
         }
         let mut call = hyper::Request::new(Full::new(request.body.clone()));
-        *call.method_mut() = Method::POST;
+        *call.method_mut() = method.clone();
         *call.uri_mut() = self.uri.clone();
         *call.headers_mut() = headers;
         Ok(call)
@@ -113,6 +112,11 @@ pub(super) fn authorization(
     let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| unsendable("authorization"))?;
     value.set_sensitive(true);
     Ok(Some(value))
+}
+
+fn content_type(name: &'static str) -> Result<HeaderValue, Trouble> {
+    let value = HeaderValue::from_maybe_shared(Bytes::from_static(name.as_bytes()));
+    value.map_err(|_| unsendable("content type"))
 }
 
 fn unsendable(what: &str) -> Trouble {

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::header::{HeaderMap, HeaderValue, LOCATION};
+use hyper::header::{HeaderMap, HeaderValue};
 use hyper::http::response::Parts;
-use hyper::{Response, StatusCode};
+use hyper::{Method, Response as Head, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
@@ -21,14 +21,12 @@ use super::connect::{Shared, Stage};
 use super::jar::Jar;
 use super::link::{Call, Link};
 use super::proxy::Proxies;
+use super::response::{self, Answer, REDIRECTS_MAX, Response, Whole};
 use super::target::Target;
 use super::tls::Trust;
 use super::trouble::{SetupError, Trouble};
 use super::wire::{Draft, Wire};
 use crate::bayeux::border::{Fault, FaultKind, Outcome, Reply};
-
-/// The most redirects that one request follows.
-pub(super) const REDIRECTS_MAX: usize = 5;
 
 /// One lane: at most one kept-alive connection, and one request at a time.
 ///
@@ -60,10 +58,11 @@ enum Wanted {
     Nothing(Option<Instant>),
 }
 
-/// What one request came to.
-pub(super) enum Answer {
-    Reply(Reply),
-    Redirect(Url),
+/// A request and what is done with it.
+struct Ask<'a> {
+    method: Method,
+    request: &'a Request<'a>,
+    wanted: Wanted,
 }
 
 impl Client {
@@ -134,7 +133,17 @@ impl Client {
     /// # Errors
     /// A [`Fault`] whose `sent` is exact; a response of any status is no error.
     pub async fn post(&mut self, request: Request<'_>) -> Outcome {
-        self.run(&request, Wanted::Whole).await
+        let ask = Ask { method: Method::POST, request: &request, wanted: Wanted::Whole };
+        self.run(ask).await.map(Reply::from)
+    }
+
+    /// Like [`Client::post`], with any method: an empty body has no content type, and a redirect repeats the method.
+    ///
+    /// # Errors
+    /// A [`Fault`] whose `sent` is exact; a response of any status is no error.
+    pub async fn send(&mut self, method: Method, request: Request<'_>) -> Result<Response, Fault> {
+        let ask = Ask { method, request: &request, wanted: Wanted::Whole };
+        self.run(ask).await.map(Response::from)
     }
 
     /// Like [`Client::post`], for a server whose status is the whole answer: the body of the reply is empty, and no
@@ -145,17 +154,18 @@ impl Client {
     /// A [`Fault`] whose `sent` is exact; a response of any status is no error.
     pub async fn post_for_status(&mut self, request: Request<'_>) -> Outcome {
         let deadline = Instant::now().checked_add(request.deadline);
-        self.run(&request, Wanted::Nothing(deadline)).await
+        let ask = Ask { method: Method::POST, request: &request, wanted: Wanted::Nothing(deadline) };
+        self.run(ask).await.map(Reply::from)
     }
 
-    async fn run(&mut self, request: &Request<'_>, wanted: Wanted) -> Outcome {
+    async fn run(&mut self, ask: Ask<'_>) -> Result<Whole, Fault> {
         // Left over when the future of the request before was dropped.
         self.capture(Err("given up by the client before the response was complete"));
         self.stage = Stage::default();
         self.wrote_before = false;
         self.wrote.store(false, Ordering::Relaxed);
-        let deadline = request.deadline;
-        let ended = tokio::time::timeout(deadline, self.follow(request, wanted)).await;
+        let deadline = ask.request.deadline;
+        let ended = tokio::time::timeout(deadline, self.follow(&ask)).await;
         ended.unwrap_or_else(|_| Err(self.late(deadline))).map_err(|trouble| self.fault(trouble))
     }
 
@@ -175,39 +185,35 @@ impl Client {
         self.wrote_before || (!self.stage.is_before_request() && self.wrote.load(Ordering::Relaxed))
     }
 
-    async fn follow(&mut self, request: &Request<'_>, wanted: Wanted) -> Result<Reply, Trouble> {
-        let mut url = Cow::Borrowed(request.url);
+    async fn follow(&mut self, ask: &Ask<'_>) -> Result<Whole, Trouble> {
+        let mut url = Cow::Borrowed(ask.request.url);
         for _ in 0..=REDIRECTS_MAX {
-            match self.exchange(&url, request, wanted).await? {
-                Answer::Reply(reply) => return Ok(reply),
+            match self.exchange(&url, ask).await? {
+                Answer::Reply(whole) => return Ok(whole),
                 Answer::Redirect(next) => url = Cow::Owned(next),
             }
         }
-        Err(endless(&url))
+        Err(response::endless(&url))
     }
 
-    async fn exchange(
-        &mut self,
-        url: &Url,
-        request: &Request<'_>,
-        wanted: Wanted,
-    ) -> Result<Answer, Trouble> {
+    async fn exchange(&mut self, url: &Url, ask: &Ask<'_>) -> Result<Answer, Trouble> {
+        let request = ask.request;
         self.wrote_before = self.has_sent();
         self.stage = Stage::default();
         self.aim(url)?;
         self.authorization = call::authorization(self.authorization.take(), request.authorization)?;
-        let call = self.call(request)?;
+        let call = self.call(ask)?;
         if self.wire.is_some() {
             self.draft = Some(Draft::new(url, &call, request.body.clone()));
         }
-        let (link, response) = self.send(call, request).await?;
+        let (link, response) = self.carry(call, ask).await?;
         let (head, body) = response.into_parts();
         self.stage = Stage::Reading;
         self.check_proxy(head.status)?;
         if let Some(jar) = &self.jar {
             jar.store(&head.headers, url);
         }
-        let body = match wanted {
+        let body = match ask.wanted {
             Wanted::Whole => {
                 let body = self.read(&head.headers, body).await?;
                 self.keep(link);
@@ -221,7 +227,7 @@ impl Client {
             }
         };
         self.capture(Ok((&head, &body)));
-        self.judge(url, &head, body)
+        response::judge(&ask.method, url, &self.route().target.authority, Whole { head, body })
     }
 
     /// The connection waits for the next request.
@@ -249,18 +255,14 @@ impl Client {
         self.route.as_ref().expect("every exchange begins with aim")
     }
 
-    fn call(&self, request: &Request<'_>) -> Result<Call, Trouble> {
+    fn call(&self, ask: &Ask<'_>) -> Result<Call, Trouble> {
         let route = self.route();
         let cookie = self.jar.as_ref().and_then(|jar| jar.header(&route.target.url));
-        route.call(request, self.authorization.as_ref(), cookie)
+        route.call(&ask.method, ask.request, self.authorization.as_ref(), cookie)
     }
 
     /// Sends `call` on the idle connection if it is still there, else on a new one.
-    async fn send(
-        &mut self,
-        mut call: Call,
-        request: &Request<'_>,
-    ) -> Result<(Link, Response<Incoming>), Trouble> {
+    async fn carry(&mut self, mut call: Call, ask: &Ask<'_>) -> Result<(Link, Head<Incoming>), Trouble> {
         if let Some(mut link) = self.link.take()
             && link.is_usable().await
         {
@@ -273,7 +275,7 @@ impl Client {
             if back.is_none() && self.wrote.load(Ordering::Relaxed) {
                 return Err(self.no_response(lost.error()));
             }
-            call = back.map_or_else(|| self.call(request), Ok)?;
+            call = back.map_or_else(|| self.call(ask), Ok)?;
         }
         // Boxed, so that the future of the common case, a kept-alive connection, stays small.
         let mut link = Box::pin(self.connect()).await?;
@@ -324,49 +326,6 @@ impl Client {
             wire.record(&draft, response);
         }
     }
-
-    pub(super) fn judge(&self, url: &Url, head: &Parts, body: Bytes) -> Result<Answer, Trouble> {
-        match head.status {
-            StatusCode::MOVED_PERMANENTLY
-            | StatusCode::FOUND
-            | StatusCode::TEMPORARY_REDIRECT
-            | StatusCode::PERMANENT_REDIRECT => self.redirect(url, head).map(Answer::Redirect),
-            StatusCode::SEE_OTHER => {
-                let what = format!("{} wants a GET elsewhere (303)", self.route().target.authority);
-                Err(Trouble::new(FaultKind::Redirect, what + "; is the URL that of the endpoint itself?"))
-            }
-            _ => {
-                let retry_after = call::retry_after(&head.headers);
-                Ok(Answer::Reply(Reply { status: head.status.as_u16(), retry_after, body }))
-            }
-        }
-    }
-
-    /// Where a redirect leads, as long as it stays within the origin.
-    fn redirect(&self, url: &Url, head: &Parts) -> Result<Url, Trouble> {
-        let refused = |what: String| Err(Trouble::new(FaultKind::Redirect, what));
-        let status = head.status.as_u16();
-        let location = head.headers.get(LOCATION).and_then(|value| value.to_str().ok());
-        let Some(next) = location.and_then(|location| url.join(location).ok()) else {
-            let authority = &self.route().target.authority;
-            return refused(format!("{authority} redirects ({status}) without a usable Location"));
-        };
-        if next.origin() == url.origin() {
-            return Ok(next);
-        }
-        let (from, to) = (url.origin().ascii_serialization(), next.origin().ascii_serialization());
-        refused(format!(
-            "{from} redirects ({status}) to another origin, {to}; nothing was sent there. \
-             If that is where the endpoint is, put it in the URL"
-        ))
-    }
-}
-
-/// One redirect more than is followed.
-pub(super) fn endless(url: &Url) -> Trouble {
-    let origin = url.origin().ascii_serialization();
-    let what = format!("{origin} redirected {REDIRECTS_MAX} times and once more; is it a loop?");
-    Trouble::new(FaultKind::Redirect, what)
 }
 
 impl fmt::Debug for Client {

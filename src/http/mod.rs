@@ -9,10 +9,10 @@
 //!   and no option changes that.
 //! - A response that was refused, cut or late takes its connection with it.
 //!
-//! Format: HTTP/1.1 with `POST` alone, `gzip` undone here; websockets by RFC 6455 without extensions; the HAR 1.2
+//! Format: HTTP/1.1, `gzip` undone here; websockets by RFC 6455 without extensions; the HAR 1.2
 //! format for captures.
 //!
-//! Operations: [`Client::post`] on one lane, that is one kept-alive connection;
+//! Operations: [`Client::post`] on one lane, that is one kept-alive connection; [`Client::send`] with any method;
 //! [`Client::post_for_status`] where only the status matters; [`Client::lane`] for another connection;
 //! [`Client::open_socket`] for a websocket;
 //! [`Jar`] for cookies, shared by the lanes of one session; [`Wire`] for captures.
@@ -25,6 +25,7 @@ mod jar;
 mod link;
 mod proxy;
 mod redact;
+mod response;
 mod socket;
 mod target;
 mod tls;
@@ -35,6 +36,7 @@ mod wire;
 pub use call::Request;
 pub use client::Client;
 pub use jar::{Jar, JarError};
+pub use response::Response;
 pub use socket::Socket;
 pub use trouble::SetupError;
 pub use upgrade::Opening;

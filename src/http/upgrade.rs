@@ -17,16 +17,17 @@ use hyper::header::{
 };
 use hyper::http::response::Parts;
 use hyper::upgrade::{self, Upgraded};
-use hyper::{Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use url::Url;
 
 use super::call::{self, AGENT, Route};
-use super::client::{self, Answer, Client, REDIRECTS_MAX};
+use super::client::Client;
 use super::connect::Stage;
 use super::link::{Call, Link};
 use super::proxy::Via;
+use super::response::{self, Answer, REDIRECTS_MAX, Whole};
 use super::socket::Socket;
 use super::target::Target;
 use super::trouble::{Trouble, chain};
@@ -68,11 +69,11 @@ impl Client {
         for _ in 0..=REDIRECTS_MAX {
             match self.ask(&url).await? {
                 Asked::Open(socket) => return Ok(Opening::Open(socket)),
-                Asked::Other(Answer::Reply(reply)) => return Ok(Opening::Refused(reply)),
+                Asked::Other(Answer::Reply(whole)) => return Ok(Opening::Refused(whole.into())),
                 Asked::Other(Answer::Redirect(next)) => url = Cow::Owned(next),
             }
         }
-        Err(client::endless(&url))
+        Err(response::endless(&url))
     }
 
     async fn ask(&mut self, url: &Url) -> Result<Asked, Trouble> {
@@ -98,7 +99,8 @@ impl Client {
         let (head, body) = response.into_parts();
         let body = self.read(&head.headers, body).await?;
         self.capture(Ok((&head, &body)));
-        self.judge(url, &head, body).map(Asked::Other)
+        let authority = &self.route().target.authority;
+        response::judge(&Method::GET, url, authority, Whole { head, body }).map(Asked::Other)
     }
 
     fn upgrade_call(&self, key: &str) -> Result<Call, Trouble> {

@@ -186,7 +186,6 @@ fn entry(draft: &Draft, response: Result<(&Parts, &Bytes), &str>) -> Value {
     let url = redact::url(&draft.url);
     let query: Vec<_> =
         url.query_pairs().map(|(name, value)| json!({"name": name, "value": value})).collect();
-    let mime = mime(&draft.headers);
     let mut entry = json!({
         "startedDateTime": started.to_string(),
         "time": elapsed,
@@ -197,7 +196,6 @@ fn entry(draft: &Draft, response: Result<(&Parts, &Bytes), &str>) -> Value {
             "cookies": [],
             "headers": headers(&draft.headers),
             "queryString": query,
-            "postData": {"mimeType": mime, "params": [], "text": redact::body(&draft.body, &mime)},
             "headersSize": -1,
             "bodySize": draft.body.len(),
         },
@@ -208,6 +206,11 @@ fn entry(draft: &Draft, response: Result<(&Parts, &Bytes), &str>) -> Value {
         Ok((head, body)) => (response_of(head, body), None),
         Err(error) => (no_response(), Some(error)),
     };
+    if let Some(Value::Object(request)) = entry.get_mut("request").filter(|_| !draft.body.is_empty()) {
+        let mime = mime(&draft.headers);
+        let post = json!({"mimeType": mime, "params": [], "text": redact::body(&draft.body, &mime)});
+        request.insert("postData".into(), post);
+    }
     if let Value::Object(fields) = &mut entry {
         fields.insert("response".into(), response);
         fields.extend(error.map(|error| ("_error".into(), error.into())));

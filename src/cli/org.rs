@@ -1,0 +1,189 @@
+//! What every command that talks to an org shares: which org, with which token, and how it ends.
+//!
+//! Constraints: the URL is read here and not by the parser of arguments, whose errors repeat it with the password that a
+//! URL may hold. A token comes from the environment or a file, never from an argument.
+
+use std::fmt::Display;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+use url::{Host, Url};
+
+use super::{CONFIG, FAILED, IO, USAGE, duration, fail, load, open_wire};
+use crate::http::{self, Client};
+use crate::salesforce::ApiError;
+use crate::salesforce::api::{Api, ApiVersion, Org};
+use crate::salesforce::login::{Config, Login, SecretSource};
+
+/// The variable that holds the access token.
+pub(super) const TOKEN: &str = "COMETAIL_TOKEN";
+
+/// What `--url` is.
+const ORG: &str = "The org, such as https://acme.my.salesforce.com, or its CometD endpoint; the access token is taken \
+                   from the environment variable COMETAIL_TOKEN or from --token-file";
+
+/// Refused for good by the server.
+pub(super) const REFUSED: u8 = 69;
+
+/// Login or permission refused for good.
+pub(super) const DENIED: u8 = 77;
+
+/// What went well, or the exit code after the reason was told.
+pub(super) type Outcome<T> = Result<T, u8>;
+
+/// Which org is meant.
+#[derive(Debug, Args)]
+pub(super) struct Place {
+    #[arg(long, value_name = "ORG", help = ORG, conflicts_with_all = ["config", "connection"])]
+    url: Option<String>,
+    /// Read the access token from a file
+    #[arg(long, value_name = "FILE", requires = "url")]
+    token_file: Option<PathBuf>,
+    /// The version of the org's API [default: that of the endpoint, else 61.0]
+    #[arg(long, value_name = "VERSION")]
+    api_version: Option<ApiVersion>,
+    /// The daemon's configuration, in place of --url [default: /etc/cometail/cometail.toml]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The connection in the configuration that says where the org is and how to log in
+    #[arg(long, value_name = "NAME")]
+    connection: Option<String>,
+    /// Trust the certificates in this file (PEM) beside the system's
+    #[arg(long, value_name = "FILE", requires = "url")]
+    ca_file: Option<PathBuf>,
+    /// Record every request and response, without secrets, as HAR
+    #[arg(long, value_name = "FILE")]
+    wire: Option<PathBuf>,
+    /// How long each request may take
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    timeout: Duration,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// The access token for commands without a configuration: the file, else the environment.
+pub(super) fn token(file: Option<PathBuf>) -> Option<Config> {
+    let from_environment = || std::env::var_os(TOKEN).map(|_| SecretSource::Env(TOKEN.to_owned()));
+    file.map(SecretSource::File).or_else(from_environment).map(Config::Token)
+}
+
+impl Place {
+    /// Does `work` with the org; the exit code.
+    pub(super) fn run(&self, work: impl AsyncFnOnce(&mut Api) -> Outcome<()>) -> u8 {
+        let ended = self.api().and_then(|mut api| block_on(work(&mut api)));
+        ended.err().unwrap_or_default()
+    }
+
+    fn api(&self) -> Outcome<Api> {
+        let (url, login, http) = match &self.url {
+            Some(url) => self.told(url)?,
+            None => self.configured()?,
+        };
+        let org = Org::of(&url, self.api_version).map_err(|error| fail(USAGE, &error))?;
+        let mut client = Client::new(&http).map_err(|error| fail(CONFIG, &error))?;
+        if let Some(wire) = open_wire(self.wire.as_ref()).map_err(|error| fail(IO, &error))? {
+            client = client.with_wire(wire);
+        }
+        let login = Login::new(login, &http, true).map_err(|error| fail(CONFIG, &error))?;
+        Ok(Api::new(client, login, org, self.timeout))
+    }
+
+    fn told(&self, url: &str) -> Outcome<(Url, Option<Config>, http::Config)> {
+        let url = address(url).map_err(|error| fail(USAGE, &error))?;
+        let login = token(self.token_file.clone());
+        if login.is_some() && url.scheme() == "http" && !is_local(&url) {
+            fail(0, &"warning: --url is http; everybody on the way can read the access token");
+        }
+        let http = http::Config { ca_file: self.ca_file.clone(), ..http::Config::default() };
+        Ok((url, login, http))
+    }
+
+    fn configured(&self) -> Outcome<(Url, Option<Config>, http::Config)> {
+        if self.config.is_none() && self.connection.is_none() {
+            return Err(fail(USAGE, &"which org? Give --url ORG, or -c FILE and --connection NAME"));
+        }
+        let (config, _) = load(self.config.as_ref()).map_err(|problems| fail(CONFIG, &problems))?;
+        let names: Vec<_> = config.connections.iter().map(|one| one.name.to_string()).collect();
+        let mut connections = config.connections.into_iter();
+        let found = match &self.connection {
+            Some(name) => connections.find(|one| *one.name == **name),
+            None if names.len() == 1 => connections.next(),
+            None => None,
+        };
+        let one = found.ok_or_else(|| {
+            fail(USAGE, &format!("--connection wants one of: {}", names.join(", ").escape_debug()))
+        })?;
+        Ok((one.url, one.login, one.http))
+    }
+}
+
+/// What is wrong with a URL is told without the URL.
+fn address(text: &str) -> Result<Url, String> {
+    let wanted = "wanted an http or https URL, such as https://acme.my.salesforce.com";
+    let url = Url::parse(text).map_err(|error| format!("--url: {error}; {wanted}"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err(format!("--url: {wanted}"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!("--url: a URL is no place for secrets; put the access token into {TOKEN}"));
+    }
+    Ok(url)
+}
+
+fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// Runs to the end on a runtime of one thread.
+pub(super) fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| fail(IO, &error))?;
+    let ended = runtime.block_on(work);
+    // A blocked file system must not hold up the end.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Tells why a call came to nothing; the exit code.
+pub(super) fn refused(error: &ApiError) -> u8 {
+    let code = if error.is_permission() {
+        DENIED
+    } else if error.may_pass() || matches!(error, ApiError::Malformed(_)) {
+        FAILED
+    } else {
+        REFUSED
+    };
+    fail(code, error)
+}
+
+/// The end of a command that printed: a closed standard output leaves nobody to tell.
+pub(super) fn printed(written: io::Result<()>) -> Outcome<()> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(fail(IO, &format!("standard output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints one JSON document and a line end.
+pub(super) fn print_json(value: &impl Serialize) -> Outcome<()> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| fail(FAILED, &error))?;
+    print(&(text + "\n"))
+}
+
+/// Prints a text for a person.
+pub(super) fn print(text: &impl Display) -> Outcome<()> {
+    use io::Write as _;
+    let mut out = io::stdout().lock();
+    printed(write!(out, "{text}").and_then(|()| out.flush()))
+}

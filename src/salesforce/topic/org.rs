@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::super::api::{Api, ApiVersion};
 use super::super::error::ApiError;
+use super::super::id::is_id;
 use super::EACH_OPERATION;
 use super::record::{Change, Difference, Operation, Stored};
 
@@ -30,19 +31,13 @@ pub async fn list(api: &mut Api) -> Result<Vec<Stored>, ApiError> {
 
 /// The topic of this name or id; none where the org has none.
 pub async fn find(api: &mut Api, wanted: &str) -> Result<Option<Stored>, ApiError> {
-    let field = if is_id(wanted) { "Id" } else { "Name" };
+    let field = if is_id(wanted, PREFIX) { "Id" } else { "Name" };
     let fields = fields(api.org().version);
     let quoted = wanted.replace('\\', "\\\\").replace('\'', "\\'");
     let query = format!("SELECT {fields} FROM PushTopic WHERE {field} = '{quoted}'");
     let found: Vec<Stored> = api.query(&query).await?;
     let exact = found.iter().position(|one| one.name() == wanted).unwrap_or_default();
     Ok(found.into_iter().nth(exact))
-}
-
-fn is_id(text: &str) -> bool {
-    matches!(text.len(), 15 | 18)
-        && text.starts_with(PREFIX)
-        && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 /// Makes a topic; its id. One whose version nobody says is of the API's.
@@ -74,7 +69,7 @@ pub async fn delete(api: &mut Api, stored: &Stored) -> Result<(), ApiError> {
 /// The id is the org's word, and must not lead elsewhere.
 fn path(stored: &Stored) -> Result<String, ApiError> {
     let id = stored.id();
-    if is_id(id) {
+    if is_id(id, PREFIX) {
         return Ok(format!("sobjects/PushTopic/{id}"));
     }
     Err(ApiError::Malformed(format!("the org gave a PushTopic an id that is none: '{}'", id.escape_debug())))

@@ -27,6 +27,14 @@ impl Step {
             Self::Change(stored, _) | Self::Same(stored) | Self::Extra(stored) => stored.name(),
         }
     }
+
+    /// The record's id, where the org has one.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Create(_) => None,
+            Self::Change(stored, _) | Self::Same(stored) | Self::Extra(stored) => Some(stored.id()),
+        }
+    }
 }
 
 /// Compares what is wanted with what the org has. Names that differ by case alone are one topic's.

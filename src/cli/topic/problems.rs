@@ -25,7 +25,7 @@ fn text(name: &str, query: &str, problem: &Problem) -> String {
     if let Some((line, column)) = marked.as_ref().map(Marked::place) {
         let _ = write!(text, ":{line}:{column}");
     }
-    let _ = write!(text, ": {}", problem.text.escape_debug());
+    let _ = write!(text, ": {}", problem.text);
     if let Some(hint) = problem.hint {
         let _ = write!(text, " ({hint})");
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::super::api::ApiVersion;
+use super::mark::tidy;
 use super::query::{self, Reading};
 use super::record::{Change, NotifyForFields, Operation, Stored};
 use super::{DESCRIPTION_MAX, EACH_OPERATION, NAME_MAX, QUERY_MAX, SINCE};
@@ -121,7 +122,7 @@ fn check_query(change: &Change, present: Option<&Stored>, problems: &mut Vec<Pro
         problems.extend(reading.findings.iter().map(|finding| Problem {
             hint: finding.hint,
             mark: Some(finding.span.clone()),
-            ..Problem::refused("Query", format!("{}, {}", finding.code, finding.message))
+            ..Problem::refused("Query", tidy(&format!("{}, {}", finding.code, finding.message)))
         }));
         check_object(&reading, problems);
     }

@@ -53,9 +53,16 @@ impl fmt::Display for Marked<'_> {
     }
 }
 
-/// Tabs and what else drives a terminal become spaces.
+/// Tabs and what else drives a terminal, or turns the direction of text, become spaces.
 fn plain(character: char) -> char {
-    if character.is_control() { ' ' } else { character }
+    let turns =
+        matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if turns || character.is_control() { ' ' } else { character }
+}
+
+/// A text of one line that drives no terminal.
+pub(super) fn tidy(text: &str) -> String {
+    text.chars().map(plain).collect()
 }
 
 fn width(characters: impl Iterator<Item = char>) -> usize {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::super::api::ApiVersion;
+use super::mark::tidy;
 use super::{EACH_OPERATION, query};
 
 /// Which changed fields notify.
@@ -219,11 +220,7 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // JSON escapes what would drive a terminal, but for the upper half of the control characters.
-        let shown = |value: &Value| -> String {
-            let text = value.to_string();
-            text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-        };
+        let shown = |value: &Value| tidy(&value.to_string());
         write!(f, "{}: {} -> {}", self.field, shown(&self.from), shown(&self.to))
     }
 }

@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 
 use super::super::org::{Outcome, Place, exit_code, print, print_json, refused};
 use super::super::{CONFIG, USAGE, fail, load};
-use super::problems;
+use super::{lines, problems};
 use crate::config;
 use crate::salesforce::ApiError;
 use crate::salesforce::api::Api;
-use crate::salesforce::topic::{self, Change, Difference, Step};
+use crate::salesforce::topic::{self, Change, Step};
 
 /// Make the org's topics those of a file
 #[derive(Debug, Args)]
@@ -174,7 +174,7 @@ impl Apply {
             let name = step.name().escape_debug().to_string();
             match (self.action(step), step) {
                 ("extra", _) => format!("extra   {name}: only in the org; --delete deletes it\n"),
-                (action, Step::Change(_, all)) => format!("{action:<8}{name}\n{}", indented(all)),
+                (action, Step::Change(_, all)) => format!("{action:<8}{name}\n{}", lines(all, "        ")),
                 (action, Step::Create(wanted)) => {
                     let query = wanted.query.as_deref().unwrap_or_default();
                     format!("{action:<8}{name}\n        {}\n", super::short(query).escape_debug())
@@ -204,8 +204,4 @@ impl Apply {
         });
         json!({"dry_run": self.dry_run, "topics": topics.collect::<Vec<_>>()})
     }
-}
-
-fn indented(differences: &[Difference]) -> String {
-    differences.iter().map(|one| format!("        {one}\n")).collect()
 }

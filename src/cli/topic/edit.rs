@@ -65,8 +65,8 @@ struct Fields {
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
     /// Which changed fields notify: All, Referenced, Select or Where [default: Referenced]
-    #[arg(long, value_name = "FIELDS")]
-    notify_for_fields: Option<NotifyForFields>,
+    #[arg(long = "notify-for-fields", value_name = "FIELDS")]
+    notify: Option<NotifyForFields>,
     /// What notifies: create, update, delete, undelete with commas between them, or none [default: all of them]
     #[arg(long, value_name = "LIST")]
     operations: Option<Operations>,
@@ -134,7 +134,7 @@ impl Fields {
             api_version: self.query_version,
             description: self.description.clone(),
             is_active: self.active,
-            notify_for_fields: self.notify_for_fields,
+            notify_for_fields: self.notify,
             operations: self.operations.clone(),
         })
     }

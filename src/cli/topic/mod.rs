@@ -159,9 +159,15 @@ async fn change_to(api: &mut Api, found: &Stored, differences: &[Difference], js
     if json {
         return print_json(&json!({"id": found.id(), "name": found.name(), "changes": differences}));
     }
-    let lines = differences.iter().map(|one| format!("  {one}\n")).collect::<String>();
     let done = if differences.is_empty() { "is so already: nothing to change in" } else { "changed" };
+    let lines = lines(differences, "  ");
     print(&format_args!("{done} {}, {}\n{lines}", found.name().escape_debug(), found.id().escape_debug()))
+}
+
+/// Each difference in a line of its own.
+fn lines(differences: &[Difference], indent: &str) -> String {
+    let line = |one: &Difference| [indent, &one.to_string(), "\n"].concat();
+    differences.iter().map(line).collect()
 }
 
 async fn delete(api: &mut Api, one: &One) -> Outcome<()> {

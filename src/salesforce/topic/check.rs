@@ -79,7 +79,12 @@ pub fn check(change: &Change, present: Option<&Stored>, api: ApiVersion) -> Vec<
         (None, Some(_)) => {}
     }
     check_query(change, present, &mut problems);
-    check_length(&change.description, "Description", DESCRIPTION_MAX, &mut problems);
+    check_length(
+        change.description.as_deref().unwrap_or_default(),
+        "Description",
+        DESCRIPTION_MAX,
+        &mut problems,
+    );
     check_operations(change, api, &mut problems);
     problems
 }
@@ -98,8 +103,8 @@ fn name_problem(name: &str) -> Option<Problem> {
     Some(Problem::refused("Name", text))
 }
 
-fn check_length(text: &Option<String>, field: &'static str, max: usize, problems: &mut Vec<Problem>) {
-    let length = text.as_deref().unwrap_or_default().chars().count();
+fn check_length(text: &str, field: &'static str, max: usize, problems: &mut Vec<Problem>) {
+    let length = text.chars().count();
     if length > max {
         let text = format!("has {length} characters; at most {max} are allowed");
         problems.push(Problem::refused(field, text));
@@ -114,11 +119,11 @@ fn check_query(change: &Change, present: Option<&Stored>, problems: &mut Vec<Pro
         (None, Some(stored)) => stored.query(),
     };
     if text.len() > READ_MAX {
-        return check_length(&change.query, "Query", QUERY_MAX, problems);
+        return check_length(wanted.unwrap_or_default(), "Query", QUERY_MAX, problems);
     }
     let reading = query::read(text);
     if wanted.is_some() {
-        check_length(&wanted.map(str::to_owned), "Query", QUERY_MAX, problems);
+        check_length(text, "Query", QUERY_MAX, problems);
         problems.extend(reading.findings.iter().map(|finding| Problem {
             hint: finding.hint,
             mark: Some(finding.span.clone()),
@@ -155,8 +160,8 @@ fn fields_problem(reading: &Reading, fields: NotifyForFields) -> Option<Problem>
 /// What the guide says of objects; later versions know more of them.
 fn check_object(reading: &Reading, problems: &mut Vec<Problem>) {
     let object = reading.object.as_str();
-    let is = |name: &&str| name.eq_ignore_ascii_case(object);
-    if !object.is_empty() && !object.contains("__") && !OBJECTS.iter().any(|name| is(&name)) {
+    let known = OBJECTS.iter().any(|name| name.eq_ignore_ascii_case(object));
+    if !object.is_empty() && !object.contains("__") && !known {
         let text = format!("{object} is no object that the guide names for PushTopics; the org decides");
         problems.push(Problem::odd("Query", text));
     }

@@ -220,7 +220,7 @@ fn no_word_of_an_org_controls_the_terminal() {
 #[test]
 fn a_file_that_is_no_query_is_not_sent() {
     let (stub, place) = (Stub::with(&[]), Place::new());
-    for text in [&b"\xff"[..], &[b' '; 70_000]] {
+    for text in [vec![0xff], vec![b' '; 70_000]] {
         std::fs::write(place.path("query"), text).unwrap();
         failed(74, &["topic", "create", NAME, "--query-file", &place.text("query"), "--url", stub.url()]);
     }

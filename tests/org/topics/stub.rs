@@ -66,8 +66,8 @@ pub(crate) fn id(number: usize) -> String {
     format!("0IFD0000000{number:04}")
 }
 
-fn object(fields: Value) -> Map<String, Value> {
-    fields.as_object().unwrap().clone()
+fn object(mut fields: Value) -> Map<String, Value> {
+    std::mem::take(fields.as_object_mut().unwrap())
 }
 
 fn add(records: &Records, fields: Map<String, Value>) -> String {

@@ -73,7 +73,7 @@ impl<'t, 'q> Parser<'t, 'q> {
     fn query(&mut self) -> Step<()> {
         self.expect("SELECT")?;
         let start = self.place().start;
-        self.list(|this| this.item())?;
+        self.list(Self::item)?;
         self.list = Some(start..self.last_end());
         self.expect("FROM")?;
         self.objects()?;
@@ -247,7 +247,9 @@ impl<'t, 'q> Parser<'t, 'q> {
         }
         if !self.names.is_empty() {
             let hint = Some("the id of the other record is fine, such as AccountId");
-            relations.into_iter().for_each(|span| self.refuse(span, RELATIONSHIP, hint));
+            for span in relations {
+                self.refuse(span, RELATIONSHIP, hint);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! The control endpoints, `/_emulator/*`, for tests and for people at the same machine.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use http::header::ORIGIN;
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use super::event::{Content, Draft};
 use super::faults::Fault;
 use super::http::{Reply, json as json_reply};
+use super::records::ObjectSeed;
 use super::state::{Counters, Shared};
 use super::version;
 
@@ -49,6 +51,8 @@ pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) 
         (&Method::POST, "/_emulator/sessions/expire") => Ok(json!({"expired": shared.lock().forget_all()})),
         (&Method::POST, "/_emulator/token") => change_token(shared, body),
         (&Method::POST, "/_emulator/faults") => set_fault(shared, body),
+        (&Method::POST, "/_emulator/objects") => define(shared, body),
+        (&Method::POST, "/_emulator/usage") => set_usage(shared, body),
         _ => Err(Wrong { status: StatusCode::NOT_FOUND, error: format!("no {method} {path}") }),
     };
     match done {
@@ -159,6 +163,29 @@ fn set_fault(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
     let next = fault.next;
     shared.lock().fault = (next > 0).then_some(fault);
     Ok(json!({"next": next}))
+}
+
+fn define(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
+    let objects: BTreeMap<String, ObjectSeed> = parse(body)?;
+    let mut state = shared.lock();
+    objects.iter().try_for_each(|(name, object)| state.records.define(name, object)).map_err(Wrong::new)?;
+    Ok(json!({"defined": objects.len()}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Used {
+    events: Option<u32>,
+    generic_events: Option<u32>,
+}
+
+fn set_usage(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
+    let used: Used = parse(body)?;
+    let mut state = shared.lock();
+    let usage = state.usage.now();
+    usage.events = used.events.unwrap_or(usage.events);
+    usage.generic_events = used.generic_events.unwrap_or(usage.generic_events);
+    Ok(json!({"events": usage.events, "generic_events": usage.generic_events}))
 }
 
 #[cfg(test)]

@@ -43,11 +43,19 @@ mod event;
 mod faults;
 mod generate;
 mod http;
+mod ids;
+mod login;
 mod message;
 mod poll;
+mod records;
+mod rest;
+mod seed;
 mod session;
+mod soql;
 mod state;
 mod store;
+mod tokens;
+mod users;
 mod version;
 
 use std::fmt;
@@ -60,7 +68,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use jiff::SignedDuration;
 use state::Shared;
+
+pub use records::Edition;
+pub use seed::{Seed, SeedError};
 
 /// The most TCP connections at a time; others wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;
@@ -86,6 +98,19 @@ pub struct Config {
     pub channels: Option<Vec<String>>,
     /// Whether the session cookie is demanded.
     pub cookies: bool,
+    /// Whether only the channels exist that the org has records of: `/topic/NAME` by a `PushTopic`, `/u/NAME` by a
+    /// `StreamingChannel`, which the first subscription makes.
+    pub strict: bool,
+    /// What the org may use of streaming.
+    pub edition: Edition,
+    /// Who and what exists at the start.
+    pub seed: Seed,
+    /// Whether requests must carry the token of a login, or [`Config::token`].
+    pub login: bool,
+    /// How long a login's token is good, before scaling.
+    pub session_timeout: Duration,
+    /// How far the server's clock is ahead, at most 100 years either way.
+    pub clock_skew: SignedDuration,
 }
 
 /// A generator of `PushTopic` events.
@@ -106,6 +131,8 @@ pub enum ConfigError {
     PollInterval,
     /// `generate.every` is shorter than a millisecond.
     GenerateEvery,
+    /// `clock_skew` is more than 100 years.
+    ClockSkew,
     /// This is no `/topic/*`, `/u/*`, `/event/*` or `/data/*` channel.
     Channel(String),
 }
@@ -116,6 +143,7 @@ impl fmt::Display for ConfigError {
             Self::TimeScale => f.write_str("time scale: a number above 0 and at most 1000 is wanted"),
             Self::PollInterval => f.write_str("poll interval: at most an hour is wanted"),
             Self::GenerateEvery => f.write_str("time between generated events: at least 1 ms is wanted"),
+            Self::ClockSkew => f.write_str("clock skew: at most 100 years are wanted"),
             Self::Channel(name) => {
                 write!(f, "channel {name:?}: /topic/NAME, /u/NAME, /event/NAME or /data/NAME is wanted")
             }
@@ -135,6 +163,12 @@ impl Default for Config {
             token: None,
             channels: None,
             cookies: true,
+            strict: false,
+            edition: Edition::default(),
+            seed: Seed::default(),
+            login: false,
+            session_timeout: Duration::from_hours(2),
+            clock_skew: SignedDuration::ZERO,
         }
     }
 }
@@ -150,6 +184,12 @@ impl fmt::Debug for Config {
             .field("token", &self.token.as_ref().map(|_| "***"))
             .field("channels", &self.channels)
             .field("cookies", &self.cookies)
+            .field("strict", &self.strict)
+            .field("edition", &self.edition)
+            .field("seed", &self.seed)
+            .field("login", &self.login)
+            .field("session_timeout", &self.session_timeout)
+            .field("clock_skew", &self.clock_skew)
             .finish()
     }
 }
@@ -165,6 +205,9 @@ impl Config {
         }
         if self.generate.as_ref().is_some_and(|generate| generate.every < Duration::from_millis(1)) {
             return Err(ConfigError::GenerateEvery);
+        }
+        if self.clock_skew.unsigned_abs() > Duration::from_hours(24 * 365 * 100) {
+            return Err(ConfigError::ClockSkew);
         }
         let generated = self.generate.iter().map(|generate| &generate.channel);
         let mut channels = self.channels.iter().flatten().chain(generated);

@@ -1,6 +1,7 @@
 //! `cometail topic list | show | create | update | activate | deactivate | delete`.
 
 mod apply;
+mod emulator;
 mod rules;
 mod stub;
 

@@ -182,7 +182,8 @@ fn streaming_channel_name_description_and_defaults() {
     assert!(id.starts_with("0M6"));
     assert_eq!(scene.get("StreamingChannel", &id, "IsDynamic"), false);
     assert_eq!(scene.get("StreamingChannel", &id, "OwnerId").as_str().map(|owner| &owner[..3]), Some("005"));
-    let mut code = |body: Value| scene.try_create("StreamingChannel", &body).map(drop).map_err(|refused| refused.code);
+    let mut code =
+        |body: Value| scene.try_create("StreamingChannel", &body).map(drop).map_err(|refused| refused.code);
     assert!(code(json!({"Name": format!("/u/{}", "a".repeat(77))})).is_ok());
     assert_eq!(code(json!({"Name": format!("/u/{}", "a".repeat(78))})), Err("STRING_TOO_LONG"));
     assert_eq!(code(json!({"Name": "/topic/a"})), Err("INVALID_FIELD"));

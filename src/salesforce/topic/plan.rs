@@ -39,23 +39,23 @@ impl Step {
 
 /// Compares what is wanted with what the org has. Names that differ by case alone are one topic's.
 pub fn plan(wanted: &[Change], present: Vec<Stored>, api: ApiVersion) -> Plan {
-    let mut rest = present;
+    let mut rest: Vec<_> = present.into_iter().map(|stored| (folded(stored.name()), stored)).collect();
     let step = |change: &Change| {
-        let name = change.name.as_deref().unwrap_or_default();
-        let Some(at) = rest.iter().position(|stored| is_same_name(stored.name(), name)) else {
+        let name = folded(change.name.as_deref().unwrap_or_default());
+        let Some(at) = rest.iter().position(|(known, _)| *known == name) else {
             return Step::Create(change.clone());
         };
-        let stored = rest.swap_remove(at);
+        let (_, stored) = rest.swap_remove(at);
         let differences = change.differences(&stored, api);
         if differences.is_empty() { Step::Same(stored) } else { Step::Change(stored, differences) }
     };
     let mut steps: Vec<_> = wanted.iter().map(step).collect();
-    rest.sort_by(|one, other| one.name().cmp(other.name()));
-    steps.extend(rest.into_iter().map(Step::Extra));
+    rest.sort_by(|(_, one), (_, other)| one.name().cmp(other.name()));
+    steps.extend(rest.into_iter().map(|(_, stored)| Step::Extra(stored)));
     steps
 }
 
-/// Orgs compare text without regard to case.
-fn is_same_name(one: &str, other: &str) -> bool {
-    one.to_lowercase() == other.to_lowercase()
+/// Orgs compare names without regard to case.
+fn folded(name: &str) -> String {
+    name.to_lowercase()
 }

@@ -68,8 +68,22 @@ pub(super) async fn serve_connection(shared: Arc<Shared>, stream: TcpStream, pee
 
 /// Answers with the time of this server's clock.
 async fn dated(shared: Arc<Shared>, peer: SocketAddr, request: Request<Incoming>) -> Result<Reply, Closed> {
-    let reply = handle(Arc::clone(&shared), peer, request).await?;
+    let reply = meet(Arc::clone(&shared), peer, request).await?;
     Ok(with(reply, DATE, &httpdate::fmt_http_date(shared.now())))
+}
+
+/// Answers, unless the path meets a fault.
+async fn meet(shared: Arc<Shared>, peer: SocketAddr, request: Request<Incoming>) -> Result<Reply, Closed> {
+    let path = request.uri().path();
+    let fault = if control::is_path(path) { None } else { shared.lock().fault_of_path(path) };
+    let Some(fault) = fault else {
+        return handle(shared, peer, request).await;
+    };
+    if fault.after || fault.only_delays() {
+        let reply = handle(shared, peer, request).await?;
+        return faulty(&fault, Some(reply)).await;
+    }
+    faulty(&fault, None).await
 }
 
 async fn handle(shared: Arc<Shared>, peer: SocketAddr, request: Request<Incoming>) -> Result<Reply, Closed> {
@@ -128,12 +142,11 @@ async fn exchange(
         state.fault.as_mut().is_some_and(|fault| fault.meets(messages)).then(|| state.fault.clone()).flatten()
     };
     match fault {
-        Some(fault) => {
-            if fault.after {
-                answer(shared, version, headers, messages).await;
-            }
-            faulty(&fault)
+        Some(fault) if fault.after || fault.only_delays() => {
+            let reply = answer(shared, version, headers, messages).await;
+            faulty(&fault, Some(reply)).await
         }
+        Some(fault) => faulty(&fault, None).await,
         None => Ok(answer(shared, version, headers, messages).await),
     }
 }
@@ -171,7 +184,12 @@ async fn answer(
     }
 }
 
-fn faulty(fault: &Fault) -> Result<Reply, Closed> {
+/// What comes instead of the answer, or where the fault is a delay alone, the answer.
+async fn faulty(fault: &Fault, answer: Option<Reply>) -> Result<Reply, Closed> {
+    tokio::time::sleep(fault.delay()).await;
+    if let Some(answer) = answer.filter(|_| fault.only_delays()) {
+        return Ok(answer);
+    }
     if fault.close {
         return Err(Closed);
     }

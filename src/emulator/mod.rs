@@ -1,4 +1,5 @@
-//! A stand-in for the Streaming API of Salesforce: a Bayeux long-polling server.
+//! A stand-in for the Streaming API of Salesforce: a Bayeux long-polling server, the logins to it, and an org whose
+//! records tell of their changes.
 //!
 //! # Constraints
 //!
@@ -14,8 +15,8 @@
 //! # Format
 //!
 //! `POST /cometd/XX.X` and `POST /cometd` (legacy, API 22, channels without `/topic`): Bayeux messages in
-//! JSON. `/_emulator/*`: for loopback peers only and for no web page, JSON in and out, an `{"error": ...}` with a 4xx status where
-//! something is wrong:
+//! JSON. Logins and `/services/data/vXX.X`: the doors of `login` and `rest` have the tables. `/_emulator/*`: for loopback peers only and for no web page, JSON
+//! in and out, an `{"error": ...}` with a 4xx status where something is wrong:
 //!
 //! | request | does |
 //! |---|---|
@@ -25,12 +26,30 @@
 //! | ... `{"channel","raw":TEXT,"count":N}` | publishes the text as it is, `REPLAYID` in it replaced |
 //! | `POST /_emulator/sessions/expire` | forgets every session; the clients get "Unknown client" |
 //! | `POST /_emulator/token` `{"token":TEXT}` | demands this token from now on; `null`: none |
-//! | `POST /_emulator/faults` `{"next":N,...}` | the next N Bayeux requests meet a fault; 0 ends it |
+//! | `POST /_emulator/tokens/issue` `{"username","client"}` | gives an access token, with a client a refresh token too |
+//! | `POST /_emulator/tokens/revoke` `{"username","refresh"}` | ends the access tokens of a user, without one of all; with `"refresh":true` the refresh tokens too |
+//! | `POST /_emulator/instance` `{"url":TEXT}` | what logins say of where the org is; `null`: the host they came to |
+//! | `POST /_emulator/faults` `{"next":N,...}` | the next N requests meet a fault; 0 ends it |
+//! | `POST /_emulator/objects` `{NAME:{"fields":{NAME:TYPE}}}` | makes objects, or adds fields to them, as a seed does |
+//! | `POST /_emulator/usage` `{"events":N,"generic_events":N}` | sets what was used of the day's allowances |
 //!
 //! A fault is `"close":true` (the TCP connection is closed without a reply) or a reply made of `"status"`
-//! (default 200), `"retry_after"` (seconds) and `"body"`. `"channel":"/meta/connect"` spares requests
-//! without a message of that channel; `"after":true` lets the server act first, so that the reply with its
-//! events is lost.
+//! (default 200), `"retry_after"` (seconds) and `"body"`, either after `"delay"` milliseconds; a fault of a delay alone
+//! lets the answer come then. It meets Bayeux requests, and `"channel":"/meta/connect"` spares those without a message
+//! of that channel; with `"path":"/services/oauth2/"` it meets requests whose path begins so, of whatever kind.
+//! `"after":true` lets the server act first, so that the reply with its events or its token is lost.
+//!
+//! # Which channels there are
+//!
+//! Every channel can be subscribed to and published on by `/_emulator/publish`, unless [`Config::channels`] or
+//! [`Config::strict`] says otherwise. A `PushTopic` record tells of changes on `/topic/NAME`, a `StreamingChannel` of
+//! pushes on `/u/NAME`; only these events count against the day's allowance of the [`Edition`].
+//!
+//! # Who is let in
+//!
+//! A login's token stands for its user for [`Config::session_timeout`], then it is refused, as are revoked ones. Other
+//! requests are let in as the first active user by name: all of them, those with [`Config::token`] where there is
+//! one, none with [`Config::login`]. A seed file ([`Seed`]) says who the users are.
 //!
 //! # Operations
 //!

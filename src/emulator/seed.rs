@@ -43,7 +43,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::event;
@@ -126,7 +126,7 @@ pub(super) struct ClientSeed {
 }
 
 /// A password, secret or token: never shown.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 pub(super) struct Hidden(String);
 
 impl Hidden {
@@ -144,14 +144,6 @@ impl Hidden {
 impl fmt::Debug for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
-    }
-}
-
-/// Its errors do not show the value either.
-impl<'de> Deserialize<'de> for Hidden {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from);
-        text.map(Self).map_err(|_| serde::de::Error::custom("expected a string"))
     }
 }
 
@@ -203,9 +195,15 @@ impl Seed {
     /// # Errors
     /// The first thing that is wrong; no password, secret or token is in the text.
     pub fn load(path: &Path) -> Result<Self, SeedError> {
-        let text = read(path)?;
-        let mut seed: Self = toml::from_str(&text).map_err(|error| syntax(&text, &error))?;
-        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::parse(&read(path)?, path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// Reads the text of a seed file that stands in `folder`.
+    ///
+    /// # Errors
+    /// As [`Seed::load`].
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, SeedError> {
+        let mut seed: Self = toml::from_str(text).map_err(|error| syntax(text, &error))?;
         for client in seed.clients.values_mut() {
             if let Some(file) = client.certificate_file.take() {
                 let text = read(&folder.join(file))?;
@@ -356,7 +354,8 @@ fn syntax(text: &str, error: &toml::de::Error) -> SeedError {
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     let message = error.message();
-    let hidden = message.starts_with("invalid ").then(|| message.split_once("expected ")).flatten();
+    let shows_value = ["invalid ", "unknown variant "].iter().any(|start| message.starts_with(start));
+    let hidden = message.split_once("expected ").filter(|_| shows_value);
     let what = hidden.map_or_else(|| message.to_owned(), |(_, wanted)| format!("expected {wanted}"));
     SeedError::Syntax(line, column, what)
 }

@@ -142,6 +142,12 @@ impl State {
         self.sessions.get_mut(client)
     }
 
+    /// The fault that a request for `path` meets; counts it.
+    pub(super) fn fault_of_path(&mut self, path: &str) -> Option<Fault> {
+        let fault = self.fault.as_mut()?;
+        fault.meets_path(path).then(|| fault.clone())
+    }
+
     /// Forgets the sessions that have expired.
     pub(super) fn expire(&mut self, config: &Config) {
         let timeout = config.reconnect_timeout();

@@ -7,7 +7,18 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod allowances;
 mod client;
+mod generic;
+mod identity;
+mod jwt;
+mod keys;
+mod login;
+mod oauth;
+mod push_topics;
+mod records;
+mod seed;
+mod soap;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -173,7 +184,7 @@ async fn the_version_in_the_path_decides() {
         assert_eq!(response.status, 400);
         assert!(response.json()[0]["error"].as_str().unwrap().starts_with(error), "{}", response.body);
     }
-    assert_eq!(client.request("POST", "/services/data", "[]").await.status, 404);
+    assert_eq!(client.request("POST", "/services", "[]").await.status, 404);
     assert_eq!(client.request("GET", "/cometd/61.0", "").await.status, 405);
     assert_eq!(client.request("POST", "/cometd/61.0", "{").await.status, 400);
     let mut old = Client::subscribed(address, "/cometd/35.0", None).await;

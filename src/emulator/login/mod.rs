@@ -10,6 +10,7 @@
 //!
 //! Nothing is written about what was in a request: passwords and tokens come in here.
 
+pub(super) mod control;
 mod identity;
 pub(super) mod jwt;
 mod oauth;

@@ -108,6 +108,11 @@ impl Operations {
         self.0.contains(&operation)
     }
 
+    /// Whether they are more than API 28.0 knows.
+    fn is_late(&self) -> bool {
+        self.has(Operation::Delete) || self.has(Operation::Undelete)
+    }
+
     /// The one field of API 28.0 and earlier (guide: "Events").
     fn at_once(&self) -> &'static str {
         match (self.has(Operation::Create), self.has(Operation::Update)) {
@@ -175,7 +180,8 @@ impl Change {
         set("IsActive", self.is_active.map(Value::from));
         set("NotifyForFields", self.notify_for_fields.map(|fields| fields.to_string().into()));
         if let Some(operations) = &self.operations {
-            if api < EACH_OPERATION {
+            // What the one field cannot say is asked for all the same, so that the org refuses it aloud.
+            if api < EACH_OPERATION && !operations.is_late() {
                 set("NotifyForOperations", Some(operations.at_once().into()));
             } else {
                 let all = Operation::NAMES.into_iter().map(|(_, operation)| operation);

@@ -1,9 +1,12 @@
 //! Against the emulator, which reads queries with a grammar of its own and decides for itself.
 
-use serde_json::json;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 
-use crate::support::{Emulator, json as parsed};
-use crate::{failed, printed, run};
+use serde_json::{Value, json};
+
+use crate::support::{Cometail, Emulator, cometail, json as parsed};
+use crate::{TOKEN, failed, printed, run};
 
 use super::NAME;
 
@@ -167,4 +170,39 @@ fn a_file_is_applied_and_then_the_org_has_it() {
     assert!(said.contains("plan: 0 create, 0 change, 1 delete, 2 same, 0 extra\n"), "{said}");
     let said = printed(&apply);
     assert!(said.ends_with("plan: 0 create, 0 change, 0 delete, 2 same, 0 extra\n"), "{said}");
+}
+
+/// Makes a record over the REST API.
+fn create_record(emulator: &Emulator, fields: &Value) {
+    let body = fields.to_string();
+    let mut stream = TcpStream::connect(emulator.address()).unwrap();
+    let head = format!(
+        "POST /services/data/v61.0/sobjects/Invoice_Statement__c HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+         Authorization: Bearer x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        emulator.address(),
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+}
+
+#[test]
+fn records_that_match_a_created_topic_come_on_its_channel() {
+    let emulator = Emulator::start();
+    let url = url(&emulator);
+    let query = format!("{QUERY} WHERE Status__c = 'Open'");
+    printed(&["topic", "create", NAME, "--query", &query, "--url", &url]);
+    let endpoint = emulator.url("61.0");
+    let mut tail = cometail(&["tail", &endpoint, &format!("/topic/{NAME}")]);
+    let tail = Cometail::start(tail.env("COMETAIL_TOKEN", TOKEN));
+    emulator.wait_polled(1);
+    for status in ["Closed", "Open"] {
+        create_record(&emulator, &json!({"Status__c": status}));
+    }
+    let event = parsed(&tail.wait_lines(1)[0]);
+    assert_eq!(event["channel"], format!("/topic/{NAME}"));
+    assert_eq!(event["data"]["sobject"]["Status__c"], "Open");
+    assert_eq!(tail.stop().stdout.lines().count(), 1);
 }

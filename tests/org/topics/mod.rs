@@ -109,6 +109,11 @@ fn up_to_api_28_one_field_says_which_operations_notify() {
     assert!(
         failed(2, &arguments).contains("NotifyForOperationDelete: needs API 29.0 or later, and this is 28.0")
     );
+    let unchecked: Vec<_> = arguments.into_iter().chain(["--no-check"]).collect();
+    assert!(
+        failed(69, &unchecked).contains("no NotifyForOperationCreate in 28.0"),
+        "the org refuses it aloud"
+    );
 }
 
 #[test]

@@ -118,6 +118,11 @@ fn every_documented_key_is_a_key_and_every_default_is_the_default() {
     assert_eq!(hook.ordering, webhook::Ordering::Channel);
     assert_eq!((hook.retry_for, hook.keys.len()), (None, 2));
     assert!(!format!("{every:?}").contains("hush"), "the header is a secret in Debug");
+    assert!(plain.topics.is_empty());
+    assert_eq!(every.topics[0].connection.as_deref(), Some("acme"));
+    let topic = &every.topics[0].wanted;
+    assert_eq!(topic.name.as_deref(), Some("InvoiceStatementUpdates"));
+    assert_eq!(topic.operations.as_ref().map(ToString::to_string).unwrap(), "create,update,delete,undelete");
 }
 
 fn webhook_of(config: &Config, index: usize) -> &webhook::Config {
@@ -143,6 +148,7 @@ fn every_key_is_documented() {
         "[sink.a.stdout]",
         "[sink.b.file]",
         "[sink.c.webhook]",
+        "[topic.a]",
     ];
     let mut text = stray.to_owned();
     for table in tables {

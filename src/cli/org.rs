@@ -78,6 +78,21 @@ impl Place {
         ended.err().unwrap_or_default()
     }
 
+    /// Whether the arguments say where the org is, and no configuration does.
+    pub(super) const fn is_told(&self) -> bool {
+        self.url.is_some()
+    }
+
+    /// The configuration, where its place is told.
+    pub(super) const fn config(&self) -> Option<&PathBuf> {
+        self.config.as_ref()
+    }
+
+    /// The connection of the configuration, where it is told.
+    pub(super) fn connection(&self) -> Option<&str> {
+        self.connection.as_deref()
+    }
+
     fn api(&self) -> Outcome<Api> {
         let (url, login, http) = match &self.url {
             Some(url) => self.told(url)?,
@@ -155,14 +170,18 @@ pub(super) fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> 
 
 /// Tells why a call came to nothing; the exit code.
 pub(super) fn refused(error: &ApiError) -> u8 {
-    let code = if error.is_permission() {
+    fail(exit_code(error), error)
+}
+
+/// How a command ends after such a call.
+pub(super) fn exit_code(error: &ApiError) -> u8 {
+    if error.is_permission() {
         DENIED
     } else if error.may_pass() || matches!(error, ApiError::Malformed(_)) {
         FAILED
     } else {
         REFUSED
-    };
-    fail(code, error)
+    }
 }
 
 /// The end of a command that printed: a closed standard output leaves nobody to tell.

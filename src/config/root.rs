@@ -8,7 +8,8 @@ use toml::de::DeTable;
 
 use super::load::Environment;
 use super::reader::{Log, Node, Table, shown};
-use super::{Config, OnStop, connection, journal, sink};
+use super::{Config, OnStop, connection, journal, sink, topic};
+use crate::salesforce::topic::Change;
 use crate::telemetry::{self, TelemetryError};
 
 /// The most connections, and the most sinks: each sink has a thread.
@@ -31,6 +32,7 @@ pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_
     });
     let surroundings = sink::Surroundings { environment, state_dir: state_dir.as_deref() };
     let sinks = named(&mut table, "sink", SINKS_MAX, |name, node| sink::read(name, node, &surroundings));
+    let topics = topic::read(&mut table, Some(&connection_names(entries)));
     table.end();
     let (mut sinks, claims): (Vec<_>, Vec<_>) = sinks?.into_iter().unzip();
     keep_apart(&claims.concat());
@@ -39,7 +41,25 @@ pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_
     for sink in &mut sinks {
         sink.order.clone_from(&orders);
     }
-    Some(Config { state_dir, journal, grace, log: logs, connections, sinks })
+    Some(Config { state_dir, journal, grace, log: logs, connections, sinks, topics })
+}
+
+/// Reads a file of topics alone; `None` where there is none.
+pub(super) fn read_topics(log: &Log, entries: &DeTable<'_>) -> Option<Vec<Change>> {
+    let mut table = Table::root(log, entries);
+    let topics = topic::read(&mut table, None);
+    if topics.is_empty() {
+        table.absent("topic", "at least one table [topic.NAME]", None);
+    }
+    table.end();
+    let wanted: Vec<_> = topics.into_iter().map(|topic| topic.wanted).collect();
+    (!wanted.is_empty()).then_some(wanted)
+}
+
+/// The names of all connections, those with problems too.
+fn connection_names<'t>(entries: &'t DeTable<'_>) -> Vec<&'t str> {
+    let table = entries.get("connection").and_then(|value| value.get_ref().as_table());
+    table.map(|table| table.keys().map(|key| &**key.get_ref()).collect()).unwrap_or_default()
 }
 
 /// `[state]`: the directory, or none where nothing is to be kept.

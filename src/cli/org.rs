@@ -16,7 +16,7 @@ use super::{CONFIG, FAILED, IO, USAGE, duration, fail, load, open_wire};
 use crate::http::{self, Client};
 use crate::salesforce::ApiError;
 use crate::salesforce::api::{Api, ApiVersion, Org};
-use crate::salesforce::login::{Config, Login, SecretSource};
+use crate::salesforce::login::{Config, Login, Options, SecretSource};
 
 /// The variable that holds the access token.
 pub(super) const TOKEN: &str = "COMETAIL_TOKEN";
@@ -99,11 +99,14 @@ impl Place {
             None => self.configured()?,
         };
         let org = Org::of(&url, self.api_version).map_err(|error| fail(USAGE, &error))?;
+        let wire = open_wire(self.wire.as_ref()).map_err(|error| fail(IO, &error))?;
         let mut client = Client::new(&http).map_err(|error| fail(CONFIG, &error))?;
-        if let Some(wire) = open_wire(self.wire.as_ref()).map_err(|error| fail(IO, &error))? {
-            client = client.with_wire(wire);
+        if let Some(wire) = &wire {
+            client = client.with_wire(wire.clone());
         }
-        let login = Login::new(login, &http, true).map_err(|error| fail(CONFIG, &error))?;
+        let options =
+            Options { one_shot: true, org: Some(url), timeout: self.timeout, wire, ..Options::default() };
+        let login = Login::with(login, &http, options).map_err(|error| fail(CONFIG, &error))?;
         Ok(Api::new(client, login, org, self.timeout))
     }
 

@@ -31,6 +31,7 @@
 //! | `POST /_emulator/instance` `{"url":TEXT}` | what logins say of where the org is; `null`: the host they came to |
 //! | `POST /_emulator/faults` `{"next":N,...}` | the next N requests meet a fault; 0 ends it |
 //! | `POST /_emulator/objects` `{NAME:{"fields":{NAME:TYPE}}}` | makes objects, or adds fields to them, as a seed does |
+//! | `POST /_emulator/records` `{NAME:[{FIELD:VALUE}]}` | makes records as the Bulk API does: nobody is told |
 //! | `POST /_emulator/usage` `{"events":N,"generic_events":N}` | sets what was used of the day's allowances |
 //!
 //! A fault is `"close":true` (the TCP connection is closed without a reply) or a reply made of `"status"`

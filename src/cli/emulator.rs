@@ -59,6 +59,7 @@ the secret \"emulator-secret\" and runs as that user. A seed file has others, in
   id = \"00D000000000001EAA\"
   name = \"Example\"
   sandbox = false")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Emulator {
     /// Where to listen; port 0 takes any free one
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
@@ -81,6 +82,9 @@ pub(super) struct Emulator {
     /// The only channels that exist; all may exist where none is given
     #[arg(long = "channel", value_name = "CHANNEL")]
     channels: Vec<String>,
+    /// Confirm CometD's `ack` extension, which Salesforce lacks: what is not acknowledged comes again
+    #[arg(long)]
+    ack: bool,
     /// Demand the access token that is in this environment variable
     #[arg(long, value_name = "NAME")]
     token_env: Option<String>,
@@ -153,6 +157,7 @@ pub(super) fn main(emulator: Emulator) -> u8 {
         login: emulator.login,
         session_timeout: emulator.session_timeout,
         clock_skew: emulator.clock_skew,
+        ack: emulator.ack,
         channels: Some(emulator.channels).filter(|channels| !channels.is_empty()),
         ..Config::default()
     };

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::load::Environment;
 use super::reader::{Log, Node, Table, shown};
-use super::{Config, connection, journal, sink};
+use super::{Config, OnStop, connection, journal, sink};
 use crate::telemetry::{self, TelemetryError};
 
 /// The most connections, and the most sinks: each sink has a thread.
@@ -19,11 +19,15 @@ const SINKS_MAX: usize = 1000;
 pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_>) -> Option<Config> {
     let mut table = Table::root(log, entries);
     let state_dir = state(&mut table, environment);
-    let journal = journal::read(&mut table);
+    let journal = journal::read(&mut table, state_dir.is_some());
     let grace = daemon(&mut table);
     let logs = log_section(&mut table);
     let connections = named(&mut table, "connection", CONNECTIONS_MAX, |name, node| {
-        connection::read(name, node, environment)
+        let read = connection::read(name, node, environment)?;
+        if state_dir.is_none() && read.0.on_stop == OnStop::Keep {
+            warn_unkept(node);
+        }
+        Some(read)
     });
     let surroundings = sink::Surroundings { environment, state_dir: state_dir.as_deref() };
     let sinks = named(&mut table, "sink", SINKS_MAX, |name, node| sink::read(name, node, &surroundings));
@@ -57,6 +61,15 @@ fn state(root: &mut Table<'_>, environment: Environment<'_>) -> Option<PathBuf> 
     };
     table.end();
     chosen
+}
+
+/// A session is kept in the state directory.
+fn warn_unkept(connection: &Node<'_>) {
+    let on_stop = connection.table("a table").and_then(|mut table| table.get("on_stop"));
+    let hint = "with state.persist = false no session outlives the process";
+    if let Some(node) = on_stop {
+        node.warn("\"keep\"", "a state directory", Some(hint));
+    }
 }
 
 fn homeless(table: &Table<'_>, key: &str) -> Option<PathBuf> {

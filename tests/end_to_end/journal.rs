@@ -20,7 +20,7 @@ fn config(place: &Place, emulator: &Emulator, version: &str, more: &str) -> Stri
 }
 
 /// The numbers of the events in a journal, in their order.
-fn journaled(dir: &Path) -> Vec<u64> {
+pub(crate) fn journaled(dir: &Path) -> Vec<u64> {
     let mut reader = Library::open(dir).unwrap().reader(0);
     let mut numbers = Vec::new();
     while let Some(read) = reader.try_next().unwrap() {

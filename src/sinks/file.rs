@@ -9,7 +9,8 @@
 //! * A file that has reached its size or age is renamed to `NAME.20260102T030405.678Z` and compressed where that is
 //!   wanted; one that is closed meanwhile, when it is written again.
 //! * A file that cannot be synced, where that is wanted, ends the sink without another commit: what is in the file
-//!   beyond the last one cannot be relied on. The next start cuts it off and delivers it again.
+//!   beyond the last one cannot be relied on. The next start cuts it off and delivers it again, as far as the journal has
+//!   it by then.
 //! * A file that cannot be written holds up the sink: what was loaded for other files is still written once.
 
 use std::path::Path;

@@ -305,7 +305,7 @@ async fn what_could_not_be_synced_is_not_committed_and_is_written_again_after_th
         let mut config = to_file(&path);
         let Kind::File(file) = &mut config.kind else { unreachable!() };
         file.sync = true;
-        start(config, Supply::Journal(writer.library().clone())).unwrap()
+        start(config, Supply::Journal(writer.library().clone(), Channels::default())).unwrap()
     };
     let append = |handle: &Handle, message: &str| {
         writer.append(one("/topic/A", message), journal::Kind::Events).unwrap();

@@ -50,13 +50,14 @@ fn a_closed_stdout_does_not_fill_the_journal_and_goes_on_with_a_gap() {
     daemon.wait_log("the journal keeps nothing for this sink any more");
     publish(&emulator);
     place.wait_for(ARCHIVE, published());
-    wait("the status", || sink_of(&place, "archive")["lag"] == 0);
+    wait("the status", || {
+        sink_of(&place, "archive")["lag"] == 0 && sink_of(&place, "screen")["kept"] == false
+    });
     let (screen, archive) = (sink_of(&place, "screen"), sink_of(&place, "archive"));
     assert!(screen["state"] == "ended" && screen["kept"] == false && screen["cursor"] == 0, "{screen}");
     assert!(archive["kept"] == true, "{archive}");
     let shown = crate::support::run(&["status", "--state-dir", &place.text("state")]).stdout;
     assert!(shown.contains("sink screen (stdout): ended") && shown.contains("not kept"), "{shown}");
-    assert!(!daemon.log().contains("the journal takes nothing"), "{}", daemon.log());
     assert_eq!(daemon.stop().code, Some(74));
     let daemon = place.run(&config);
     emulator.wait_polled(1);
@@ -79,7 +80,6 @@ fn a_sink_that_left_the_configuration_does_not_fill_the_journal_and_may_come_bac
     emulator.publish(A, 0);
     publish(&emulator);
     place.wait_for(ARCHIVE, published());
-    assert!(!daemon.log().contains("the journal takes nothing"), "{}", daemon.log());
     assert_eq!(daemon.stop().code, Some(0));
     let daemon = place.run(&with);
     emulator.wait_polled(1);

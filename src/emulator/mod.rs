@@ -33,6 +33,7 @@
 //! | `POST /_emulator/instance` `{"url":TEXT}` | what logins say of where the org is; `null`: the host they came to |
 //! | `POST /_emulator/faults` `{"next":N,...}` | the next N requests meet a fault; 0 ends it |
 //! | `POST /_emulator/objects` `{NAME:{"fields":{NAME:TYPE}}}` | makes objects, or adds fields to them, as a seed does |
+//! | `POST /_emulator/records` `{NAME:[{FIELD:VALUE}]}` | makes records as the Bulk API does: nobody is told |
 //! | `POST /_emulator/usage` `{"events":N,"generic_events":N}` | sets what was used of the day's allowances |
 //!
 //! A fault is `"close":true` (the TCP connection is closed without a reply) or a reply made of `"status"`
@@ -96,6 +97,9 @@ use state::Shared;
 
 pub use records::Edition;
 pub use seed::{Seed, SeedError};
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use soql::fuzzing;
 
 /// The most TCP connections at a time; others wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;
@@ -106,6 +110,7 @@ const BACKLOG: u32 = 1024;
 
 /// How the emulator behaves.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Config {
     /// What the protocol's times are multiplied by, above 0 and at most 1000: 1 is real time, 0.01 a hundred
     /// times faster. No time becomes shorter than a millisecond.
@@ -349,16 +354,6 @@ async fn accept(
             Ok((stream, peer)) => return (stream, peer, slot),
             Err(_) => tokio::time::sleep(ACCEPT_RETRY).await,
         }
-    }
-}
-
-/// Private functions that read outside input, for the fuzz targets alone; no part of the library's interface.
-#[cfg(feature = "fuzzing")]
-#[doc(hidden)]
-pub mod fuzzing {
-    /// A SOQL query as it is printed after it was read; the place where it cannot be read.
-    pub fn soql(text: &str) -> Result<String, usize> {
-        super::soql::parse(text).map(|query| query.to_string()).map_err(|error| error.at)
     }
 }
 

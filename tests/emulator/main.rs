@@ -16,9 +16,12 @@ mod jwt;
 mod keys;
 mod login;
 mod oauth;
-mod reliability;
+mod push_topics;
 mod push_topics;
 mod records;
+mod records;
+mod reliability;
+mod reliability;
 mod seed;
 mod soap;
 

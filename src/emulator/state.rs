@@ -53,15 +53,9 @@ impl Shared {
             instance: None,
             last_authorization: false,
             fault: None,
-<<<<<<< HEAD
-            down: Duration::ZERO,
-            records,
-            usage: Usage::new(config.scaled(Duration::from_hours(24))),
-=======
             records,
             usage: Usage::new(config.scaled(Duration::from_hours(24))),
             down: Duration::ZERO,
->>>>>>> emurecords
         };
         Self { config, started: Instant::now(), org, restart: Notify::new(), state: Mutex::new(state) }
     }
@@ -109,20 +103,12 @@ pub(super) struct State {
     pub(super) last_authorization: bool,
     /// The fault that the next requests meet.
     pub(super) fault: Option<Fault>,
-<<<<<<< HEAD
-    /// For how long the next restart refuses connections.
-    pub(super) down: Duration,
-=======
->>>>>>> emurecords
     /// The org's records.
     pub(super) records: Records,
     /// What was used of the org's allowances.
     pub(super) usage: Usage,
-<<<<<<< HEAD
-=======
     /// For how long the next restart refuses connections.
     pub(super) down: Duration,
->>>>>>> emurecords
 }
 
 /// Leaves out the token.

@@ -101,11 +101,10 @@ impl Place {
         let org = Org::of(&url, self.api_version).map_err(|error| fail(USAGE, &error))?;
         let wire = open_wire(self.wire.as_ref()).map_err(|error| fail(IO, &error))?;
         let mut client = Client::new(&http).map_err(|error| fail(CONFIG, &error))?;
-        if let Some(wire) = &wire {
-            client = client.with_wire(wire.clone());
+        if let Some(wire) = wire {
+            client = client.with_wire(wire);
         }
-        let options =
-            Options { one_shot: true, org: Some(url), timeout: self.timeout, wire, ..Options::default() };
+        let options = Options { one_shot: true, org: Some(url), timeout: self.timeout, ..Options::default() };
         let login = Login::with(login, &http, options).map_err(|error| fail(CONFIG, &error))?;
         Ok(Api::new(client, login, org, self.timeout))
     }

@@ -62,6 +62,7 @@ the secret \"emulator-secret\" and runs as that user. A seed file has others, in
 
 Heroku Connect: the app \"example\" has one connection, the API key is \"emulator-api-key\", and both --url and --auth-url of
 cometail heroku are http://127.0.0.1:8080.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Emulator {
     /// Where to listen; port 0 takes any free one
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
@@ -84,6 +85,9 @@ pub(super) struct Emulator {
     /// The only channels that exist; all may exist where none is given
     #[arg(long = "channel", value_name = "CHANNEL")]
     channels: Vec<String>,
+    /// Confirm CometD's `ack` extension, which Salesforce lacks: what is not acknowledged comes again
+    #[arg(long)]
+    ack: bool,
     /// Demand the access token that is in this environment variable
     #[arg(long, value_name = "NAME")]
     token_env: Option<String>,
@@ -156,6 +160,7 @@ pub(super) fn main(emulator: Emulator) -> u8 {
         login: emulator.login,
         session_timeout: emulator.session_timeout,
         clock_skew: emulator.clock_skew,
+        ack: emulator.ack,
         channels: Some(emulator.channels).filter(|channels| !channels.is_empty()),
         ..Config::default()
     };

@@ -21,6 +21,7 @@ mod run;
 mod status;
 mod table;
 mod tail;
+mod topic;
 mod whoami;
 
 use std::fmt::Display;
@@ -66,6 +67,8 @@ enum Command {
     #[command(subcommand)]
     Channel(channel::Channel),
     #[command(subcommand)]
+    Topic(topic::Topic),
+    #[command(subcommand)]
     Heroku(heroku::Heroku),
 }
 
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Whoami(whoami) => whoami::main(&whoami),
         Command::Limits(limits) => limits::main(&limits),
         Command::Channel(channel) => channel::main(channel),
+        Command::Topic(topic) => topic::main(topic),
         Command::Heroku(heroku) => heroku::main(&heroku),
     })
 }
@@ -153,6 +157,7 @@ fn on_screen(mut connection: config::Connection, format: Format, pretty: bool, l
         log: telemetry::Config::default(),
         connections: vec![connection],
         sinks: vec![sink],
+        topics: Vec::new(),
     }
 }
 

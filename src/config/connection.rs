@@ -14,7 +14,7 @@ use crate::bayeux::{self, ReplayLost, Wanted};
 use crate::event::{Channel, ReplayId};
 use crate::salesforce::login;
 use crate::sinks::{Order, filter::Pattern};
-use crate::{http, retry};
+use crate::{http, journal, retry};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 pub(super) const HOUR: Duration = Duration::from_hours(1);
@@ -26,7 +26,8 @@ const MARGIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(10
 const RECHECK: RangeInclusive<Duration> = Duration::from_secs(1)..=DAY;
 
 /// What body caps may be; the ends of an event within a body are 32-bit numbers.
-const BODY: RangeInclusive<u64> = 1 << 10..=2 << 30;
+/// What is larger might not fit a record of the journal.
+const BODY: RangeInclusive<u64> = 1 << 10..=journal::BODY_MAX;
 
 const CHANNELS_MAX: usize = 10_000;
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use http::header::ORIGIN;
 use http::{HeaderMap, Method, StatusCode};
@@ -14,12 +15,14 @@ use super::faults::Fault;
 use super::heroku;
 use super::http::{Reply, json as json_reply};
 use super::login::control as logins;
-use super::records::ObjectSeed;
+use super::records::{ObjectSeed, RecordSeeds};
 use super::state::{Counters, Shared};
 use super::version;
 
 /// The most events of one publish.
 const COUNT_MAX: u64 = 250_000;
+/// The longest time that a restart takes, in milliseconds.
+const DOWN_MAX: u64 = 3_600_000;
 
 /// Whether `path` is a control endpoint, existing or not.
 pub(super) fn is_path(path: &str) -> bool {
@@ -52,6 +55,7 @@ pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) 
         (&Method::GET, "/_emulator/state") => show(shared),
         (&Method::POST, "/_emulator/publish") => publish(shared, body),
         (&Method::POST, "/_emulator/sessions/expire") => Ok(json!({"expired": shared.lock().forget_all()})),
+        (&Method::POST, "/_emulator/restart") => restart(shared, body),
         (&Method::POST, "/_emulator/token") => change_token(shared, body),
         (&Method::POST, "/_emulator/tokens/issue") => logins::issue(shared, body),
         (&Method::POST, "/_emulator/tokens/revoke") => logins::revoke(shared, body),
@@ -59,6 +63,7 @@ pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) 
         (&Method::POST, "/_emulator/faults") => set_fault(shared, body),
         (&Method::POST, "/_emulator/heroku/connections") => heroku::add(&mut shared.lock().heroku, body),
         (&Method::POST, "/_emulator/objects") => define(shared, body),
+        (&Method::POST, "/_emulator/records") => load(shared, body),
         (&Method::POST, "/_emulator/usage") => set_usage(shared, body),
         _ => Err(Wrong { status: StatusCode::NOT_FOUND, error: format!("no {method} {path}") }),
     };
@@ -156,6 +161,22 @@ fn publish(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Restart {
+    down_ms: u64,
+}
+
+fn restart(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
+    let Restart { down_ms } = parse(body)?;
+    if down_ms > DOWN_MAX {
+        return Err(Wrong::new(format!("down_ms: at most {DOWN_MAX} is wanted")));
+    }
+    shared.lock().down = Duration::from_millis(down_ms);
+    shared.restart.notify_one();
+    Ok(json!({"down_ms": down_ms}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Token {
     token: Option<String>,
 }
@@ -180,6 +201,13 @@ fn define(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
     let mut state = shared.lock();
     objects.iter().try_for_each(|(name, object)| state.records.define(name, object)).map_err(Wrong::new)?;
     Ok(json!({"defined": objects.len()}))
+}
+
+/// Makes records without telling anybody, as the Bulk API does.
+fn load(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
+    let records: RecordSeeds = parse(body)?;
+    let loaded = shared.lock().records.load(&shared.org, &records, shared.timestamp());
+    loaded.map(|loaded| json!({"loaded": loaded})).map_err(Wrong::new)
 }
 
 #[derive(Deserialize)]

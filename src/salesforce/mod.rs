@@ -16,5 +16,6 @@ pub mod id;
 pub mod identity;
 pub mod limits;
 pub mod login;
+pub mod topic;
 
 pub use error::{ApiError, Complaint};

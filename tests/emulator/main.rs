@@ -19,6 +19,7 @@ mod login;
 mod oauth;
 mod push_topics;
 mod records;
+mod reliability;
 mod seed;
 mod soap;
 

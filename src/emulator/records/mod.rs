@@ -45,7 +45,7 @@ use super::users::{Access, User};
 pub use bounds::Edition;
 pub(super) use bounds::{Allowances, Usage};
 pub(super) use channel::PushEvent;
-pub(super) use custom::ObjectSeed;
+pub(super) use custom::{ObjectSeed, RecordSeeds};
 pub(super) use kind::{Field, Kind, Shape};
 pub(super) use refused::Refused;
 pub(super) use row::Row;

@@ -35,6 +35,9 @@ StreamingChannels take pushes, as in an org:
   curl -H 'Content-Type: application/json' -d '{\"Name\":\"Mine\",\"ApiVersion\":61.0,\"Query\":\"SELECT Id, Name FROM Account\"}' \\
       http://127.0.0.1:8080/services/data/v61.0/sobjects/PushTopic
 
+Heroku Connect: the app \"example\" has one connection, the API key is \"emulator-api-key\", and both --url and --auth-url of
+cometail heroku are http://127.0.0.1:8080.
+
 Logins: the user admin@example.com has the password \"password\"; the connected app \"emulator\" has
 the secret \"emulator-secret\" and runs as that user. A seed file has others, in TOML:
 
@@ -58,10 +61,7 @@ the secret \"emulator-secret\" and runs as that user. A seed file has others, in
   [org]
   id = \"00D000000000001EAA\"
   name = \"Example\"
-  sandbox = false
-
-Heroku Connect: the app \"example\" has one connection, the API key is \"emulator-api-key\", and both --url and --auth-url of
-cometail heroku are http://127.0.0.1:8080.")]
+  sandbox = false")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Emulator {
     /// Where to listen; port 0 takes any free one

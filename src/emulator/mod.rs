@@ -6,7 +6,7 @@
 //! - It imports nothing else of this crate. It reads and writes the protocol on its own, so that a
 //!   misreading of it elsewhere cannot hide.
 //! - Everything is bounded: requests (32,768 bytes), headers, the time to send them, connections, sessions,
-//!   subscriptions, what waits for a session, what a channel retains. An accept error is waited out.
+//!   subscriptions, what waits for a session, what a channel retains, records. An accept error is waited out.
 //! - It behaves as the guide says: an idle connect is answered after 110 s; a session without a connect
 //!   expires 40 s after the last response; cookies are demanded; replay exists from API 37 on. All these
 //!   times are multiplied by [`Config::time_scale`], and the `advice` says the scaled ones.

@@ -43,6 +43,7 @@ pub struct Cursor {
     slots: [Option<Arc<dyn Handle>>; 2],
     generation: u64,
     committed: Option<Committed>,
+    damaged: bool,
 }
 
 impl Drop for Cursor {
@@ -52,16 +53,25 @@ impl Drop for Cursor {
 }
 
 impl Cursor {
-    /// Opens the cursor `name`; one that is new stands at `start`.
+    /// Opens the cursor `name`; one that is new stands at `start`, and a damaged one holds everything until its first
+    /// commit.
     pub(super) fn open(shared: Arc<Shared>, name: &str, start: u64) -> io::Result<Self> {
         let cursors = Cursors::new(Arc::clone(&shared.disk));
         let stem = stem(name);
         let (generation, committed) = cursors.read(&stem)?.unzip();
+        let damaged = committed.is_none() && cursors.has_any(&stem)?;
+        let start = if damaged { 0 } else { start };
         let number = shared.new_cursor(committed.as_ref().map_or(start, |committed| committed.sequence));
-        Ok(Self { number, stem, shared, slots: [None, None], generation: generation.unwrap_or(0), committed })
+        let (slots, generation) = ([None, None], generation.unwrap_or(0));
+        Ok(Self { number, stem, shared, slots, generation, committed, damaged })
     }
 
-    /// What was committed last; `None` for a new cursor.
+    /// Whether it was not new when it was opened, but had no whole file: nobody knows where it stood.
+    pub const fn is_damaged(&self) -> bool {
+        self.damaged
+    }
+
+    /// What was committed last; `None` for a new cursor and for a [damaged](Cursor::is_damaged) one.
     pub const fn committed(&self) -> Option<&Committed> {
         self.committed.as_ref()
     }
@@ -166,6 +176,18 @@ impl Cursors {
     /// The highest number that any cursor stands at.
     pub(super) fn furthest(&self) -> io::Result<u64> {
         Ok(self.all()?.iter().map(|(_, committed)| committed.sequence).max().unwrap_or(0))
+    }
+
+    /// Whether there is a file of this cursor, whole or not.
+    fn has_any(&self, stem: &str) -> io::Result<bool> {
+        for name in (0..2).map(|slot| file(stem, slot)) {
+            match self.disk.open(&name) {
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(disk::at(name)(error)),
+            }
+        }
+        Ok(false)
     }
 
     /// The generation and contents of the newer whole file.

@@ -270,7 +270,7 @@ impl Library {
         Reader::new(Arc::clone(&self.0), from)
     }
 
-    /// The cursor `name`; one that is new stands at `start`. From now on until it is dropped, what it has not
+    /// The cursor `name`; one that is new stands at `start`, a [damaged](Cursor::is_damaged) one before everything. From now on until it is dropped, what it has not
     /// passed stays, as far as the policies for size and age let it.
     pub fn cursor(&self, name: &str, start: u64) -> io::Result<Cursor> {
         Cursor::open(Arc::clone(&self.0), name, start)

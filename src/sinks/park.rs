@@ -3,7 +3,8 @@
 //! One JSON line each, on the disk with the file's name before the event counts as parked:
 //! `{"at":"2026-01-02T03:04:05.678Z","sink":"orders","reason":"HTTP status 410","id":"...","record":...}`, where
 //! `record` is the record as it was sent (of a batch, the event's own). Only the owner may read it (0600). At least
-//! once: an error or a crash in between can leave a line twice, with the same `id`.
+//! once: an error or a crash in between can leave a line twice, with the same `id`, and so can who takes the file away
+//! while a line is written.
 
 use std::fs::File;
 use std::io;
@@ -44,10 +45,19 @@ impl Park {
         if self.0.is_idle() {
             line(sink, refused, &mut self.0.buffer);
         }
+        if !self.0.is_in_place() {
+            self.reopen();
+        }
         self.0.flush(Instant::now())?;
         let synced = self.0.sync().and_then(|()| sync_name(self.0.path()));
         // What a failed sync dropped, a second one on the same file would not miss.
-        synced.inspect_err(|_| self.reopen())
+        synced.inspect_err(|_| self.reopen())?;
+        if self.0.is_in_place() {
+            return Ok(());
+        }
+        // Who took it away may have read it to its end before this line was there.
+        self.reopen();
+        Err(format!("{}: was taken away while a line was written", self.0.path().display()))
     }
 }
 
@@ -78,4 +88,22 @@ fn line(sink: &str, refused: &Refused, out: &mut Vec<u8>) {
     out.extend_from_slice(br#","record":"#);
     out.extend_from_slice(&refused.record);
     out.extend_from_slice(b"}\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_never_written_to_a_file_that_was_taken_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, taken) = (dir.path().join("p"), dir.path().join("p.taken"));
+        let mut park = Park::open(&path).unwrap_or_else(|unfit| panic!("{}", unfit.found));
+        let refused = |id: &str| Refused { id: id.into(), reason: "r".into(), record: (&b"1"[..]).into() };
+        park.append("s", &refused("first")).unwrap();
+        std::fs::rename(&path, &taken).unwrap();
+        park.append("s", &refused("second")).unwrap();
+        let read = |path| std::fs::read_to_string(path).unwrap();
+        assert!(read(&path).contains("second") && !read(&taken).contains("second"));
+    }
 }

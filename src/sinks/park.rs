@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::format::{rfc3339, text, timestamp};
+use super::note::Identity;
 use super::output::Output;
 use super::target::{Refused, Unfit};
 
@@ -21,7 +22,11 @@ const MODE: u32 = 0o600;
 
 /// The file of one sink.
 #[derive(Debug)]
-pub(super) struct Park(Output);
+pub(super) struct Park {
+    output: Output,
+    /// The file whose name is on the disk.
+    named: Option<Identity>,
+}
 
 impl Park {
     /// Opens the file, and makes it where it is missing.
@@ -32,32 +37,50 @@ impl Park {
             found,
             hint: "make `parked` a file that can be written".to_owned(),
         })?;
-        Ok(Self(output))
+        Ok(Self { output, named: None })
     }
 
     /// Opens the path anew with the next line.
     pub(super) fn reopen(&mut self) {
-        self.0.close();
+        self.output.close();
+        self.named = None;
     }
 
     /// Appends one line and waits until it is on the disk. After an error the same event is to be given again.
     pub(super) fn append(&mut self, sink: &str, refused: &Refused) -> Result<(), String> {
-        if self.0.is_idle() {
-            line(sink, refused, &mut self.0.buffer);
-        }
-        if !self.0.is_in_place() {
+        self.reopen_if_moved();
+        self.write(sink, refused)?;
+        // Who took it away meanwhile may have read it to its end before this line was there.
+        if self.reopen_if_moved() { self.write(sink, refused) } else { Ok(()) }
+    }
+
+    /// Whether the file was open and is not at its path any more.
+    fn reopen_if_moved(&mut self) -> bool {
+        let is_moved = self.output.note().is_some() && !self.output.is_in_place();
+        if is_moved {
             self.reopen();
         }
-        self.0.flush(Instant::now())?;
-        let synced = self.0.sync().and_then(|()| sync_name(self.0.path()));
-        // What a failed sync dropped, a second one on the same file would not miss.
-        synced.inspect_err(|_| self.reopen())?;
-        if self.0.is_in_place() {
-            return Ok(());
+        is_moved
+    }
+
+    fn write(&mut self, sink: &str, refused: &Refused) -> Result<(), String> {
+        if self.output.is_idle() {
+            line(sink, refused, &mut self.output.buffer);
         }
-        // Who took it away may have read it to its end before this line was there.
-        self.reopen();
-        Err(format!("{}: was taken away while a line was written", self.0.path().display()))
+        self.output.flush(Instant::now())?;
+        let synced = self.output.sync().and_then(|()| self.sync_name());
+        // What a failed sync dropped, a second one on the same file would not miss.
+        synced.inspect_err(|_| self.reopen())
+    }
+
+    /// Once for each file: what is refused may be every event.
+    fn sync_name(&mut self) -> Result<(), String> {
+        let id = self.output.note().map(|note| note.id);
+        if self.named != id {
+            sync_name(self.output.path())?;
+            self.named = id;
+        }
+        Ok(())
     }
 }
 

@@ -22,9 +22,9 @@ pub struct Config {
     pub when_full: WhenFull,
     /// The size at which a segment is ended, in bytes; at most half of `max_bytes` is of use.
     pub segment_bytes: u64,
-    /// How long events stay after every cursor has passed them, as long as there is room.
+    /// How long segments stay after every cursor has passed them, as long as there is room; the last one always does.
     pub keep: Duration,
-    /// How long events stay even though a cursor has not passed them.
+    /// How long segments stay even though a cursor has not passed them; the last one always does.
     pub max_age: Option<Duration>,
     /// How many bytes of recent events are kept in memory for readers.
     pub tail_bytes: usize,

@@ -2,7 +2,8 @@
 //!
 //! A cursor has two files, written in turn: what a commit writes is never the only whole copy. That costs one
 //! write and, where asked for, one sync; replacing a file by a renamed one would cost a new file and two syncs
-//! each time. Two files, not two places in one: what a sink adds of its own has no fixed size.
+//! each time. Two files, not two places in one: what a sink adds of its own has no fixed size. A process begins a new file in
+//! the place of each, or where there is no space for that goes on in the old one.
 //!
 //! Format of a file, little endian: magic `cometcur`, version (4 bytes), generation (8), sequence number (8),
 //! length of the note (4), note, CRC-32 of all that (4). Of two whole files the higher generation counts.
@@ -91,7 +92,7 @@ impl Cursor {
         let handle = self.slots.get_mut(slot).and_then(Option::take);
         let handle = match handle {
             Some(handle) => write(handle, &bytes, sync)?,
-            None => self.replace(slot, &bytes)?,
+            None => self.replace(slot, &bytes).or_else(|error| self.write_over(slot, &bytes, sync, error))?,
         };
         // A slot that failed stays empty: a file that could not be synced is replaced, not tried again.
         if let Some(place) = self.slots.get_mut(slot) {
@@ -115,6 +116,21 @@ impl Cursor {
         disk.rename(&new, &name)?;
         disk.sync_names(FOLDER)?;
         Ok(handle)
+    }
+
+    /// Without space for a new file, the old one serves: a cursor that cannot move would keep what fills the disk.
+    fn write_over(
+        &self,
+        slot: usize,
+        bytes: &[u8],
+        sync: bool,
+        error: io::Error,
+    ) -> io::Result<Arc<dyn Handle>> {
+        if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            return Err(error);
+        }
+        let Ok(handle) = self.shared.disk.open(&file(&self.stem, slot)) else { return Err(error) };
+        write(handle, bytes, sync)
     }
 }
 

@@ -166,6 +166,24 @@ fn a_cursor_survives_and_a_torn_one_falls_back_to_the_commit_before() {
 }
 
 #[test]
+fn a_cursor_moves_on_a_full_file_system_after_a_restart_too() {
+    let disk = FaultyDisk::default();
+    let mut cursor = open(&disk, small()).library().cursor("sink", 0).unwrap();
+    (1..=3).for_each(|sequence| cursor.commit(sequence, b"note", false).unwrap());
+    drop(cursor);
+    let mut cursor = open(&disk, small()).library().cursor("sink", 0).unwrap();
+    disk.set_full(true);
+    for sequence in 4..=6 {
+        cursor.commit(sequence, b"note", true).unwrap();
+        let again = open(&disk, small()).library().cursor("sink", 0).unwrap();
+        assert_eq!(again.committed().map(|committed| committed.sequence), Some(sequence));
+    }
+    assert!(cursor.commit(7, &[0; 100], true).is_err(), "there is no space for more");
+    let again = open(&disk, small()).library().cursor("sink", 0).unwrap();
+    assert_eq!(again.committed().map(|committed| committed.sequence), Some(6));
+}
+
+#[test]
 fn whatever_operation_of_a_commit_is_the_last_the_cursor_stands_before_or_behind_it() {
     for sync in [true, false] {
         for last in 0..24 {

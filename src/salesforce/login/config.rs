@@ -1,13 +1,11 @@
 //! How a connection logs in, as it was configured.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
 use super::SecretSource;
-use crate::http::Wire;
 use crate::retry;
 use crate::salesforce::api::ApiVersion;
 
@@ -106,8 +104,6 @@ pub struct Options {
     pub seed: u64,
     /// The directory of the token cache, which is there already; none for no cache. The CLI keeps its own.
     pub cache: Option<PathBuf>,
-    /// Where exchanges are captured.
-    pub wire: Option<Arc<Wire>>,
 }
 
 impl Default for Options {
@@ -120,7 +116,6 @@ impl Default for Options {
             retry: retry::Config { initial: Duration::from_secs(5), max: Duration::from_mins(15) },
             seed: 0,
             cache: None,
-            wire: None,
         }
     }
 }

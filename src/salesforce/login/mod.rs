@@ -8,7 +8,7 @@
 //!   the next call takes its result, so that a refresh token that the server has replaced is never lost.
 //! - Where a login says that the org is counts only within the domains of Salesforce and the configured hosts, over TLS
 //!   unless the configuration itself is without.
-//! - Whatever is read or awaited is bounded in size and time.
+//! - Whatever is read or awaited is bounded in size and time. Exchanges with a login host are not captured.
 //!
 //! Format: SOAP partner API, OAuth 2.0 (RFC 6749, RFC 7523), the JSON of the Salesforce CLI, a token as it stands.
 //!

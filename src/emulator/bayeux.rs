@@ -10,12 +10,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::auth::{self, Denied};
+use super::auth::{self, Caller, Denied};
 use super::message::{Message, Refusal, Reply, names, render};
 use super::poll::{Held, OpenConnect};
+use super::records::Call;
 use super::session::{Overflow, Session};
-use super::state::{SESSIONS_MAX, Shared, State};
+use super::state::{Shared, State};
 use super::store;
+use super::users::Permission;
 use super::version::{self, Version};
 
 /// The cookie that ties requests to a session.
@@ -32,8 +34,8 @@ pub(super) struct Request {
     pub(super) version: Version,
     /// The value of the session cookie.
     pub(super) cookie: Option<String>,
-    /// Whether the token is the one demanded.
-    pub(super) authorized: Result<(), Denied>,
+    /// Who it is from.
+    pub(super) caller: Result<Caller, Denied>,
 }
 
 /// What answers a request.
@@ -52,21 +54,30 @@ impl Request {
         for message in messages {
             let channel = message.channel.as_deref().unwrap_or_default();
             self.count(channel);
-            let reply = match self.authorized {
-                Err(denied) => Err(refuse_denied(channel, denied)),
-                Ok(()) if channel == "/meta/connect" => {
+            let reply = match &self.caller {
+                Err(denied) => Err(refuse_denied(channel, *denied)),
+                Ok(_) if channel == "/meta/connect" => {
                     self.connect(message, messages.len() == 1, &mut answer).await
                 }
-                Ok(()) => self.answer_at_once(channel, message, &mut answer),
+                Ok(caller) => self.answer_at_once(caller, channel, message, &mut answer),
             };
             answer.messages.push(render(message, reply));
         }
         answer
     }
 
-    fn answer_at_once(&self, channel: &str, message: &Message, answer: &mut Answer) -> Reply {
+    fn answer_at_once(
+        &self,
+        caller: &Caller,
+        channel: &str,
+        message: &Message,
+        answer: &mut Answer,
+    ) -> Reply {
         match channel {
-            "/meta/handshake" => self.handshake(message, answer),
+            "/meta/handshake" => self.handshake(caller, message, answer),
+            "/meta/subscribe" if !caller.user.has(Permission::Streaming) => {
+                Err(Refusal::new("403::User not enabled for streaming"))
+            }
             "/meta/subscribe" => self.subscribe(message),
             "/meta/unsubscribe" => self.unsubscribe(message),
             "/meta/disconnect" => self.disconnect(message),
@@ -88,7 +99,7 @@ impl Request {
         }
     }
 
-    fn handshake(&self, message: &Message, answer: &mut Answer) -> Reply {
+    fn handshake(&self, caller: &Caller, message: &Message, answer: &mut Answer) -> Reply {
         let transports = json!(["long-polling"]);
         if !message.transports.iter().any(|name| name == "long-polling") {
             let advice = json!({"reconnect": "none"});
@@ -96,9 +107,13 @@ impl Request {
         }
         let mut state = self.shared.lock();
         state.expire(&self.shared.config);
-        if state.sessions.len() >= SESSIONS_MAX {
+        if state.sessions.len() >= state.clients_max() {
             let advice = json!({"reconnect": "none"});
             return Err(Refusal::advised("403::Organization concurrent user limit exceeded", advice));
+        }
+        if state.is_used_up() {
+            let advice = json!({"reconnect": "none"});
+            return Err(Refusal::advised("403::Organization total events daily limit exceeded", advice));
         }
         let known = self.cookie.as_ref().filter(|cookie| !cookie.is_empty() && cookie.len() <= 64).cloned();
         let cookie = known.unwrap_or_else(|| {
@@ -108,7 +123,9 @@ impl Request {
         });
         let replay = self.version.replays() && message.ext.get("replay") == Some(&Value::Bool(true));
         let client = auth::random_name(27);
-        state.sessions.insert(client.clone(), Session::new(self.version, cookie, replay));
+        state
+            .sessions
+            .insert(client.clone(), Session::new(self.version, Arc::clone(&caller.user), cookie, replay));
         let mut members = json!({
             "clientId": client, "version": "1.0", "minimumVersion": "1.0", "supportedConnectionTypes": transports,
         });
@@ -119,12 +136,13 @@ impl Request {
     }
 
     async fn connect(&self, message: &Message, alone: bool, answer: &mut Answer) -> Reply {
-        let (client, version, open, first) = {
+        let (client, version, user, open, first) = {
             let mut state = self.shared.lock();
             let (client, session) = self.session(&mut state, message)?;
             let number = session.open_connect();
             let notify = Arc::clone(&session.notify);
-            (client, session.version, OpenConnect::new(&self.shared, client, number, notify), number == 1)
+            let (version, user) = (session.version, Arc::clone(&session.user));
+            (client, version, user, OpenConnect::new(&self.shared, client, number, notify), number == 1)
         };
         let full = self.shared.config.connect_timeout();
         let asked = message.advice.get("timeout").and_then(Value::as_u64).map(Duration::from_millis);
@@ -134,7 +152,7 @@ impl Request {
         };
         for event in events {
             let mut text = String::new();
-            event.render(version, client, &mut text);
+            event.render(version, &user, client, &mut text);
             answer.messages.push(text);
         }
         Ok(if first {
@@ -149,9 +167,12 @@ impl Request {
         let mut state = self.shared.lock();
         let (client, session) = self.session(&mut state, message)?;
         let (version, replay, count) = (session.version, session.replay, session.channels.len());
+        let user = Arc::clone(&session.user);
         let mut wanted: BTreeMap<Arc<str>, i64> = BTreeMap::new();
         for name in names(message)? {
             let channel = self.check_channel(version, name)?;
+            let call = Call { user: &user, version: version.number(), now: self.shared.timestamp() };
+            state.admit(client, call, &channel, self.shared.config.strict).map_err(Refusal::new)?;
             let position = message.ext.get("replay").and_then(|positions| positions.get(name));
             let position = match position.filter(|_| replay) {
                 Some(position) => check_position(&mut state, &channel, position)?,
@@ -162,7 +183,7 @@ impl Request {
         if count + wanted.len() > SUBSCRIPTIONS_MAX {
             return Err(Refusal::new("403::Subscription limit exceeded for this topic"));
         }
-        // Every channel of the message is good: only now does anything change.
+        // Every channel of the message is good: only now is any of them subscribed to.
         for (channel, position) in wanted {
             if state.subscribe(client, channel, position) == Err(Overflow) {
                 state.forget(client);

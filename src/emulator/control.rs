@@ -1,5 +1,6 @@
 //! The control endpoints, `/_emulator/*`, for tests and for people at the same machine.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use http::header::ORIGIN;
@@ -11,6 +12,8 @@ use serde_json::{Value, json};
 use super::event::{Content, Draft};
 use super::faults::Fault;
 use super::http::{Reply, json as json_reply};
+use super::login::control as logins;
+use super::records::ObjectSeed;
 use super::state::{Counters, Shared};
 use super::version;
 
@@ -30,13 +33,14 @@ pub(super) fn allows(peer: IpAddr, headers: &HeaderMap) -> bool {
 
 /// Why a control request failed.
 #[derive(Debug)]
-struct Wrong {
+pub(super) struct Wrong {
     status: StatusCode,
     error: String,
 }
 
 impl Wrong {
-    fn new(error: impl Into<String>) -> Self {
+    /// A request that cannot be done.
+    pub(super) fn new(error: impl Into<String>) -> Self {
         Self { status: StatusCode::BAD_REQUEST, error: error.into() }
     }
 }
@@ -48,7 +52,12 @@ pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) 
         (&Method::POST, "/_emulator/publish") => publish(shared, body),
         (&Method::POST, "/_emulator/sessions/expire") => Ok(json!({"expired": shared.lock().forget_all()})),
         (&Method::POST, "/_emulator/token") => change_token(shared, body),
+        (&Method::POST, "/_emulator/tokens/issue") => logins::issue(shared, body),
+        (&Method::POST, "/_emulator/tokens/revoke") => logins::revoke(shared, body),
+        (&Method::POST, "/_emulator/instance") => logins::move_instance(shared, body),
         (&Method::POST, "/_emulator/faults") => set_fault(shared, body),
+        (&Method::POST, "/_emulator/objects") => define(shared, body),
+        (&Method::POST, "/_emulator/usage") => set_usage(shared, body),
         _ => Err(Wrong { status: StatusCode::NOT_FOUND, error: format!("no {method} {path}") }),
     };
     match done {
@@ -57,7 +66,8 @@ pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) 
     }
 }
 
-fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Wrong> {
+/// The members of a request.
+pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Wrong> {
     serde_json::from_slice(body).map_err(|error| Wrong::new(error.to_string()))
 }
 
@@ -67,6 +77,7 @@ struct Shown {
     #[serde(flatten)]
     counters: Counters,
     last_authorization: bool,
+    tokens: usize,
 }
 
 #[derive(Serialize)]
@@ -90,6 +101,7 @@ fn show(shared: &Shared) -> Result<Value, Wrong> {
         sessions: sessions.collect(),
         counters: state.counters.clone(),
         last_authorization: state.last_authorization,
+        tokens: state.tokens.alive(),
     };
     serde_json::to_value(shown).map_err(|error| Wrong::new(error.to_string()))
 }
@@ -159,6 +171,29 @@ fn set_fault(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
     let next = fault.next;
     shared.lock().fault = (next > 0).then_some(fault);
     Ok(json!({"next": next}))
+}
+
+fn define(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
+    let objects: BTreeMap<String, ObjectSeed> = parse(body)?;
+    let mut state = shared.lock();
+    objects.iter().try_for_each(|(name, object)| state.records.define(name, object)).map_err(Wrong::new)?;
+    Ok(json!({"defined": objects.len()}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Used {
+    events: Option<u32>,
+    generic_events: Option<u32>,
+}
+
+fn set_usage(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
+    let used: Used = parse(body)?;
+    let mut state = shared.lock();
+    let usage = state.usage.now();
+    usage.events = used.events.unwrap_or(usage.events);
+    usage.generic_events = used.generic_events.unwrap_or(usage.generic_events);
+    Ok(json!({"events": usage.events, "generic_events": usage.generic_events}))
 }
 
 #[cfg(test)]

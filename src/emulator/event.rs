@@ -4,7 +4,7 @@
 //! 35; from 37 it has `replayId` and the later spelling. A raw event is sent exactly as it was published.
 //! Platform and change events (`/event/`, `/data/`) carry no `createdDate` beside the replay id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use super::users::{Access, User};
 use super::version::Version;
 
 /// What raw messages hold where the event's replay id goes.
@@ -30,6 +31,36 @@ pub(super) struct Event {
     /// When it was published, for retention.
     pub(super) at: Instant,
     content: Content,
+    audience: Audience,
+}
+
+/// Who is told of an event.
+#[derive(Clone, Debug)]
+pub(super) enum Audience {
+    /// Every subscriber.
+    Everybody,
+    /// These users, by their ids.
+    Users(BTreeSet<String>),
+    /// Who may read this object, and sees every one of these fields of it.
+    Readers {
+        /// The object.
+        object: String,
+        /// The fields.
+        filter: Vec<String>,
+    },
+}
+
+impl Audience {
+    /// Whether the user is told.
+    pub(super) fn has(&self, user: &User) -> bool {
+        match self {
+            Self::Everybody => true,
+            Self::Users(users) => users.contains(&user.id),
+            Self::Readers { object, filter } => {
+                user.access(object) > Access::None && filter.iter().all(|field| user.sees(object, field))
+            }
+        }
+    }
 }
 
 /// What an event says.
@@ -48,6 +79,19 @@ pub(super) enum Content {
         /// Whether it tells of a deleted or undeleted record.
         deletion: bool,
     },
+    /// A change of a record.
+    Record {
+        /// The members of `data.event` besides the server's own, as JSON text.
+        event: String,
+        /// When it was.
+        created: Timestamp,
+        /// The type of the record.
+        object: String,
+        /// The fields and their values as JSON text; a subscriber is told of those that the user sees.
+        fields: Vec<(String, String)>,
+        /// Whether it tells of a deleted or undeleted record.
+        deletion: bool,
+    },
 }
 
 impl Content {
@@ -56,18 +100,27 @@ impl Content {
         match self {
             Self::Raw(text) => text.len(),
             Self::Data { event, rest, .. } => event.len() + rest.len(),
+            Self::Record { fields, .. } => {
+                fields.iter().map(|(name, value)| name.len() + value.len() + 64).sum()
+            }
         }
     }
 }
 
 impl Event {
     /// The event that `content` becomes under the number `replay`.
-    pub(super) fn new(channel: Arc<str>, replay: i64, at: Instant, content: Content) -> Self {
+    pub(super) fn new(
+        channel: Arc<str>,
+        replay: i64,
+        at: Instant,
+        content: Content,
+        audience: Audience,
+    ) -> Self {
         let content = match content {
             Content::Raw(text) => Content::Raw(text.replace(REPLAY_ID, &replay.to_string())),
-            data @ Content::Data { .. } => data,
+            other => other,
         };
-        Self { channel, replay, at, content }
+        Self { channel, replay, at, content, audience }
     }
 
     /// What it weighs against bounds, in bytes.
@@ -75,16 +128,23 @@ impl Event {
         self.content.len() + size_of::<Self>()
     }
 
-    /// Whether a session of this version is told of it at all.
-    pub(super) fn concerns(&self, version: Version) -> bool {
-        !matches!(self.content, Content::Data { deletion: true, .. }) || version.hears_deletions()
+    /// Whether a session of this version and user is told of it at all.
+    pub(super) fn concerns(&self, version: Version, user: &User) -> bool {
+        let deletion = matches!(
+            self.content,
+            Content::Data { deletion: true, .. } | Content::Record { deletion: true, .. }
+        );
+        (!deletion || version.hears_deletions()) && self.audience.has(user)
     }
 
-    /// The message as the session `client` of this version receives it.
-    pub(super) fn render(&self, version: Version, client: &str, out: &mut String) {
+    /// The message as the session `client` of this version and user receives it.
+    pub(super) fn render(&self, version: Version, user: &User, client: &str, out: &mut String) {
         let (event, created, rest) = match &self.content {
             Content::Raw(text) => return out.push_str(text),
-            Content::Data { event, created, rest, .. } => (event, created, rest),
+            Content::Data { event, created, rest, .. } => (event, *created, rest.clone()),
+            Content::Record { event, created, object, fields, .. } => {
+                (event, Some(*created), sobject(object, fields, user))
+            }
         };
         out.push_str("{\"channel\":");
         out.push_str(&quoted(version.name(&self.channel)));
@@ -101,10 +161,17 @@ impl Event {
         out.push('}');
         if !rest.is_empty() {
             out.push(',');
-            out.push_str(rest);
+            out.push_str(&rest);
         }
         out.push_str("}}");
     }
+}
+
+/// The member `sobject` with the fields that the user sees.
+fn sobject(object: &str, fields: &[(String, String)], user: &User) -> String {
+    let seen = fields.iter().filter(|(name, _)| user.sees(object, name));
+    let members: Vec<_> = seen.map(|(name, value)| format!("{}:{value}", quoted(name))).collect();
+    format!("\"sobject\":{{{}}}", members.join(","))
 }
 
 /// `data` as a person or a test gave it, checked once and made into any number of events.
@@ -180,14 +247,21 @@ fn date(created: Timestamp, version: Version) -> impl std::fmt::Display {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::emulator::seed::Seed;
+    use crate::emulator::users::Org;
 
     fn version(path: &str) -> Version {
         Version::of_path(path).unwrap().unwrap()
     }
 
+    fn user() -> Arc<User> {
+        Arc::clone(Org::new(&Seed::default()).anybody().unwrap())
+    }
+
     fn rendered(content: Content, channel: &str, path: &str) -> String {
         let mut out = String::new();
-        Event::new(channel.into(), 7, Instant::now(), content).render(version(path), "c1", &mut out);
+        let event = Event::new(channel.into(), 7, Instant::now(), content, Audience::Everybody);
+        event.render(version(path), &user(), "c1", &mut out);
         out
     }
 
@@ -258,7 +332,8 @@ mod tests {
     #[test]
     fn deletions_reach_versions_that_know_them() {
         let gone = draft(r#"{"event":{"type":"deleted"}}"#).content("/topic/X", None);
-        let event = Event::new("/topic/X".into(), 1, Instant::now(), gone);
-        assert!(event.concerns(version("/cometd/29.0")) && !event.concerns(version("/cometd/28.0")));
+        let event = Event::new("/topic/X".into(), 1, Instant::now(), gone, Audience::Everybody);
+        let concerns = |path| event.concerns(version(path), &user());
+        assert!(concerns("/cometd/29.0") && !concerns("/cometd/28.0"));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderName, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
+    ALLOW, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -21,7 +21,9 @@ use super::auth;
 use super::bayeux;
 use super::control;
 use super::faults::Fault;
+use super::login;
 use super::message::{self, Message, Refusal};
+use super::rest;
 use super::state::Shared;
 use super::version::Version;
 
@@ -57,11 +59,31 @@ impl std::error::Error for Closed {}
 pub(super) async fn serve_connection(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
     // Without it a reply waits for the peer's delayed acknowledgement; the connection works all the same.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| handle(Arc::clone(&shared), peer, request));
+    let service = service_fn(|request| dated(Arc::clone(&shared), peer, request));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_header_size(HEAD_MAX);
     // An error here is the client's: it hung up, was too slow, or spoke no HTTP.
     let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// Answers with the time of this server's clock.
+async fn dated(shared: Arc<Shared>, peer: SocketAddr, request: Request<Incoming>) -> Result<Reply, Closed> {
+    let reply = meet(Arc::clone(&shared), peer, request).await?;
+    Ok(with(reply, DATE, &httpdate::fmt_http_date(shared.now())))
+}
+
+/// Answers, unless the path meets a fault.
+async fn meet(shared: Arc<Shared>, peer: SocketAddr, request: Request<Incoming>) -> Result<Reply, Closed> {
+    let path = request.uri().path();
+    let fault = if control::is_path(path) { None } else { shared.lock().fault_of_path(path) };
+    let Some(fault) = fault else {
+        return handle(shared, peer, request).await;
+    };
+    if fault.after || fault.only_delays() {
+        let reply = handle(shared, peer, request).await?;
+        return faulty(&fault, Some(reply)).await;
+    }
+    faulty(&fault, None).await
 }
 
 async fn handle(shared: Arc<Shared>, peer: SocketAddr, request: Request<Incoming>) -> Result<Reply, Closed> {
@@ -73,6 +95,18 @@ async fn handle(shared: Arc<Shared>, peer: SocketAddr, request: Request<Incoming
         }
         return Ok(match read(body, CONTROL_MAX).await {
             Ok(body) => control::handle(&shared, &head.method, path, &body),
+            Err(reply) => reply,
+        });
+    }
+    if login::is_path(path) {
+        return Ok(match read(body, login::REQUEST_MAX).await {
+            Ok(body) => login::handle(&shared, &head, &body),
+            Err(reply) => reply,
+        });
+    }
+    if rest::is_path(path) {
+        return Ok(match read(body, rest::REQUEST_MAX).await {
+            Ok(body) => rest::handle(&shared, &head, &body),
             Err(reply) => reply,
         });
     }
@@ -108,12 +142,11 @@ async fn exchange(
         state.fault.as_mut().is_some_and(|fault| fault.meets(messages)).then(|| state.fault.clone()).flatten()
     };
     match fault {
-        Some(fault) => {
-            if fault.after {
-                answer(shared, version, headers, messages).await;
-            }
-            faulty(&fault)
+        Some(fault) if fault.after || fault.only_delays() => {
+            let reply = answer(shared, version, headers, messages).await;
+            faulty(&fault, Some(reply)).await
         }
+        Some(fault) => faulty(&fault, None).await,
         None => Ok(answer(shared, version, headers, messages).await),
     }
 }
@@ -132,8 +165,8 @@ async fn answer(
             return json(StatusCode::BAD_REQUEST, format!("[{}]", refusals.join(",")));
         }
     };
-    let authorized = auth::check(headers, shared.lock().token.as_deref());
-    if authorized.is_err() && !version.replays() {
+    let caller = auth::caller(&shared, headers);
+    if caller.is_err() && !version.replays() {
         return with(
             text(StatusCode::UNAUTHORIZED, "authentication is required"),
             WWW_AUTHENTICATE,
@@ -141,7 +174,7 @@ async fn answer(
         );
     }
     let cookie = auth::cookie(headers, bayeux::COOKIE);
-    let answer = bayeux::Request { shared, version, cookie, authorized }.answer(messages).await;
+    let answer = bayeux::Request { shared, version, cookie, caller }.answer(messages).await;
     let reply = json(StatusCode::OK, format!("[{}]", answer.messages.join(",")));
     match answer.set_cookie {
         Some(value) => {
@@ -151,7 +184,12 @@ async fn answer(
     }
 }
 
-fn faulty(fault: &Fault) -> Result<Reply, Closed> {
+/// What comes instead of the answer, or where the fault is a delay alone, the answer.
+async fn faulty(fault: &Fault, answer: Option<Reply>) -> Result<Reply, Closed> {
+    tokio::time::sleep(fault.delay()).await;
+    if let Some(answer) = answer.filter(|_| fault.only_delays()) {
+        return Ok(answer);
+    }
     if fault.close {
         return Err(Closed);
     }
@@ -193,7 +231,8 @@ pub(super) fn text(status: StatusCode, body: &'static str) -> Reply {
     reply
 }
 
-fn with(mut reply: Reply, name: HeaderName, value: &str) -> Reply {
+/// The reply with one more header.
+pub(super) fn with(mut reply: Reply, name: HeaderName, value: &str) -> Reply {
     if let Ok(value) = HeaderValue::from_str(value) {
         reply.headers_mut().insert(name, value);
     }

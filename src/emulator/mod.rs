@@ -1,4 +1,5 @@
-//! A stand-in for the Streaming API of Salesforce: a Bayeux long-polling server.
+//! A stand-in for the Streaming API of Salesforce: a Bayeux long-polling server, the logins to it, and an org whose
+//! records tell of their changes.
 //!
 //! # Constraints
 //!
@@ -14,8 +15,8 @@
 //! # Format
 //!
 //! `POST /cometd/XX.X` and `POST /cometd` (legacy, API 22, channels without `/topic`): Bayeux messages in
-//! JSON. `/_emulator/*`: for loopback peers only and for no web page, JSON in and out, an `{"error": ...}` with a 4xx status where
-//! something is wrong:
+//! JSON. Logins and `/services/data/vXX.X`: the doors of `login` and `rest` have the tables. `/_emulator/*`: for loopback peers only and for no web page, JSON
+//! in and out, an `{"error": ...}` with a 4xx status where something is wrong:
 //!
 //! | request | does |
 //! |---|---|
@@ -25,12 +26,30 @@
 //! | ... `{"channel","raw":TEXT,"count":N}` | publishes the text as it is, `REPLAYID` in it replaced |
 //! | `POST /_emulator/sessions/expire` | forgets every session; the clients get "Unknown client" |
 //! | `POST /_emulator/token` `{"token":TEXT}` | demands this token from now on; `null`: none |
-//! | `POST /_emulator/faults` `{"next":N,...}` | the next N Bayeux requests meet a fault; 0 ends it |
+//! | `POST /_emulator/tokens/issue` `{"username","client"}` | gives an access token, with a client a refresh token too |
+//! | `POST /_emulator/tokens/revoke` `{"username","refresh"}` | ends the access tokens of a user, without one of all; with `"refresh":true` the refresh tokens too |
+//! | `POST /_emulator/instance` `{"url":TEXT}` | what logins say of where the org is; `null`: the host they came to |
+//! | `POST /_emulator/faults` `{"next":N,...}` | the next N requests meet a fault; 0 ends it |
+//! | `POST /_emulator/objects` `{NAME:{"fields":{NAME:TYPE}}}` | makes objects, or adds fields to them, as a seed does |
+//! | `POST /_emulator/usage` `{"events":N,"generic_events":N}` | sets what was used of the day's allowances |
 //!
 //! A fault is `"close":true` (the TCP connection is closed without a reply) or a reply made of `"status"`
-//! (default 200), `"retry_after"` (seconds) and `"body"`. `"channel":"/meta/connect"` spares requests
-//! without a message of that channel; `"after":true` lets the server act first, so that the reply with its
-//! events is lost.
+//! (default 200), `"retry_after"` (seconds) and `"body"`, either after `"delay"` milliseconds; a fault of a delay alone
+//! lets the answer come then. It meets Bayeux requests, and `"channel":"/meta/connect"` spares those without a message
+//! of that channel; with `"path":"/services/oauth2/"` it meets requests whose path begins so, of whatever kind.
+//! `"after":true` lets the server act first, so that the reply with its events or its token is lost.
+//!
+//! # Which channels there are
+//!
+//! Every channel can be subscribed to and published on by `/_emulator/publish`, unless [`Config::channels`] or
+//! [`Config::strict`] says otherwise. A `PushTopic` record tells of changes on `/topic/NAME`, a `StreamingChannel` of
+//! pushes on `/u/NAME`; only these events count against the day's allowance of the [`Edition`].
+//!
+//! # Who is let in
+//!
+//! A login's token stands for its user for [`Config::session_timeout`], then it is refused, as are revoked ones. Other
+//! requests are let in as the first active user by name: all of them, those with [`Config::token`] where there is
+//! one, none with [`Config::login`]. A seed file ([`Seed`]) says who the users are.
 //!
 //! # Operations
 //!
@@ -43,11 +62,19 @@ mod event;
 mod faults;
 mod generate;
 mod http;
+mod ids;
+mod login;
 mod message;
 mod poll;
+mod records;
+mod rest;
+mod seed;
 mod session;
+mod soql;
 mod state;
 mod store;
+mod tokens;
+mod users;
 mod version;
 
 use std::fmt;
@@ -60,7 +87,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use jiff::SignedDuration;
 use state::Shared;
+
+pub use records::Edition;
+pub use seed::{Seed, SeedError};
 
 /// The most TCP connections at a time; others wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;
@@ -86,6 +117,19 @@ pub struct Config {
     pub channels: Option<Vec<String>>,
     /// Whether the session cookie is demanded.
     pub cookies: bool,
+    /// Whether only the channels exist that the org has records of: `/topic/NAME` by a `PushTopic`, `/u/NAME` by a
+    /// `StreamingChannel`, which the first subscription makes.
+    pub strict: bool,
+    /// What the org may use of streaming.
+    pub edition: Edition,
+    /// Who and what exists at the start.
+    pub seed: Seed,
+    /// Whether requests must carry the token of a login, or [`Config::token`].
+    pub login: bool,
+    /// How long a login's token is good, before scaling.
+    pub session_timeout: Duration,
+    /// How far the server's clock is ahead, at most 100 years either way.
+    pub clock_skew: SignedDuration,
 }
 
 /// A generator of `PushTopic` events.
@@ -106,6 +150,8 @@ pub enum ConfigError {
     PollInterval,
     /// `generate.every` is shorter than a millisecond.
     GenerateEvery,
+    /// `clock_skew` is more than 100 years.
+    ClockSkew,
     /// This is no `/topic/*`, `/u/*`, `/event/*` or `/data/*` channel.
     Channel(String),
 }
@@ -116,6 +162,7 @@ impl fmt::Display for ConfigError {
             Self::TimeScale => f.write_str("time scale: a number above 0 and at most 1000 is wanted"),
             Self::PollInterval => f.write_str("poll interval: at most an hour is wanted"),
             Self::GenerateEvery => f.write_str("time between generated events: at least 1 ms is wanted"),
+            Self::ClockSkew => f.write_str("clock skew: at most 100 years are wanted"),
             Self::Channel(name) => {
                 write!(f, "channel {name:?}: /topic/NAME, /u/NAME, /event/NAME or /data/NAME is wanted")
             }
@@ -135,6 +182,12 @@ impl Default for Config {
             token: None,
             channels: None,
             cookies: true,
+            strict: false,
+            edition: Edition::default(),
+            seed: Seed::default(),
+            login: false,
+            session_timeout: Duration::from_hours(2),
+            clock_skew: SignedDuration::ZERO,
         }
     }
 }
@@ -150,6 +203,12 @@ impl fmt::Debug for Config {
             .field("token", &self.token.as_ref().map(|_| "***"))
             .field("channels", &self.channels)
             .field("cookies", &self.cookies)
+            .field("strict", &self.strict)
+            .field("edition", &self.edition)
+            .field("seed", &self.seed)
+            .field("login", &self.login)
+            .field("session_timeout", &self.session_timeout)
+            .field("clock_skew", &self.clock_skew)
             .finish()
     }
 }
@@ -165,6 +224,9 @@ impl Config {
         }
         if self.generate.as_ref().is_some_and(|generate| generate.every < Duration::from_millis(1)) {
             return Err(ConfigError::GenerateEvery);
+        }
+        if self.clock_skew.unsigned_abs() > Duration::from_hours(24 * 365 * 100) {
+            return Err(ConfigError::ClockSkew);
         }
         let generated = self.generate.iter().map(|generate| &generate.channel);
         let mut channels = self.channels.iter().flatten().chain(generated);

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::event::Event;
+use super::users::User;
 use super::version::Version;
 
 /// The most events that wait for one session.
@@ -26,6 +27,8 @@ const RESPONSE_BYTES: usize = 1 << 20;
 pub(super) struct Session {
     /// The API version of its handshake.
     pub(super) version: Version,
+    /// Whose handshake it was.
+    pub(super) user: Arc<User>,
     /// The cookie that its requests must carry.
     pub(super) cookie: String,
     /// Whether its handshake asked for replay, and the version has it.
@@ -47,9 +50,10 @@ pub(super) struct Overflow;
 
 impl Session {
     /// A session as a handshake leaves it.
-    pub(super) fn new(version: Version, cookie: String, replay: bool) -> Self {
+    pub(super) fn new(version: Version, user: Arc<User>, cookie: String, replay: bool) -> Self {
         Self {
             version,
+            user,
             cookie,
             replay,
             notify: Arc::new(Notify::new()),
@@ -144,7 +148,7 @@ impl Session {
     }
 
     fn push(&mut self, event: &Arc<Event>) -> Result<(), Overflow> {
-        if !event.concerns(self.version) {
+        if !event.concerns(self.version, &self.user) {
             return Ok(());
         }
         if self.queue.len() >= QUEUE_MAX || self.queue_bytes + event.size() > QUEUE_BYTES_MAX {
@@ -159,18 +163,21 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::emulator::event::Content;
+    use crate::emulator::event::{Audience, Content};
+    use crate::emulator::seed::Seed;
+    use crate::emulator::users::Org;
 
     fn session() -> Session {
-        let mut session =
-            Session::new(Version::of_path("/cometd/40.0").unwrap().unwrap(), String::new(), true);
+        let user = Arc::clone(Org::new(&Seed::default()).anybody().unwrap());
+        let version = Version::of_path("/cometd/40.0").unwrap().unwrap();
+        let mut session = Session::new(version, user, String::new(), true);
         session.subscribe("/topic/A".into(), None).unwrap();
         session
     }
 
     fn event(replay: i64, size: usize) -> Arc<Event> {
         let content = Content::Raw("x".repeat(size));
-        Arc::new(Event::new("/topic/A".into(), replay, Instant::now(), content))
+        Arc::new(Event::new("/topic/A".into(), replay, Instant::now(), content, Audience::Everybody))
     }
 
     #[test]

@@ -3,18 +3,21 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
+use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::Config;
-use super::event::{Content, Event};
+use super::event::{self, Audience, Content, Event};
 use super::faults::Fault;
+use super::login::attempts::Attempts;
+use super::records::{Call, Notice, Records, Usage};
 use super::session::{Overflow, Session};
 use super::store::{Store, TooManyChannels};
-
-/// The most sessions at a time (guide, "limits": concurrent clients of an Enterprise org).
-pub(super) const SESSIONS_MAX: usize = 1000;
+use super::tokens::Tokens;
+use super::users::Org;
 
 /// What every request has in common.
 #[derive(Debug)]
@@ -23,21 +26,51 @@ pub(super) struct Shared {
     pub(super) config: Config,
     /// When the server started, from which its looks for new events are counted.
     pub(super) started: Instant,
+    /// The org, its users and clients.
+    pub(super) org: Org,
     state: Mutex<State>,
 }
 
 impl Shared {
     /// The start: no session, no event.
     pub(super) fn new(config: Config) -> Self {
+        let org = Org::new(&config.seed);
+        let mut tokens = Tokens::new(&org.id, config.scaled(config.session_timeout));
+        tokens.plant(&org, &config.seed);
+        let mut records = Records::new(config.edition, org.users(), event::now());
+        // A seed that was loaded has been checked; the default one has no records.
+        let _ = config.seed.plant(&mut records, &org);
         let state = State {
             sessions: HashMap::new(),
             store: Store::new(config.scaled(config.retention)),
             counters: Counters::default(),
             token: config.token.clone(),
+            tokens,
+            attempts: Attempts::default(),
+            instance: None,
             last_authorization: false,
             fault: None,
+            records,
+            usage: Usage::new(config.scaled(Duration::from_hours(24))),
         };
-        Self { config, started: Instant::now(), state: Mutex::new(state) }
+        Self { config, started: Instant::now(), org, state: Mutex::new(state) }
+    }
+
+    /// What the clock of this server shows.
+    pub(super) fn now(&self) -> SystemTime {
+        let skew = self.config.clock_skew;
+        let now = SystemTime::now();
+        let skewed = if skew.is_negative() {
+            now.checked_sub(skew.unsigned_abs())
+        } else {
+            now.checked_add(skew.unsigned_abs())
+        };
+        skewed.unwrap_or(now)
+    }
+
+    /// The same as a moment of the calendar; one that is out of any calendar counts as 1970.
+    pub(super) fn timestamp(&self) -> Timestamp {
+        Timestamp::try_from(self.now()).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     /// The state. A panic elsewhere leaves nothing half done that would matter to an emulator.
@@ -56,10 +89,20 @@ pub(super) struct State {
     pub(super) counters: Counters,
     /// The token demanded now.
     pub(super) token: Option<String>,
+    /// What logins have given out.
+    pub(super) tokens: Tokens,
+    /// Wrong passwords.
+    pub(super) attempts: Attempts,
+    /// Where logins say that the org is, instead of the host that they were sent to.
+    pub(super) instance: Option<String>,
     /// Whether the last Bayeux request had an `Authorization`.
     pub(super) last_authorization: bool,
     /// The fault that the next requests meet.
     pub(super) fault: Option<Fault>,
+    /// The org's records.
+    pub(super) records: Records,
+    /// What was used of the org's allowances.
+    pub(super) usage: Usage,
 }
 
 /// Leaves out the token.
@@ -84,6 +127,10 @@ pub(super) struct Counters {
     pub(super) unsubscribes: u64,
     /// `/meta/disconnect` messages.
     pub(super) disconnects: u64,
+    /// Logins that were let in, of every kind; a refreshed token is one too.
+    pub(super) logins: u64,
+    /// Logins that were refused.
+    pub(super) logins_refused: u64,
     /// Events published.
     pub(super) events_published: u64,
     /// Events put into responses, each session's counted.
@@ -97,6 +144,12 @@ impl State {
             self.sessions.remove(client);
         }
         self.sessions.get_mut(client)
+    }
+
+    /// The fault that a request for `path` meets; counts it.
+    pub(super) fn fault_of_path(&mut self, path: &str) -> Option<Fault> {
+        let fault = self.fault.as_mut()?;
+        fault.meets_path(path).then(|| fault.clone())
     }
 
     /// Forgets the sessions that have expired.
@@ -135,7 +188,16 @@ impl State {
 
     /// Publishes to every subscriber and gives the replay id.
     pub(super) fn publish(&mut self, channel: &str, content: Content) -> Result<i64, TooManyChannels> {
-        let event: Arc<Event> = self.store.publish(channel, content)?;
+        self.publish_to(channel, content, Audience::Everybody)
+    }
+
+    fn publish_to(
+        &mut self,
+        channel: &str,
+        content: Content,
+        audience: Audience,
+    ) -> Result<i64, TooManyChannels> {
+        let event: Arc<Event> = self.store.publish(channel, content, audience)?;
         self.counters.events_published += 1;
         let overflowed = |(client, session): (&String, &mut Session)| {
             session.offer(&event).is_err().then(|| client.clone())
@@ -145,5 +207,63 @@ impl State {
             self.forget(&client);
         }
         Ok(event.replay)
+    }
+
+    /// Publishes what the org's records or a push tell, as far as the day's allowance goes: what is beyond it is
+    /// dropped. Says how many were published.
+    pub(super) fn notify(&mut self, notices: Vec<Notice>) -> usize {
+        let mut published = 0;
+        for notice in notices {
+            let channel = &*notice.channel;
+            let heard = || self.sessions.values().any(|session| session.channels.contains(channel));
+            if (notice.former && !heard()) || !self.count_event(channel) {
+                continue;
+            }
+            let done = self.publish_to(&notice.channel, notice.content, notice.audience);
+            published += usize::from(done.is_ok());
+        }
+        published
+    }
+
+    /// Counts an event of the org's own; whether the day's allowance has room for it.
+    fn count_event(&mut self, channel: &str) -> bool {
+        let allowed = self.records.allowances();
+        let usage = self.usage.now();
+        let (used, max) = if channel.starts_with("/u/") {
+            (&mut usage.generic_events, allowed.generic_events)
+        } else {
+            (&mut usage.events, allowed.events)
+        };
+        let room = *used < max;
+        *used += u32::from(room);
+        room
+    }
+
+    /// Whether the day's allowance of events is used up.
+    pub(super) fn is_used_up(&mut self) -> bool {
+        let allowed = self.records.allowances();
+        self.usage.now().events >= allowed.events
+    }
+
+    /// The most sessions at a time.
+    pub(super) fn clients_max(&self) -> usize {
+        usize::try_from(self.records.allowances().clients).unwrap_or(usize::MAX)
+    }
+
+    /// Whether the session `client` may subscribe to `channel`; the Bayeux error where not.
+    pub(super) fn admit(
+        &mut self,
+        client: &str,
+        call: Call<'_>,
+        channel: &str,
+        strict: bool,
+    ) -> Result<(), String> {
+        self.records.subscribe(call, channel, strict)?;
+        let others = self.sessions.iter().filter(|(id, _)| *id != client);
+        let listen = others.filter(|(_, session)| session.channels.contains(channel)).count();
+        if listen >= self.clients_max() {
+            return Err("403::Subscription limit exceeded for this topic".to_owned());
+        }
+        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::event::{Content, Event};
+use super::event::{Audience, Content, Event};
 
 /// The most events that a channel retains.
 const EVENTS_MAX: usize = 250_000;
@@ -56,7 +56,12 @@ impl Store {
     }
 
     /// Numbers and keeps an event.
-    pub(super) fn publish(&mut self, channel: &str, content: Content) -> Result<Arc<Event>, TooManyChannels> {
+    pub(super) fn publish(
+        &mut self,
+        channel: &str,
+        content: Content,
+        audience: Audience,
+    ) -> Result<Arc<Event>, TooManyChannels> {
         let now = Instant::now();
         let channel: Arc<str> = match self.logs.get_key_value(channel) {
             Some((known, _)) => Arc::clone(known),
@@ -66,7 +71,7 @@ impl Store {
         let empty = Log { events: VecDeque::new(), bytes: 0, last: self.first };
         let log = self.logs.entry(Arc::clone(&channel)).or_insert(empty);
         log.last += fastrand::i64(1..=3);
-        let event = Arc::new(Event::new(channel, log.last, now, content));
+        let event = Arc::new(Event::new(channel, log.last, now, content, audience));
         log.bytes += event.size();
         log.events.push_back(Arc::clone(&event));
         log.trim(now, self.retention);
@@ -120,7 +125,7 @@ mod tests {
     use super::*;
 
     fn publish(store: &mut Store, channel: &str) -> i64 {
-        store.publish(channel, Content::Raw("{}".to_owned())).unwrap().replay
+        store.publish(channel, Content::Raw("{}".to_owned()), Audience::Everybody).unwrap().replay
     }
 
     fn ids(store: &mut Store, channel: &str, position: i64) -> Result<Vec<i64>, InvalidReplay> {
@@ -165,7 +170,7 @@ mod tests {
         for n in 1..CHANNELS_MAX {
             publish(&mut store, &format!("/topic/N{n}"));
         }
-        let more = store.publish("/topic/More", Content::Raw(String::new()));
+        let more = store.publish("/topic/More", Content::Raw(String::new()), Audience::Everybody);
         assert_eq!(more.unwrap_err(), TooManyChannels);
     }
 }

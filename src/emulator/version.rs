@@ -4,10 +4,14 @@
 //! version. CometD clients may append the method to either (`/cometd/61.0/connect`); it changes nothing.
 
 use std::borrow::Cow;
+use std::fmt;
 
 /// An API version; only whole ones exist, so the number before the point is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Version(u8);
+
+/// The newest API version, without the point.
+pub(super) const NEWEST: u8 = 66;
 
 /// What follows the endpoint in a URL when a client appends the method.
 const METHODS: [&str; 5] = ["handshake", "connect", "subscribe", "unsubscribe", "disconnect"];
@@ -20,6 +24,12 @@ const MANDATORY: &str = "400::API version in the URI is mandatory. URI format: '
 
 /// The error for a version that is too old for a versioned endpoint.
 const UNSUPPORTED: &str = "400::Unsupported API version. Only API versions '23.0' and above are supported.";
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.0", self.0)
+    }
+}
 
 impl Version {
     /// What `/cometd` without a version speaks.
@@ -49,11 +59,32 @@ impl Version {
         )
     }
 
+    /// The versions of the REST API.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        (20..=NEWEST).map(Self)
+    }
+
+    /// The name of the release: three a year, version 20 being of Winter '11.
+    pub(super) fn label(self) -> String {
+        let season = ["Winter", "Spring", "Summer"].into_iter().cycle().nth(usize::from(self.0 % 3 + 1));
+        format!("{} '{}", season.unwrap_or_default(), (self.0 + 13) / 3)
+    }
+
+    /// Whether the SOAP API has this version.
+    pub(super) fn has_soap_login(self) -> bool {
+        self.0 >= 7
+    }
+
     /// Reads `XX.X`.
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (major, minor) = text.split_once('.')?;
         let digits = |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
         (digits(major, 2) && digits(minor, 1)).then(|| major.parse().ok().map(Self))?
+    }
+
+    /// The number before the point.
+    pub(super) fn number(self) -> u8 {
+        self.0
     }
 
     /// Whether events are numbered and can be replayed: API 37 and later.
@@ -127,6 +158,17 @@ mod tests {
         assert_eq!(Version(22).channel("/u/X"), "/u/X");
         assert_eq!(Version(22).name("/topic/X"), "/X");
         assert_eq!(Version(35).channel("/X"), "/X");
+    }
+
+    #[test]
+    fn releases_have_their_names() {
+        for (number, label) in
+            [(20, "Winter '11"), (21, "Spring '11"), (35, "Winter '16"), (61, "Summer '24")]
+        {
+            assert_eq!(Version(number).label(), label);
+        }
+        assert_eq!(Version(35).to_string(), "35.0");
+        assert!(Version::all().all(|version| Version::parse(&version.to_string()) == Some(version)));
     }
 
     #[test]

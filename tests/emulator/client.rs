@@ -70,7 +70,9 @@ impl Client {
         loop {
             if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
                 let head = String::from_utf8(bytes[..at].to_vec()).unwrap().to_lowercase();
-                let length = head.split("content-length: ").nth(1).unwrap().lines().next().unwrap();
+                // A response without a body has no length.
+                let length =
+                    head.split("content-length: ").nth(1).map_or("0", |rest| rest.lines().next().unwrap());
                 if bytes.len() >= at + 4 + length.parse::<usize>().unwrap() {
                     let body = String::from_utf8(bytes[at + 4..].to_vec()).unwrap();
                     return Some(Response { status: head[9..12].parse().unwrap(), head, body });

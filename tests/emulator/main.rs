@@ -7,7 +7,19 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
+mod access;
+mod allowances;
 mod client;
+mod generic;
+mod identity;
+mod jwt;
+mod keys;
+mod login;
+mod oauth;
+mod push_topics;
+mod records;
+mod seed;
+mod soap;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -173,7 +185,7 @@ async fn the_version_in_the_path_decides() {
         assert_eq!(response.status, 400);
         assert!(response.json()[0]["error"].as_str().unwrap().starts_with(error), "{}", response.body);
     }
-    assert_eq!(client.request("POST", "/services/data", "[]").await.status, 404);
+    assert_eq!(client.request("POST", "/services", "[]").await.status, 404);
     assert_eq!(client.request("GET", "/cometd/61.0", "").await.status, 405);
     assert_eq!(client.request("POST", "/cometd/61.0", "{").await.status, 400);
     let mut old = Client::subscribed(address, "/cometd/35.0", None).await;
@@ -244,30 +256,6 @@ async fn a_second_connect_ends_the_first() {
     assert_eq!((replies.as_array().unwrap().len(), &replies[0]["successful"]), (1, &json!(true)));
     control(address, "sessions/expire", Value::Null).await;
     assert_eq!(twin.receive().await.unwrap().json()[0]["error"], "403::Unknown client");
-}
-
-#[tokio::test]
-async fn a_token_is_demanded_and_can_change() {
-    let address = start(Config { token: Some("old".to_owned()), ..Config::default() }).await;
-    let mut client = Client::new(address, "/cometd/61.0").await;
-    let reply = client.handshake().await;
-    assert_eq!(reply["error"], "403::Handshake denied");
-    assert_eq!(reply["ext"]["sfdc"]["failureReason"], "401::Request requires authentication");
-    assert_eq!(control(address, "state", Value::Null).await["last_authorization"], false);
-    client.path = "/cometd/35.0".to_owned();
-    assert_eq!(client.post(&json!([{"channel": "/meta/handshake"}])).await.status, 401);
-    client.path = "/cometd/61.0".to_owned();
-    client.headers = "Authorization: OAuth old\r\n".to_owned();
-    assert_eq!(client.handshake().await["successful"], true);
-    assert_eq!(control(address, "state", Value::Null).await["last_authorization"], true);
-    control(address, "token", json!({"token": "new"})).await;
-    let (_, reply) = client.connect().await;
-    assert_eq!(
-        (&reply["error"], &reply["advice"]["reconnect"]),
-        (&json!("401::Authentication invalid"), &json!("none"))
-    );
-    control(address, "token", json!({"token": null})).await;
-    assert_eq!(client.connect().await.1["successful"], true);
 }
 
 #[tokio::test]

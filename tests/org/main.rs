@@ -11,6 +11,7 @@
 
 mod access;
 mod channel;
+mod emulated;
 mod limits;
 mod push;
 mod server;

@@ -1,0 +1,166 @@
+//! The org, its users and what each may do, and the connected apps that log in for them: as the seed has them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::ids;
+use super::seed::{Hidden, Seed};
+
+/// The org with all that can log in to it.
+#[derive(Debug)]
+pub(super) struct Org {
+    /// 18 characters.
+    pub(super) id: String,
+    /// For people.
+    pub(super) name: String,
+    /// Whether it is a sandbox.
+    pub(super) sandbox: bool,
+    users: Vec<Arc<User>>,
+    clients: Vec<Arc<Client>>,
+}
+
+/// Somebody who can log in.
+#[derive(Debug)]
+pub(super) struct User {
+    /// 18 characters.
+    pub(super) id: String,
+    /// Unique, in the form of an e-mail address.
+    pub(super) username: String,
+    /// Case matters.
+    pub(super) password: Hidden,
+    /// What follows the password where a login comes from an untrusted network; empty: nothing.
+    pub(super) security_token: Hidden,
+    /// Where mail goes.
+    pub(super) email: String,
+    /// The given name.
+    pub(super) first_name: String,
+    /// The family name.
+    pub(super) last_name: String,
+    /// Whether logins are taken.
+    pub(super) active: bool,
+    /// What the user may do.
+    pub(super) permissions: BTreeSet<Permission>,
+    /// What the user may do with each object; with those that are not named, everything.
+    pub(super) objects: BTreeMap<String, Access>,
+    /// `Object.Field` in small letters: what the user does not see (field-level security).
+    pub(super) hidden_fields: BTreeSet<String>,
+}
+
+/// A right over the whole org, by the name of the user permission without its `Permissions`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+pub(super) enum Permission {
+    /// To use the API at all.
+    ApiEnabled,
+    /// To subscribe.
+    Streaming,
+    /// To read every record.
+    ViewAllData,
+    /// To change every record.
+    ModifyAllData,
+    /// To see the setup, and to read the limits.
+    ViewSetup,
+}
+
+impl Permission {
+    /// Every one of them.
+    pub(super) const ALL: [Self; 5] =
+        [Self::ApiEnabled, Self::Streaming, Self::ViewAllData, Self::ModifyAllData, Self::ViewSetup];
+}
+
+/// What a user may do with the records of one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Access {
+    /// Nothing: the object does not exist for the user.
+    None,
+    /// Read.
+    Read,
+    /// Create, read, update and delete.
+    Edit,
+}
+
+/// A connected app: a program that logs in for users.
+#[derive(Debug)]
+pub(super) struct Client {
+    /// The consumer key.
+    pub(super) id: String,
+    /// The consumer secret; one that is empty is not demanded.
+    pub(super) secret: Hidden,
+    /// PEM of the certificate or public key that its assertions are signed for.
+    pub(super) certificate: Option<String>,
+    /// Who has approved it, by username; without it everybody.
+    pub(super) approved: Option<BTreeSet<String>>,
+    /// Whom its client credentials stand for, by username.
+    pub(super) run_as: Option<String>,
+    /// Whether a refresh token works once, and gives the next one.
+    pub(super) rotates: bool,
+}
+
+impl Org {
+    /// The org of a seed that has been checked.
+    pub(super) fn new(seed: &Seed) -> Self {
+        let users =
+            seed.users.iter().zip(1..).map(|((name, user), n)| Arc::new(user.build(name, ids::id("005", n))));
+        let clients = seed.clients.iter().map(|(id, client)| Arc::new(client.build(id)));
+        Self {
+            id: seed.org.id.as_deref().and_then(ids::canonical).unwrap_or_else(|| ids::id("00D", 1)),
+            name: seed.org.name.clone(),
+            sandbox: seed.org.sandbox,
+            users: users.collect(),
+            clients: clients.collect(),
+        }
+    }
+
+    /// The user of this name; case does not matter.
+    pub(super) fn user(&self, username: &str) -> Option<&Arc<User>> {
+        self.users.iter().find(|user| user.username.eq_ignore_ascii_case(username))
+    }
+
+    /// Everybody.
+    pub(super) fn users(&self) -> &[Arc<User>] {
+        &self.users
+    }
+
+    /// Whose requests those without a token of a login are: the first active user in the order of names.
+    pub(super) fn anybody(&self) -> Option<&Arc<User>> {
+        self.users.iter().find(|user| user.active)
+    }
+
+    /// The connected app of this consumer key.
+    pub(super) fn client(&self, id: &str) -> Option<&Arc<Client>> {
+        self.clients.iter().find(|client| client.id == id)
+    }
+}
+
+impl User {
+    /// Whether the user has a right over the org.
+    pub(super) fn has(&self, permission: Permission) -> bool {
+        self.permissions.contains(&permission)
+    }
+
+    /// What the user may do with the records of `object`; case does not matter.
+    pub(super) fn access(&self, object: &str) -> Access {
+        let named = self.objects.iter().find(|(name, _)| name.eq_ignore_ascii_case(object));
+        named.map_or(Access::Edit, |(_, access)| *access)
+    }
+
+    /// Whether the user sees a field of an object; case does not matter.
+    pub(super) fn sees(&self, object: &str, field: &str) -> bool {
+        !self.hidden_fields.contains(&format!("{object}.{field}").to_ascii_lowercase())
+    }
+
+    /// Both names.
+    pub(super) fn display_name(&self) -> String {
+        format!("{} {}", self.first_name, self.last_name).trim().to_owned()
+    }
+}
+
+impl Client {
+    /// Whether the user has approved this app.
+    pub(super) fn is_approved_by(&self, user: &User) -> bool {
+        let is_user = |name: &String| name.eq_ignore_ascii_case(&user.username);
+        self.approved.as_ref().is_none_or(|approved| approved.iter().any(is_user))
+    }
+}

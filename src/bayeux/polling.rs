@@ -110,8 +110,8 @@ impl Session {
         self.misbehaved(&what, Next::Connect(client));
     }
 
-    /// Whether the server sends again what was not acknowledged.
-    pub(super) fn resends(&self) -> bool {
+    /// Whether the server sends again what was not acknowledged, and each connect acknowledges what was handed on.
+    pub fn resends(&self) -> bool {
         self.state.client().is_some_and(|client| client.ack.is_some())
     }
 

@@ -102,9 +102,8 @@ impl Session {
             unwanted.extend(held.filter(|channel| config.channels.iter().all(|one| one.channel != *channel)));
             poll_timeout = Duration::from_millis(snapshot.timeout_ms).min(TIMEOUT_MAX);
             let ack = snapshot.ack.then_some(NO_ACK);
-            if ack.is_none() {
-                subscriptions.suspect_positions(snapshot.replay);
-            }
+            // One that acknowledges too: what it acknowledged last may have been lost with the power.
+            subscriptions.suspect_positions(snapshot.replay);
             Client { id: Arc::from(snapshot.client_id), replay: snapshot.replay, ack, proven: false }
         });
         let pace = Pace::new(config.retry, config.handshakes_per_minute, seed, now.mono);

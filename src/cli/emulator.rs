@@ -81,6 +81,9 @@ pub(super) struct Emulator {
     /// The only channels that exist; all may exist where none is given
     #[arg(long = "channel", value_name = "CHANNEL")]
     channels: Vec<String>,
+    /// Confirm CometD's `ack` extension, which Salesforce lacks: what is not acknowledged comes again
+    #[arg(long)]
+    ack: bool,
     /// Demand the access token that is in this environment variable
     #[arg(long, value_name = "NAME")]
     token_env: Option<String>,
@@ -153,6 +156,7 @@ pub(super) fn main(emulator: Emulator) -> u8 {
         login: emulator.login,
         session_timeout: emulator.session_timeout,
         clock_skew: emulator.clock_skew,
+        ack: emulator.ack,
         channels: Some(emulator.channels).filter(|channels| !channels.is_empty()),
         ..Config::default()
     };

@@ -191,7 +191,7 @@ impl Connection {
 
     /// What may bring events waits until those before it are in the journal.
     fn send(&mut self, exchange: Exchange) {
-        if exchange.lane != Lane::Side && !self.intake.is_confirmed() {
+        if exchange.lane != Lane::Side && !self.intake.is_confirmed(self.session.resends()) {
             self.unsent = Some(exchange);
         } else {
             self.flights.send(exchange, self.token.header());
@@ -203,7 +203,8 @@ impl Connection {
         if !self.intake.has_room() {
             return false;
         }
-        if let Some(exchange) = self.unsent.take_if(|_| self.intake.is_confirmed()) {
+        let acknowledges = self.session.resends();
+        if let Some(exchange) = self.unsent.take_if(|_| self.intake.is_confirmed(acknowledges)) {
             self.flights.send(exchange, self.token.header());
         }
         if self.unsent.is_none() && std::mem::take(&mut self.paused) {

@@ -4,6 +4,7 @@
 //!   when there is news of the journal. Nothing overtakes it.
 //! * A position is committed when its event is durable as the sync policy defines it.
 //! * Events without a replay id are in the journal before the server is asked for more: it would not send them again.
+//!   Where asking acknowledges, all are: what is sent again later would come after what is new by then.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::pending;
@@ -40,8 +41,10 @@ pub(super) struct Desk {
     pending: VecDeque<Pending>,
     /// What was not taken.
     held: VecDeque<(Arc<Batch>, Kind)>,
-    /// No exchange that may bring events is sent before the journal has those below this sequence number.
+    /// No exchange that may bring events is sent before the journal has those below this sequence number,
     gate: u64,
+    /// and none that acknowledges events before it has those below this one.
+    taken: u64,
     /// Whether the end was asked for.
     ending: bool,
     /// Whether something was given up, so that nothing after it may be taken.
@@ -63,6 +66,7 @@ impl Intake {
             pending: VecDeque::new(),
             held: VecDeque::new(),
             gate: 0,
+            taken: 0,
             ending: false,
             shut: false,
         }))
@@ -90,11 +94,14 @@ impl Intake {
         }
     }
 
-    /// Whether more may be asked for.
-    pub(super) fn is_confirmed(&mut self) -> bool {
+    /// Whether more may be asked for; `acknowledges` where that tells the server to forget what it has sent.
+    pub(super) fn is_confirmed(&mut self, acknowledges: bool) -> bool {
         match self {
             Self::Memory(_) => true,
-            Self::Journal(desk) => desk.ending || desk.room.borrow_and_update().appended >= desk.gate,
+            Self::Journal(desk) => {
+                let gate = if acknowledges { desk.taken } else { desk.gate };
+                desk.ending || desk.room.borrow_and_update().appended >= gate
+            }
         }
     }
 
@@ -165,8 +172,9 @@ impl Desk {
             batch.positions().map(|(channel, replay)| (channel.clone(), replay)).collect();
         match self.appender.append(batch, kind) {
             Ok(taken) => {
-                if kind == Kind::Events && batch.unnumbered() > 0 {
-                    self.gate = taken.end;
+                if kind == Kind::Events {
+                    self.taken = taken.end;
+                    self.gate = if batch.unnumbered() > 0 { taken.end } else { self.gate };
                 }
                 self.await_durable(taken.end, positions);
                 true

@@ -58,18 +58,32 @@ async fn more_is_asked_for_only_when_events_without_a_number_are_in_the_journal(
     let dir = tempfile::tempdir().unwrap();
     let (mut intake, appender, mut cursor) = small(dir.path());
     intake.take(&batch(None), Kind::Events);
-    until(&mut intake, "room for one", Intake::is_confirmed).await;
+    until(&mut intake, "room for one", |intake| intake.is_confirmed(false)).await;
     assert_eq!(appender.room().borrow().appended, 1);
     for number in 1..4 {
         intake.take(&batch(Some(number)), Kind::Events);
-        assert!(intake.is_confirmed(), "the server sends numbered events again");
+        assert!(intake.is_confirmed(false), "the server sends numbered events again");
     }
     until(&mut intake, "a full journal", |intake| intake.is_stuck()).await;
     intake.take(&batch(None), Kind::Events);
     assert!(!intake.has_room(), "it is held back");
     cursor.commit(4, b"", false).unwrap();
-    until(&mut intake, "room", |intake| intake.has_room() && intake.is_confirmed()).await;
+    until(&mut intake, "room", |intake| intake.has_room() && intake.is_confirmed(false)).await;
     assert_eq!(appender.room().borrow().appended, 5);
+}
+
+#[tokio::test]
+async fn nothing_is_acknowledged_that_is_not_in_the_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut intake, appender, mut cursor) = small(dir.path());
+    for number in 1..4 {
+        intake.take(&batch(Some(number)), Kind::Events);
+    }
+    until(&mut intake, "a full journal", |intake| intake.is_stuck()).await;
+    assert!(intake.is_confirmed(false) && !intake.is_confirmed(true));
+    cursor.commit(3, b"", false).unwrap();
+    until(&mut intake, "room", |intake| intake.has_room() && intake.is_confirmed(true)).await;
+    assert_eq!(appender.room().borrow().appended, 3);
 }
 
 #[tokio::test]

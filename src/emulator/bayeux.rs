@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::auth::{self, Caller, Denied};
 use super::message::{Message, Refusal, Reply, names, render};
@@ -122,15 +122,21 @@ impl Request {
             fresh
         });
         let replay = self.version.replays() && message.ext.get("replay") == Some(&Value::Bool(true));
+        let ack = self.shared.config.ack && message.ext.get("ack") == Some(&Value::Bool(true));
         let client = auth::random_name(27);
-        state
-            .sessions
-            .insert(client.clone(), Session::new(self.version, Arc::clone(&caller.user), cookie, replay));
+        let session = Session::new(self.version, Arc::clone(&caller.user), cookie, replay, ack);
+        state.sessions.insert(client.clone(), session);
         let mut members = json!({
             "clientId": client, "version": "1.0", "minimumVersion": "1.0", "supportedConnectionTypes": transports,
         });
-        if let (true, Some(members)) = (replay, members.as_object_mut()) {
-            members.insert("ext".to_owned(), json!({"replay": true, "payload.format": true}));
+        let offered = [("replay", replay), ("payload.format", replay), ("ack", ack)];
+        let ext: Map<_, _> = offered
+            .iter()
+            .filter(|(_, on)| *on)
+            .map(|(name, on)| ((*name).to_owned(), (*on).into()))
+            .collect();
+        if let (false, Some(members)) = (ext.is_empty(), members.as_object_mut()) {
+            members.insert("ext".to_owned(), ext.into());
         }
         Ok(members)
     }
@@ -139,7 +145,7 @@ impl Request {
         let (client, version, user, open, first) = {
             let mut state = self.shared.lock();
             let (client, session) = self.session(&mut state, message)?;
-            let number = session.open_connect();
+            let number = session.open_connect(message.ext.get("ack").and_then(Value::as_i64));
             let notify = Arc::clone(&session.notify);
             let (version, user) = (session.version, Arc::clone(&session.user));
             (client, version, user, OpenConnect::new(&self.shared, client, number, notify), number == 1)
@@ -147,7 +153,7 @@ impl Request {
         let full = self.shared.config.connect_timeout();
         let asked = message.advice.get("timeout").and_then(Value::as_u64).map(Duration::from_millis);
         let timeout = if alone && !first { asked.unwrap_or(full).min(full) } else { Duration::ZERO };
-        let Held::Answered(events) = open.hold(timeout).await else {
+        let Held::Answered { events, ack } = open.hold(timeout).await else {
             return Err(self.unknown_client());
         };
         for event in events {
@@ -155,12 +161,16 @@ impl Request {
             event.render(version, &user, client, &mut text);
             answer.messages.push(text);
         }
-        Ok(if first {
+        let mut members = Map::new();
+        if first {
             let timeout = u64::try_from(full.as_millis()).unwrap_or(u64::MAX);
-            json!({"advice": {"reconnect": "retry", "interval": 0, "timeout": timeout}})
-        } else {
-            json!({})
-        })
+            let advice = json!({"reconnect": "retry", "interval": 0, "timeout": timeout});
+            members.insert("advice".to_owned(), advice);
+        }
+        if let Some(ack) = ack {
+            members.insert("ext".to_owned(), json!({"ack": ack}));
+        }
+        Ok(members.into())
     }
 
     fn subscribe(&self, message: &Message) -> Reply {

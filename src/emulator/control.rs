@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use http::header::ORIGIN;
 use http::{HeaderMap, Method, StatusCode};
@@ -19,6 +20,8 @@ use super::version;
 
 /// The most events of one publish.
 const COUNT_MAX: u64 = 250_000;
+/// The longest time that a restart takes, in milliseconds.
+const DOWN_MAX: u64 = 3_600_000;
 
 /// Whether `path` is a control endpoint, existing or not.
 pub(super) fn is_path(path: &str) -> bool {
@@ -51,6 +54,7 @@ pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) 
         (&Method::GET, "/_emulator/state") => show(shared),
         (&Method::POST, "/_emulator/publish") => publish(shared, body),
         (&Method::POST, "/_emulator/sessions/expire") => Ok(json!({"expired": shared.lock().forget_all()})),
+        (&Method::POST, "/_emulator/restart") => restart(shared, body),
         (&Method::POST, "/_emulator/token") => change_token(shared, body),
         (&Method::POST, "/_emulator/tokens/issue") => logins::issue(shared, body),
         (&Method::POST, "/_emulator/tokens/revoke") => logins::revoke(shared, body),
@@ -150,6 +154,22 @@ fn publish(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
         first = first.or(last);
     }
     Ok(json!({"published": count, "first": first, "last": last}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Restart {
+    down_ms: u64,
+}
+
+fn restart(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
+    let Restart { down_ms } = parse(body)?;
+    if down_ms > DOWN_MAX {
+        return Err(Wrong::new(format!("down_ms: at most {DOWN_MAX} is wanted")));
+    }
+    shared.lock().down = Duration::from_millis(down_ms);
+    shared.restart.notify_one();
+    Ok(json!({"down_ms": down_ms}))
 }
 
 #[derive(Deserialize)]

@@ -10,6 +10,7 @@
 //! - It behaves as the guide says: an idle connect is answered after 110 s; a session without a connect
 //!   expires 40 s after the last response; cookies are demanded; replay exists from API 37 on. All these
 //!   times are multiplied by [`Config::time_scale`], and the `advice` says the scaled ones.
+//! - CometD's `ack` extension, which Salesforce lacks, is there where [`Config::ack`] asks for it.
 //! - There is no randomness worth guarding and no TLS: it is for tests and demonstrations.
 //!
 //! # Format
@@ -25,6 +26,7 @@
 //! | ... `{"channel","count":N,"data"}` | publishes N events, the number from 0 in `data.sobject.n` |
 //! | ... `{"channel","raw":TEXT,"count":N}` | publishes the text as it is, `REPLAYID` in it replaced |
 //! | `POST /_emulator/sessions/expire` | forgets every session; the clients get "Unknown client" |
+//! | `POST /_emulator/restart` `{"down_ms":N}` | cuts every connection, this one too, forgets every session, and refuses connections for N ms, at most an hour; events and counters stay |
 //! | `POST /_emulator/token` `{"token":TEXT}` | demands this token from now on; `null`: none |
 //! | `POST /_emulator/tokens/issue` `{"username","client"}` | gives an access token, with a client a refresh token too |
 //! | `POST /_emulator/tokens/revoke` `{"username","refresh"}` | ends the access tokens of a user, without one of all; with `"refresh":true` the refresh tokens too |
@@ -55,6 +57,7 @@
 //!
 //! [`serve`] on a bound listener until a future completes.
 
+mod ack;
 mod auth;
 mod bayeux;
 mod control;
@@ -80,10 +83,11 @@ mod version;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
@@ -97,6 +101,8 @@ pub use seed::{Seed, SeedError};
 const CONNECTIONS_MAX: usize = 4096;
 /// The wait after an accept error, such as too many open files.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// The connections that wait to be accepted after a restart.
+const BACKLOG: u32 = 1024;
 
 /// How the emulator behaves.
 #[derive(Clone)]
@@ -130,6 +136,8 @@ pub struct Config {
     pub session_timeout: Duration,
     /// How far the server's clock is ahead, at most 100 years either way.
     pub clock_skew: SignedDuration,
+    /// Whether clients that ask for the `ack` extension get it.
+    pub ack: bool,
 }
 
 /// A generator of `PushTopic` events.
@@ -188,6 +196,7 @@ impl Default for Config {
             login: false,
             session_timeout: Duration::from_hours(2),
             clock_skew: SignedDuration::ZERO,
+            ack: false,
         }
     }
 }
@@ -209,6 +218,7 @@ impl fmt::Debug for Config {
             .field("login", &self.login)
             .field("session_timeout", &self.session_timeout)
             .field("clock_skew", &self.clock_skew)
+            .field("ack", &self.ack)
             .finish()
     }
 }
@@ -260,24 +270,36 @@ impl Config {
 /// Serves until `shutdown` completes; open connections are then cut, as by a server that stops.
 ///
 /// # Errors
-/// `InvalidInput` with a [`ConfigError`] for a bad configuration; nothing after that.
+/// `InvalidInput` with a [`ConfigError`] for a bad configuration; after a restart on demand, whatever keeps it from
+/// listening again.
 pub async fn serve(
-    listener: TcpListener,
+    mut listener: TcpListener,
     config: Config,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     config.check().map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     let generate = config.generate.clone();
     let shared = Arc::new(Shared::new(config));
+    let address = listener.local_addr()?;
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut tasks = JoinSet::new();
+    let (mut generator, mut tasks) = (JoinSet::new(), JoinSet::new());
     if let Some(generate) = generate {
-        tasks.spawn(generate::run(Arc::clone(&shared), generate));
+        generator.spawn(generate::run(Arc::clone(&shared), generate));
     }
     tokio::pin!(shutdown);
     loop {
         tokio::select! {
+            // Nothing is accepted any more once an end or a restart was asked for.
+            biased;
             () = &mut shutdown => break,
+            () = shared.restart.notified() => {
+                drop(listener);
+                tasks.shutdown().await;
+                let Some(again) = stay_closed(address, &shared, shutdown.as_mut()).await? else { break };
+                listener = again;
+            }
+            // Taken up so that finished tasks do not pile up; a panic in one is that connection's end.
+            Some(_) = tasks.join_next() => {}
             (stream, peer, slot) = accept(&listener, &slots) => {
                 let shared = Arc::clone(&shared);
                 tasks.spawn(async move {
@@ -285,12 +307,34 @@ pub async fn serve(
                     drop(slot);
                 });
             }
-            // Taken up so that finished tasks do not pile up; a panic in one is that connection's end.
-            Some(_) = tasks.join_next() => {}
         }
     }
     tasks.shutdown().await;
+    generator.shutdown().await;
     Ok(())
+}
+
+/// What a server that restarts does before it listens again; nothing where it is told to stop meanwhile.
+async fn stay_closed(
+    address: SocketAddr,
+    shared: &Shared,
+    shutdown: Pin<&mut impl Future<Output = ()>>,
+) -> io::Result<Option<TcpListener>> {
+    let reserved = reserve(address)?;
+    let down = shared.lock().restart();
+    tokio::select! {
+        () = shutdown => Ok(None),
+        () = tokio::time::sleep(down) => reserved.listen(BACKLOG).map(Some),
+    }
+}
+
+/// Keeps an address where connections are refused from becoming somebody else's.
+fn reserve(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // On Unix the remains of earlier connections are in the way without it.
+    socket.set_reuseaddr(cfg!(unix))?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// The next connection, once there is a slot for it.

@@ -12,8 +12,12 @@ use super::state::Shared;
 /// How a held connect ends.
 #[derive(Debug)]
 pub(super) enum Held {
-    /// With these events; with none when its time is over or a newer connect came.
-    Answered(Vec<Arc<Event>>),
+    /// With events; with none when its time is over or a newer connect came.
+    Answered {
+        events: Vec<Arc<Event>>,
+        /// The number of the response, where the client acknowledges.
+        ack: Option<u64>,
+    },
     /// The session was forgotten meanwhile.
     Gone,
 }
@@ -61,14 +65,15 @@ impl OpenConnect {
             return Some(Held::Gone);
         };
         if !session.is_newest(self.number) {
-            return Some(Held::Answered(Vec::new()));
+            return Some(Held::Answered { events: Vec::new(), ack: session.acknowledgeable() });
         }
-        let events = if for_events { session.take() } else { Vec::new() };
+        let events = if for_events { session.take(over) } else { Vec::new() };
         if events.is_empty() && !over {
             return None;
         }
+        let ack = session.acknowledgeable();
         state.counters.events_handed_out += u64::try_from(events.len()).unwrap_or(0);
-        Some(Held::Answered(events))
+        Some(Held::Answered { events, ack })
     }
 
     /// When the server next looks for events, where it does not deliver at once.

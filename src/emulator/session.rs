@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::ack::Unacknowledged;
 use super::event::Event;
 use super::users::User;
 use super::version::Version;
@@ -37,6 +38,8 @@ pub(super) struct Session {
     pub(super) notify: Arc<Notify>,
     /// The channels subscribed to.
     pub(super) channels: BTreeSet<Arc<str>>,
+    /// What it has not acknowledged, where its handshake asked for that.
+    ack: Option<Unacknowledged>,
     queue: VecDeque<Arc<Event>>,
     queue_bytes: usize,
     connects: u64,
@@ -50,7 +53,7 @@ pub(super) struct Overflow;
 
 impl Session {
     /// A session as a handshake leaves it.
-    pub(super) fn new(version: Version, user: Arc<User>, cookie: String, replay: bool) -> Self {
+    pub(super) fn new(version: Version, user: Arc<User>, cookie: String, replay: bool, ack: bool) -> Self {
         Self {
             version,
             user,
@@ -58,6 +61,7 @@ impl Session {
             replay,
             notify: Arc::new(Notify::new()),
             channels: BTreeSet::new(),
+            ack: ack.then(Unacknowledged::default),
             queue: VecDeque::new(),
             queue_bytes: 0,
             connects: 0,
@@ -86,8 +90,13 @@ impl Session {
         self.queue.len()
     }
 
-    /// Opens a connect and gives its number; an older one that is held returns at once.
-    pub(super) fn open_connect(&mut self) -> u64 {
+    /// Opens a connect, which may acknowledge a response, and gives its number; an older one that is held returns at
+    /// once.
+    pub(super) fn open_connect(&mut self, acknowledged: Option<i64>) -> u64 {
+        if self.ack.as_mut().is_some_and(|ack| ack.acknowledge(acknowledged)) {
+            self.queue.clear();
+            self.queue_bytes = 0;
+        }
         self.connects += 1;
         self.open = true;
         self.notify.notify_waiters();
@@ -133,17 +142,33 @@ impl Session {
         Ok(())
     }
 
-    /// Takes what one response carries.
-    pub(super) fn take(&mut self) -> Vec<Arc<Event>> {
-        let mut bytes = 0;
+    /// Takes what the response to a connect carries; nothing where it is to wait, which it is not when its time is
+    /// `over`.
+    pub(super) fn take(&mut self, over: bool) -> Vec<Arc<Event>> {
+        let news = self.take_queued();
+        match &mut self.ack {
+            Some(ack) if over || ack.is_due() || !news.is_empty() => ack.respond(news),
+            _ => news,
+        }
+    }
+
+    /// The number of the last response, where the client acknowledges.
+    pub(super) fn acknowledgeable(&self) -> Option<u64> {
+        self.ack.as_ref().map(Unacknowledged::last)
+    }
+
+    fn take_queued(&mut self) -> Vec<Arc<Event>> {
         let mut taken = Vec::new();
+        // What comes again counts, and is nothing that would have to be taken.
+        let again = self.ack.as_ref().map_or(0, Unacknowledged::bytes);
+        let mut bytes = again;
         while bytes < RESPONSE_BYTES
             && let Some(event) = self.queue.pop_front()
         {
             bytes += event.size();
             taken.push(event);
         }
-        self.queue_bytes -= bytes;
+        self.queue_bytes -= bytes - again;
         taken
     }
 
@@ -170,7 +195,7 @@ mod tests {
     fn session() -> Session {
         let user = Arc::clone(Org::new(&Seed::default()).anybody().unwrap());
         let version = Version::of_path("/cometd/40.0").unwrap().unwrap();
-        let mut session = Session::new(version, user, String::new(), true);
+        let mut session = Session::new(version, user, String::new(), true, false);
         session.subscribe("/topic/A".into(), None).unwrap();
         session
     }
@@ -202,10 +227,10 @@ mod tests {
             session.offer(&event(n, RESPONSE_BYTES)).unwrap();
         }
         for left in (0..3).rev() {
-            assert_eq!(session.take().len(), 1);
+            assert_eq!(session.take(false).len(), 1);
             assert_eq!(session.queued(), left);
         }
-        assert!(session.take().is_empty());
+        assert!(session.take(false).is_empty());
     }
 
     #[test]
@@ -213,7 +238,7 @@ mod tests {
         let mut session = session();
         session.offer(&event(5, 0)).unwrap();
         session.subscribe("/topic/A".into(), Some(&[event(4, 0), event(5, 0)])).unwrap();
-        let ids: Vec<_> = session.take().iter().map(|event| event.replay).collect();
+        let ids: Vec<_> = session.take(false).iter().map(|event| event.replay).collect();
         assert_eq!(ids, [4, 5]);
     }
 
@@ -221,10 +246,10 @@ mod tests {
     async fn it_expires_only_while_no_connect_is_open() {
         let timeout = Duration::from_secs(40);
         let mut session = session();
-        let first = session.open_connect();
+        let first = session.open_connect(None);
         tokio::time::advance(Duration::from_secs(110)).await;
         assert!(!session.expired(timeout));
-        let second = session.open_connect();
+        let second = session.open_connect(None);
         session.close_connect(first);
         assert!(session.has_open_connect(), "the older connect's end is not the newer one's");
         session.close_connect(second);

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Config;
@@ -28,6 +29,8 @@ pub(super) struct Shared {
     pub(super) started: Instant,
     /// The org, its users and clients.
     pub(super) org: Org,
+    /// Told when the server is to restart.
+    pub(super) restart: Notify,
     state: Mutex<State>,
 }
 
@@ -52,8 +55,9 @@ impl Shared {
             fault: None,
             records,
             usage: Usage::new(config.scaled(Duration::from_hours(24))),
+            down: Duration::ZERO,
         };
-        Self { config, started: Instant::now(), org, state: Mutex::new(state) }
+        Self { config, started: Instant::now(), org, restart: Notify::new(), state: Mutex::new(state) }
     }
 
     /// What the clock of this server shows.
@@ -103,6 +107,8 @@ pub(super) struct State {
     pub(super) records: Records,
     /// What was used of the org's allowances.
     pub(super) usage: Usage,
+    /// For how long the next restart refuses connections.
+    pub(super) down: Duration,
 }
 
 /// Leaves out the token.
@@ -172,6 +178,12 @@ impl State {
             session.notify.notify_waiters();
         }
         all.len()
+    }
+
+    /// Forgets what a restart forgets; how long that takes.
+    pub(super) fn restart(&mut self) -> Duration {
+        self.forget_all();
+        std::mem::take(&mut self.down)
     }
 
     /// Subscribes the session `client` to `channel` from a checked position.

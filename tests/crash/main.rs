@@ -3,7 +3,7 @@
 //!
 //! `COMETAIL_CRASH_KILLS` says how often it is killed, by all tests of this target together. Every choice is
 //! drawn from a seed, which a failure tells; `COMETAIL_CRASH_SEED` sets it. Where in the daemon's work a kill
-//! lands depends on the machine all the same, so a seed repeats the lives and the faults, not the instants.
+//! lands depends on the machine all the same, so a seed repeats the choices, not the instants.
 
 #![cfg(unix)]
 #![allow(
@@ -16,9 +16,12 @@
 
 mod crash;
 mod receiver;
+mod restart;
 #[path = "../end_to_end/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests from end to end, which use all of it")]
 mod support;
+
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -26,13 +29,15 @@ use crate::crash::{Trial, kills};
 use crate::receiver::Health;
 
 /// Sessions that are resumed: the server's times leave room for a process that comes back.
-const PATIENT: &str = "0.1";
+const PATIENT: &[&str] = &["--time-scale", "0.1"];
 /// Sessions that mostly expire between two processes, and polls that end by themselves in a life.
-const HASTY: &str = "0.005";
+const HASTY: &[&str] = &["--time-scale", "0.005"];
+/// Sessions that are resumed, and send again what was not acknowledged.
+const ACKNOWLEDGED: &[&str] = &["--time-scale", "0.1", "--ack"];
 
 #[test]
 fn a_daemon_that_is_killed_at_random_instants_loses_and_repeats_nothing() {
-    Trial { name: "plain", kills: kills(), scale: PATIENT, health: Health::Well, trouble: None }.run();
+    Trial { name: "plain", kills: kills(), server: PATIENT, health: Health::Well, trouble: None }.run();
 }
 
 #[test]
@@ -46,11 +51,31 @@ fn a_daemon_that_is_killed_while_the_server_forgets_and_fails_loses_and_repeats_
             emulator.fault(&json!({"next": 1, "channel": "/meta/connect", "after": true, "close": true}));
         }
     };
-    Trial { name: "server", kills: kills(), scale: HASTY, health: Health::Well, trouble: Some(trouble) }
+    Trial { name: "server", kills: kills(), server: HASTY, health: Health::Well, trouble: Some(trouble) }
         .run();
 }
 
 #[test]
 fn a_daemon_that_is_killed_while_its_webhook_fails_half_of_the_time_loses_and_repeats_nothing() {
-    Trial { name: "webhook", kills: kills(), scale: PATIENT, health: Health::HalfIll, trouble: None }.run();
+    Trial { name: "webhook", kills: kills(), server: PATIENT, health: Health::HalfIll, trouble: None }.run();
+}
+
+#[test]
+fn a_daemon_that_is_killed_while_the_server_restarts_loses_and_repeats_nothing() {
+    let trouble = |emulator: &support::Emulator, random: &mut fastrand::Rng| {
+        emulator.restart(Duration::from_millis(random.u64(0..200)));
+    };
+    Trial { name: "restart", kills: kills(), server: PATIENT, health: Health::Well, trouble: Some(trouble) }
+        .run();
+}
+
+#[test]
+fn a_daemon_that_is_killed_between_acknowledgements_loses_and_repeats_nothing() {
+    let trouble = |emulator: &support::Emulator, random: &mut fastrand::Rng| match random.u8(..4) {
+        0 => emulator.expire_sessions(),
+        1 => emulator.fault(&json!({"next": random.u64(1..3), "close": true})),
+        _ => emulator.fault(&json!({"next": 1, "channel": "/meta/connect", "after": true, "close": true})),
+    };
+    Trial { name: "ack", kills: kills(), server: ACKNOWLEDGED, health: Health::Well, trouble: Some(trouble) }
+        .run();
 }

@@ -40,6 +40,8 @@ pub(crate) struct Seen {
     repeats: usize,
     /// The most times that one event was answered with a success.
     most: usize,
+    /// The most repeats in a row: at most so many came again after one kill.
+    longest: usize,
 }
 
 impl Receiver {
@@ -99,6 +101,7 @@ impl Receiver {
             failed: sightings.len() - taken.len(),
             repeats: taken.len() - all.len(),
             most: counts.into_values().max().unwrap_or(0),
+            longest: longest_repeat(&taken),
         }
     }
 }
@@ -125,6 +128,24 @@ fn id(posted: &Posted) -> String {
 fn firsts(numbers: impl Iterator<Item = u64>) -> Vec<u64> {
     let mut known = std::collections::HashSet::new();
     numbers.filter(|number| known.insert(*number)).collect()
+}
+
+/// The longest run of numbers one after the other that were there before.
+fn longest_repeat(numbers: &[u64]) -> usize {
+    let (mut known, mut last) = (std::collections::HashSet::new(), None);
+    let (mut run, mut longest) = (0, 0);
+    for number in numbers {
+        let goes_on = last.is_some_and(|last| last < number);
+        run = if known.insert(number) {
+            0
+        } else if goes_on {
+            run + 1
+        } else {
+            1
+        };
+        (last, longest) = (Some(number), longest.max(run));
+    }
+    longest
 }
 
 /// How a list differs from the numbers below `end` in order, for a message that stays short.

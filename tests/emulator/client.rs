@@ -47,7 +47,12 @@ impl Client {
 
     /// Another connection of the same session.
     pub(super) async fn twin(&self) -> Self {
-        let stream = TcpStream::connect(self.stream.peer_addr().unwrap()).await.unwrap();
+        self.twin_at(self.stream.peer_addr().unwrap()).await
+    }
+
+    /// Another connection of the same session, where the first is cut.
+    pub(super) async fn twin_at(&self, address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
         let (path, headers, id) = (self.path.clone(), self.headers.clone(), self.id.clone());
         Self { stream, path, headers, id }
     }
@@ -101,8 +106,13 @@ impl Client {
     }
 
     pub(super) async fn handshake(&mut self) -> Value {
+        self.handshake_with(json!({"replay": true})).await
+    }
+
+    /// With these extensions.
+    pub(super) async fn handshake_with(&mut self, ext: Value) -> Value {
         let message = json!({"channel": "/meta/handshake", "version": "1.0", "id": "1",
-            "supportedConnectionTypes": ["long-polling"], "ext": {"replay": true}});
+            "supportedConnectionTypes": ["long-polling"], "ext": ext});
         let response = self.post(&json!([message])).await;
         if let Some(cookie) = response.head.split("set-cookie: ").nth(1) {
             let cookie = cookie.split(';').next().unwrap().replace("bayeux_browser", "BAYEUX_BROWSER");

@@ -18,6 +18,7 @@ mod login;
 mod oauth;
 mod push_topics;
 mod records;
+mod reliability;
 mod seed;
 mod soap;
 

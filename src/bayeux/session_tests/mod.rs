@@ -6,7 +6,7 @@ mod websocket;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::bayeux::border::{Fault, FaultKind, Lane, Reply};
 use crate::bayeux::contract::{Credentials, Input, Output, Snapshot};
@@ -134,6 +134,18 @@ fn a_saved_session_is_resumed_without_a_handshake() {
     bench
         .reply(&json!([{"channel": "/meta/unsubscribe", "subscription": "/topic/Gone", "successful": true}]));
     assert_eq!(bench.asked()[0]["subscription"], "/topic/B");
+}
+
+#[test]
+fn a_saved_session_is_asked_for_what_it_may_have_lost_whether_it_acknowledges_or_not() {
+    for (ack, ext) in [(false, Value::Null), (true, json!({"ack": -1}))] {
+        let positions = vec![(Channel::parse("/topic/A").unwrap(), ReplayId(7))];
+        let config = Config { positions, ..config(&["/topic/A"]) };
+        let mut bench = Bench::new(config, Some(Snapshot { ack, ..saved() }));
+        assert_eq!(bench.asked()[0]["ext"]["replay"], json!({"/topic/A": 7}));
+        bench.accept_subscriptions();
+        assert_eq!((bench.channel_asked(), &bench.asked()[0]["ext"]), ("/meta/connect".to_owned(), &ext));
+    }
 }
 
 #[test]

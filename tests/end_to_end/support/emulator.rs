@@ -1,6 +1,6 @@
 //! The emulator as a process of its own, and its control endpoints.
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 
 use rustix::process::Signal;
@@ -135,18 +135,23 @@ impl Emulator {
     }
 
     fn request(&self, method: &str, what: &str, body: &str) -> Value {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
+        self.try_request(method, what, body).unwrap()
+    }
+
+    /// A request that a restart may cut.
+    pub(crate) fn try_request(&self, method: &str, what: &str, body: &str) -> io::Result<Value> {
+        let mut stream = TcpStream::connect(&self.address)?;
         stream.set_read_timeout(Some(LONG)).unwrap();
         let head = format!(
             "{method} /_emulator/{what} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
             self.address,
             body.len()
         );
-        stream.write_all((head + body).as_bytes()).unwrap();
+        stream.write_all((head + body).as_bytes())?;
         let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        stream.read_to_string(&mut text)?;
+        let (head, body) = text.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
         assert!(head.starts_with("HTTP/1.1 200"), "{what}: {text}");
-        super::json(body)
+        Ok(serde_json::from_str(body)?)
     }
 }

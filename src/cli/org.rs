@@ -16,7 +16,7 @@ use super::{CONFIG, FAILED, IO, USAGE, duration, fail, load, open_wire};
 use crate::http::{self, Client};
 use crate::salesforce::ApiError;
 use crate::salesforce::api::{Api, ApiVersion, Org};
-use crate::salesforce::login::{Config, Login, SecretSource};
+use crate::salesforce::login::{Config, Login, Options, SecretSource};
 
 /// The variable that holds the access token.
 pub(super) const TOKEN: &str = "COMETAIL_TOKEN";
@@ -79,7 +79,7 @@ impl Place {
     }
 
     fn api(&self) -> Outcome<Api> {
-        let (url, login, http) = match &self.url {
+        let (url, login, options, http) = match &self.url {
             Some(url) => self.told(url)?,
             None => self.configured()?,
         };
@@ -88,21 +88,22 @@ impl Place {
         if let Some(wire) = open_wire(self.wire.as_ref()).map_err(|error| fail(IO, &error))? {
             client = client.with_wire(wire);
         }
-        let login = Login::new(login, &http, true).map_err(|error| fail(CONFIG, &error))?;
+        let options = Options { one_shot: true, ..options };
+        let login = Login::with(login, &http, options).map_err(|error| fail(CONFIG, &error))?;
         Ok(Api::new(client, login, org, self.timeout))
     }
 
-    fn told(&self, url: &str) -> Outcome<(Url, Option<Config>, http::Config)> {
+    fn told(&self, url: &str) -> Outcome<(Url, Option<Config>, Options, http::Config)> {
         let url = address(url).map_err(|error| fail(USAGE, &error))?;
         let login = token(self.token_file.clone());
         if login.is_some() && url.scheme() == "http" && !is_local(&url) {
             fail(0, &"warning: --url is http; everybody on the way can read the access token");
         }
         let http = http::Config { ca_file: self.ca_file.clone(), ..http::Config::default() };
-        Ok((url, login, http))
+        Ok((url, login, Options::default(), http))
     }
 
-    fn configured(&self) -> Outcome<(Url, Option<Config>, http::Config)> {
+    fn configured(&self) -> Outcome<(Url, Option<Config>, Options, http::Config)> {
         if self.config.is_none() && self.connection.is_none() {
             return Err(fail(USAGE, &"which org? Give --url ORG, or -c FILE and --connection NAME"));
         }
@@ -117,7 +118,7 @@ impl Place {
         let one = found.ok_or_else(|| {
             fail(USAGE, &format!("--connection wants one of: {}", names.join(", ").escape_debug()))
         })?;
-        Ok((one.url, one.login, one.http))
+        Ok((one.url, one.login, one.login_options, one.http))
     }
 }
 

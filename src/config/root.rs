@@ -23,7 +23,7 @@ pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_
     let grace = daemon(&mut table);
     let logs = log_section(&mut table);
     let connections = named(&mut table, "connection", CONNECTIONS_MAX, |name, node| {
-        connection::read(name, node, environment)
+        connection::read(name, node, environment, state_dir.as_deref())
     });
     let surroundings = sink::Surroundings { environment, state_dir: state_dir.as_deref() };
     let sinks = named(&mut table, "sink", SINKS_MAX, |name, node| sink::read(name, node, &surroundings));

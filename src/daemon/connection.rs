@@ -7,11 +7,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::aside::Aside;
 use super::flight::{Flights, Landed};
 use super::intake::{Intake, Position};
+use super::meter::Access;
+use super::renewal::Site;
 use super::store::Keeper;
 use super::tell::{standing_name, tell};
 use super::token::Token;
@@ -67,6 +69,9 @@ pub(super) struct Connection {
     pub(super) session: Session,
     pub(super) flights: Flights,
     pub(super) token: Token,
+    pub(super) site: Site,
+    /// Tells whoever reads the org's limits where it is, and with which token.
+    pub(super) meter: Option<watch::Sender<Access>>,
     pub(super) intake: Intake,
     /// What is not sent before the journal has the events before it.
     pub(super) unsent: Option<Exchange>,
@@ -166,10 +171,7 @@ impl Connection {
             Output::Cancel(id) => self.flights.cancel(id),
             Output::HangUp { broken } => self.flights.hang_up(broken),
             Output::Renew => self.flights.renew(),
-            Output::Authenticate { refused } => {
-                let credentials = self.token.renew(refused).await;
-                self.give(Input::Credentials(credentials));
-            }
+            Output::Authenticate { refused } => self.token.ask(refused),
             Output::Save(session) => {
                 if let Some(keeper) = &mut self.keeper {
                     keeper.session(session);
@@ -248,6 +250,7 @@ impl Connection {
                 None => Input::Close { disconnect: true },
             }),
             () = self.intake.changed(self.unsent.is_some()) => None,
+            renewed = self.token.renewed(), if !held => self.on_renewed(renewed),
             landed = self.flights.next(), if !held => Some(self.on_landed(landed)),
             () = time, if !held => Some(Input::Time),
         }

@@ -246,7 +246,7 @@ mod tests {
         let writer = lines.clone();
         let subscriber =
             tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        let secrets = Redactor::new(Some(Arc::new(Secret::new(format!("Bearer {TOKEN}")))));
+        let secrets = Redactor::new(vec![Arc::new(Secret::new(format!("Bearer {TOKEN}")))]);
         let mut status = status::Connection::new("c", "http://localhost/");
         let mut count = 0;
         tracing::subscriber::with_default(subscriber, || {
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn what_a_message_begins_with_is_short_and_on_one_line() {
-        let secrets = Redactor::new(None);
+        let secrets = Redactor::new(Vec::new());
         assert_eq!(secrets.beginning(b"a\n\xff\x1b", 200), "a\\n\u{fffd}\\u{1b}");
         assert_eq!(secrets.beginning(&[b'x'; 5000], 200), "x".repeat(200));
     }

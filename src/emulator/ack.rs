@@ -61,7 +61,7 @@ impl Unacknowledged {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::Content;
+    use super::super::event::{Audience, Content};
     use super::*;
 
     fn event(replay: i64) -> Arc<Event> {
@@ -70,6 +70,7 @@ mod tests {
             replay,
             tokio::time::Instant::now(),
             Content::Raw(String::new()),
+            Audience::Everybody,
         ))
     }
 

@@ -16,5 +16,7 @@ pub mod id;
 pub mod identity;
 pub mod limits;
 pub mod login;
+pub mod version;
+pub mod watch;
 
 pub use error::{ApiError, Complaint};

@@ -185,9 +185,17 @@ fn a_token_that_cannot_change_ends_the_session_and_one_that_can_is_waited_for() 
     let mut bench = Bench::new(config(&[]), None);
     bench.reply_with(401, "");
     let reason = String::from("refused");
-    bench.give(Input::Credentials(Credentials::Failed { reason: reason.clone(), permanent: false }));
+    bench.give(Input::Credentials(Credentials::Failed {
+        reason: reason.clone(),
+        permanent: false,
+        after: None,
+    }));
     bench.pass_wait();
-    bench.give(Input::Credentials(Credentials::Failed { reason: reason.clone(), permanent: true }));
+    bench.give(Input::Credentials(Credentials::Failed {
+        reason: reason.clone(),
+        permanent: true,
+        after: None,
+    }));
     assert_eq!(bench.closed(), &Closed::Unauthenticated(reason));
 }
 

@@ -11,6 +11,7 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use cometail::bayeux;
@@ -23,10 +24,6 @@ use cometail::salesforce::login::{self, SecretSource};
 use cometail::salesforce::watch;
 use cometail::sinks::format::Format;
 use cometail::sinks::{Kind, webhook};
-
-#[path = "emulator/keys.rs"]
-#[allow(dead_code, reason = "shared with the tests of the emulator, which use all of it")]
-mod keys;
 
 const DEMO: &str = include_str!("../config/demo.toml");
 const KEY: &str = "whsec_aHVzaCwgdGhlc2UgYXJlIDI0IGJ5dGVz";
@@ -57,12 +54,13 @@ fn with_every_key(dir: &Path, kind: &str) -> String {
         ("token", "00D!token\n"),
         ("hook", "Bearer hush\n"),
         ("hook-key", KEY),
-        ("jwt.key", keys::PRIVATE_KEY),
         ("client-secret", "hush\n"),
         ("refresh-token", "5Aep!hush\n"),
     ] {
         std::fs::write(dir.join(name), text).unwrap();
     }
+    let key = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "jwt.key"];
+    assert!(Command::new("openssl").args(key).current_dir(dir).output().unwrap().status.success());
     let certificate = rcgen::generate_simple_self_signed(vec!["ca.example".to_owned()]).unwrap();
     std::fs::write(dir.join("ca.pem"), certificate.cert.pem()).unwrap();
     let starts_a_key = |rest: &str| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');

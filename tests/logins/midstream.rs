@@ -50,6 +50,8 @@ fn a_storm_of_refusals_is_no_storm_of_logins() {
     scene.publish(1, 1);
     // Whatever token comes, it is refused.
     scene.emulator.fault(&json!({"next": 1_000_000, "status": 401}));
+    // It ends the poll that is open.
+    scene.emulator.publish(A, 2);
     scene.status("that the logins are used up", |status| {
         let error = status["login"]["error"]["text"].as_str()?;
         let due = status["login"]["next_attempt"].is_u64();

@@ -1,6 +1,7 @@
 //! An emulator with users and apps, a directory with their secrets, and a daemon that logs in.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -66,6 +67,8 @@ impl Scene {
             ("rotating", "r-hush-rotating"),
         ] {
             place.write(&format!("secrets/{name}"), &format!("{text}\n"));
+            let private = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(place.path(&format!("secrets/{name}")), private).unwrap();
         }
         openssl(&place, "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out secrets/key.pem");
         openssl(&place, "req -x509 -key secrets/key.pem -subj /CN=x -out certificate.pem");

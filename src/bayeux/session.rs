@@ -16,8 +16,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::advice::TIMEOUT_MAX;
 use super::border::{Exchange, ExchangeId, Lane};
-use super::contract::{Credentials, Input, Now, Output, Snapshot};
-use super::liveness::{Cause, Liveness};
+use super::contract::{Input, Now, Output, Snapshot};
+use super::liveness::Liveness;
 use super::notice::{Closed, Notice};
 use super::pace::Pace;
 use super::recent::Recent;
@@ -227,43 +227,6 @@ impl Session {
             let then = resumed.map_or(Next::Handshake, |client| self.go_on(client));
             self.authenticate(then, false);
         }
-    }
-
-    pub(super) fn authenticate(&mut self, then: Next, refused: bool) {
-        self.state = State::Authenticating { then, refused };
-        self.put(Output::Authenticate { refused });
-    }
-
-    fn on_credentials(&mut self, credentials: Credentials) {
-        let (then, refused) = match &self.state {
-            State::Authenticating { then, refused } => (then.clone(), *refused),
-            // Sooner than it was asked for.
-            State::Resting { then: Next::Authenticate, .. } => (Next::Handshake, true),
-            _ => return,
-        };
-        match credentials {
-            Credentials::Ready => self.with_token(then, refused),
-            Credentials::Elsewhere => {
-                if self.state.client().is_some() {
-                    self.forget_session(String::from("the org is at another address"), Cause::Moved);
-                }
-                self.with_token(Next::Handshake, refused);
-            }
-            Credentials::Failed { reason, permanent: true, .. } => self.end(Closed::Unauthenticated(reason)),
-            Credentials::Failed { reason, permanent: false, after } => {
-                let wait = after.unwrap_or(self.config.retry.max).max(self.config.retry.initial);
-                let meaning = super::refusal::Meaning::Unauthenticated;
-                self.say(Notice::Refused { channel: None, text: reason, meaning, retry_in: Some(wait) });
-                self.rest(wait, Next::Authenticate, "for another token");
-            }
-        }
-    }
-
-    /// There is a token; one that follows a refused one may be refused as well.
-    fn with_token(&mut self, then: Next, refused: bool) {
-        let wait = if refused { self.pace.after_failure(None) } else { Duration::ZERO };
-        let wait = if self.pace.failures() > 1 { wait } else { Duration::ZERO };
-        self.rest(wait, then, "before another token is tried");
     }
 
     fn on_time(&mut self) {

@@ -59,6 +59,7 @@ the secret \"emulator-secret\" and runs as that user. A seed file has others, in
   id = \"00D000000000001EAA\"
   name = \"Example\"
   sandbox = false")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Emulator {
     /// Where to listen; port 0 takes any free one
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]

@@ -140,7 +140,7 @@ fn shortcomings(config: &Config) -> Vec<String> {
         let channels = one.session.channels.iter().map(|wanted| wanted.channel.as_str());
         let say =
             |note: version::Note| format!("API version {version}: {} ({} or later)", note.text, note.wanted);
-        Some(version::notes(version, channels).into_iter().map(say).collect::<Vec<_>>())
+        Some(version::notes(version, &channels).into_iter().map(say).collect::<Vec<_>>())
     };
     config.connections.iter().filter_map(of_one).flatten().collect()
 }

@@ -173,7 +173,7 @@ fn warn_about(node: &Node<'_>, endpoint: &Endpoint, token: bool) {
 fn warn_of_version(node: &Node<'_>, endpoint: &Endpoint, channels: &[Ordered]) {
     let Some(version) = endpoint.version else { return };
     let names = channels.iter().map(|(wanted, _)| wanted.channel.as_str());
-    for note in version::notes(version, names) {
+    for note in version::notes(version, &names) {
         let wanted = format!("{} or later", note.wanted);
         node.warn(&format!("API version {version}"), &wanted, Some(note.text));
     }

@@ -119,7 +119,7 @@ fn soap(table: &mut Table<'_>, around: &Around<'_>) -> Option<Config> {
         host: host?,
         username: username?,
         password: password?,
-        security_token: security_token?,
+        security_token: security_token.ok()?,
         api_version: version?,
     })
 }
@@ -137,7 +137,7 @@ fn password(table: &mut Table<'_>, around: &Around<'_>) -> Option<Config> {
         client_secret: client_secret?,
         username: username?,
         password: password?,
-        security_token: security_token?,
+        security_token: security_token.ok()?,
     })
 }
 
@@ -153,7 +153,7 @@ fn refresh(table: &mut Table<'_>, around: &Around<'_>) -> Option<Config> {
     Some(Config::Refresh {
         host: host?,
         client_id: client_id?,
-        client_secret: client_secret?,
+        client_secret: client_secret.ok()?,
         refresh_token: refresh_token?,
         store: store?,
     })
@@ -240,9 +240,16 @@ fn secret(
 }
 
 /// A secret that need not be there.
-fn optional(table: &mut Table<'_>, name: &'static str, around: &Around<'_>) -> Option<Option<SecretSource>> {
-    table.get(name).map_or(Some(None), |node| place(&node, Shape::Text, around).map(Some))
+fn optional(
+    table: &mut Table<'_>,
+    name: &'static str,
+    around: &Around<'_>,
+) -> Result<Option<SecretSource>, Noted> {
+    table.get(name).map(|node| place(&node, Shape::Text, around).ok_or(Noted)).transpose()
 }
+
+/// A problem was noted.
+struct Noted;
 
 fn place(node: &Node<'_>, shape: Shape, around: &Around<'_>) -> Option<SecretSource> {
     if node.is_text() {

@@ -96,7 +96,7 @@ impl Connection {
         loop {
             let committed = self.intake.take_committed();
             self.commit(committed);
-            let wait = self.settle(&mut why).await;
+            let wait = self.settle(&mut why);
             if self.session.is_closed() && !wait.held {
                 break;
             }
@@ -108,7 +108,7 @@ impl Connection {
                 }
             }
             match self.next_input(wait).await {
-                Some(close @ Input::Close { .. }) => self.close(close, &mut why).await,
+                Some(close @ Input::Close { .. }) => self.close(close, &mut why),
                 Some(input) => self.give(input),
                 None => {}
             }
@@ -118,7 +118,7 @@ impl Connection {
     }
 
     async fn finish(self) {
-        self.flights.close().await;
+        tokio::join!(self.flights.close(), self.token.finish());
         if let Some(keeper) = self.keeper {
             keeper.finish().await;
         }
@@ -135,11 +135,11 @@ impl Connection {
     }
 
     /// The end was asked for. What is held up is not sent any more: it could only bring events that nobody takes.
-    async fn close(&mut self, close: Input, why: &mut Closed) {
+    fn close(&mut self, close: Input, why: &mut Closed) {
         let mut unsent: Vec<_> = self.unsent.take().map(|exchange| exchange.id).into_iter().collect();
         self.intake.end();
         if self.paused || !unsent.is_empty() {
-            while let Err(id) = self.act(why, false).await {
+            while let Err(id) = self.act(why, false) {
                 unsent.extend(id);
             }
         }
@@ -151,9 +151,9 @@ impl Connection {
     }
 
     /// Does what the session wants until it wants to wait, and tells until when.
-    async fn settle(&mut self, why: &mut Closed) -> Wait {
+    fn settle(&mut self, why: &mut Closed) -> Wait {
         while self.is_free() {
-            if let Ok(until) = self.act(why, true).await {
+            if let Ok(until) = self.act(why, true) {
                 return Wait { until, held: false };
             }
         }
@@ -163,7 +163,7 @@ impl Connection {
 
     /// Does one thing that the session wants; until when it wants to wait, where that is all. Without `send`, the
     /// exchange that it would have sent.
-    async fn act(&mut self, why: &mut Closed, send: bool) -> Result<Option<Instant>, Option<ExchangeId>> {
+    fn act(&mut self, why: &mut Closed, send: bool) -> Result<Option<Instant>, Option<ExchangeId>> {
         match self.session.poll_output() {
             Output::Send(exchange) if !send => return Err(Some(exchange.id)),
             Output::Send(exchange) => self.send(exchange),

@@ -97,24 +97,30 @@ impl Connection {
         let Some(login) = self.token.login() else { return };
         let now = SystemTime::now();
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = status.login.get_or_insert_with(|| status::Login::new(login.describe()));
-        known.logins = login.begun();
-        known.user = login.grant().and_then(|grant| grant.username.clone());
-        known.clock_skew_s = login.clock_skew();
-        match credentials {
-            Credentials::Failed { reason, after, .. } => {
-                known.error = Some(status::Error { at: status::millis(now), text: reason.clone() });
-                known.next_attempt = after.and_then(|after| now.checked_add(after)).map(status::millis);
-            }
-            Credentials::Ready | Credentials::Elsewhere => {
-                let issued = login.grant().and_then(|grant| grant.issued_at);
-                known.token_since = login.grant().is_some().then(|| status::millis(issued.unwrap_or(now)));
-                (known.error, known.next_attempt) = (None, None);
-            }
+        if let Some(known) = &mut status.login {
+            note(known, login, credentials, now);
         }
         drop(status);
         if let Some(meter) = &self.meter {
             meter.send_replace(self.token.header().map(|header| (self.site.url.clone(), header)));
+        }
+    }
+}
+
+fn note(known: &mut status::Login, login: &Login, credentials: &Credentials, now: SystemTime) {
+    let grant = login.grant();
+    known.logins = login.begun();
+    known.user = grant.and_then(|grant| grant.username.clone());
+    known.clock_skew_s = login.clock_skew();
+    match credentials {
+        Credentials::Failed { reason, after, .. } => {
+            known.error = Some(status::Error { at: status::millis(now), text: reason.clone() });
+            known.next_attempt = after.and_then(|after| now.checked_add(after)).map(status::millis);
+        }
+        Credentials::Ready | Credentials::Elsewhere => {
+            let given = grant.map(|grant| grant.issued_at.unwrap_or(now));
+            known.token_since = given.map(status::millis);
+            (known.error, known.next_attempt) = (None, None);
         }
     }
 }

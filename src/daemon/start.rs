@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::flight::Flights;
 use super::intake::Intake;
 use super::journal::Opened;
-use super::meter::Meter;
+use super::meter::{Access, Meter};
 use super::newer::Newer;
 use super::outlet::Outlet;
 use super::renewal::Site;
@@ -27,7 +27,7 @@ use crate::bayeux::session::Session;
 use crate::config::{self, Config, OnStop};
 use crate::salesforce::login::{self, Login, SecretSource};
 use crate::sinks::Supply;
-use crate::{http, journal, sinks, status};
+use crate::{http, journal, salesforce, sinks, status};
 
 /// Commands that may wait for a connection.
 const COMMANDS: usize = 64;
@@ -151,6 +151,8 @@ fn prepare(
         Some(login::Config::Token(SecretSource::File(path))) => Some(Newer::new(path.clone())),
         _ => None,
     };
+    let precious = matches!(config.login, Some(login::Config::Refresh { .. }));
+    let told = config.login.is_some();
     let logins = login::Options { one_shot: options.one_shot, seed: seed(), ..config.login_options };
     let login = Login::with(config.login, &http, logins).map_err(no_way)?;
     let mut client = client;
@@ -160,13 +162,10 @@ fn prepare(
     let keeper = store.map(|store| store.keeper(&name, &url, kept.clone(), jar.clone()));
     let aside = store.map(|store| Aside::new(store.aside_path(&name)));
     let shown = if is_located || url != configured { url.as_str() } else { "" };
-    let status = Arc::new(Mutex::new(status::Connection::new(&name, shown)));
-    let meter = config.limits.map(|config| {
-        let (sender, access) = watch::channel(None);
-        let (connection, client, status) = (name.clone(), client.lane(), status.clone());
-        tokio::spawn(Meter { connection, config, client, access, status }.run());
-        sender
-    });
+    let mut status = status::Connection::new(&name, shown);
+    status.login = told.then(|| status::Login::new(login.describe()));
+    let status = Arc::new(Mutex::new(status));
+    let meter = config.limits.map(|limits| start_meter(&name, limits, &client, &status));
     let (sender, commands) = mpsc::channel(COMMANDS);
     let now = Now { mono: Instant::now(), wall: SystemTime::now() };
     if let Some(journal) = &mut journal {
@@ -180,7 +179,7 @@ fn prepare(
         name: name.clone(),
         session,
         flights: Flights::new(url.clone(), client, jar),
-        token: Token::new(login, newer),
+        token: Token::new(login, newer, precious),
         site: Site { configured, is_located, is_legacy, url },
         meter,
         intake: Intake::Memory(outlet.clone()),
@@ -196,6 +195,19 @@ fn prepare(
     };
     let disconnect = on_stop == OnStop::Disconnect;
     Ok((Running { name, status, commands: sender, disconnect }, connection))
+}
+
+/// Has the org's limits read; told where it is, and with which token, by what is given back.
+fn start_meter(
+    name: &Arc<str>,
+    config: salesforce::watch::Config,
+    client: &http::Client,
+    status: &Arc<Mutex<status::Connection>>,
+) -> watch::Sender<Access> {
+    let (sender, access) = watch::channel(None);
+    let (connection, client, status) = (name.clone(), client.lane(), status.clone());
+    tokio::spawn(Meter { connection, config, client, access, status }.run());
+    sender
 }
 
 /// Different in every process and for every connection.

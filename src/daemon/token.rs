@@ -5,6 +5,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::newer::Newer;
 use super::redact::Redactor;
@@ -35,13 +36,26 @@ pub(super) struct Token {
     /// The one before, of which a server may speak still.
     last: Option<Arc<Secret<String>>>,
     newer: Option<Newer>,
+    /// Whether a login that is cut short may lose what no other brings back.
+    precious: bool,
 }
 
+/// How long the end waits for a login that is not to be cut short.
+const LAST: Duration = Duration::from_secs(2);
+
 impl Token {
-    /// `newer` tells when the token's file has changed.
-    pub(super) fn new(login: Login, newer: Option<Newer>) -> Self {
+    /// `newer` tells when the token's file has changed; `precious`: whether a server may replace what it is asked with.
+    pub(super) fn new(login: Login, newer: Option<Newer>, precious: bool) -> Self {
         let (header, login) = (login.header(), Some(Box::new(login)));
-        Self { login, renewing: None, asked: None, awaited: false, header, last: None, newer }
+        Self { login, renewing: None, asked: None, awaited: false, header, last: None, newer, precious }
+    }
+
+    /// Ends; a refresh token that the server replaces meanwhile gets a moment to be kept.
+    pub(super) async fn finish(self) {
+        if let Some(renewing) = self.renewing.filter(|_| self.precious) {
+            // Too late is as if the process had been killed.
+            drop(tokio::time::timeout(LAST, renewing).await);
+        }
     }
 
     /// The value of the `Authorization` header.

@@ -106,6 +106,7 @@ const BACKLOG: u32 = 1024;
 
 /// How the emulator behaves.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Config {
     /// What the protocol's times are multiplied by, above 0 and at most 1000: 1 is real time, 0.01 a hundred
     /// times faster. No time becomes shorter than a millisecond.

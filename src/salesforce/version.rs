@@ -11,7 +11,7 @@ use super::api::ApiVersion;
 pub const REPLAY: ApiVersion = ApiVersion(37);
 
 /// The first version whose subscribers hear of deleted and undeleted records (guide: "PushTopic"), and that has generic
-/// streaming (guide: "StreamingChannel").
+/// streaming (guide: `StreamingChannel`).
 pub const DELETIONS: ApiVersion = ApiVersion(29);
 
 /// Something that cannot be had.
@@ -29,7 +29,7 @@ pub fn of_path(path: &str) -> Option<ApiVersion> {
 }
 
 /// What cannot be had of these channels at `version`, the gravest first.
-pub fn notes<'c>(version: ApiVersion, channels: impl Iterator<Item = &'c str> + Clone) -> Vec<Note> {
+pub fn notes<'c>(version: ApiVersion, channels: &(impl Iterator<Item = &'c str> + Clone)) -> Vec<Note> {
     let any = |prefix: &str| channels.clone().any(|channel| channel.starts_with(prefix));
     let note = |wanted, text| Note { wanted, text };
     let mut notes = Vec::new();
@@ -83,11 +83,11 @@ mod tests {
             (22, &["/topic/A"], &[37, 29, 23]),
             (22, &["/A"], &[37, 29]),
         ] {
-            let told = notes(ApiVersion(version), channels.iter().copied());
+            let told = notes(ApiVersion(version), &channels.iter().copied());
             let told: Vec<_> = told.iter().map(|note| note.wanted.0).collect();
             assert_eq!(told, wanted, "{version} {channels:?}");
         }
-        let both = notes(ApiVersion(28), ["/u/A"].into_iter());
+        let both = notes(ApiVersion(28), &["/u/A"].into_iter());
         assert!(both[1].text.starts_with("/u/ channels"));
     }
 }

@@ -240,5 +240,6 @@ fn handshakes_have_their_causes() {
         bench.give(Input::Credentials(Credentials::Ready));
     }
     bench.pass_wait();
+    bench.pass_wait();
     assert_eq!(causes(&bench), [Cause::Start, Cause::UnknownClient, Cause::Token]);
 }

@@ -147,6 +147,11 @@ fn every_documented_key_is_a_key_and_every_default_is_the_default() {
     assert_eq!(hook.ordering, webhook::Ordering::Channel);
     assert_eq!((hook.retry_for, hook.keys.len()), (None, 2));
     assert!(!format!("{every:?}").contains("hush"), "the header is a secret in Debug");
+    assert!(plain.topics.is_empty());
+    assert_eq!(every.topics[0].connection.as_deref(), Some("acme"));
+    let topic = &every.topics[0].wanted;
+    assert_eq!(topic.name.as_deref(), Some("InvoiceStatementUpdates"));
+    assert_eq!(topic.operations.as_ref().map(ToString::to_string).unwrap(), "create,update,delete,undelete");
 }
 
 fn webhook_of(config: &Config, index: usize) -> &webhook::Config {
@@ -212,6 +217,7 @@ fn every_key_is_documented() {
         "[sink.a.stdout]",
         "[sink.b.file]",
         "[sink.c.webhook]",
+        "[topic.a]",
     ];
     let mut text = stray.to_owned();
     for table in tables {
@@ -270,7 +276,12 @@ fn everything_that_can_be_said_is_read() {
         url = "http://localhost:9/hook?key=1"
     "#;
     let (config, warnings) = read(text).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!(warnings.as_slice(), []);
+    let told = warnings.to_string();
+    let is_told = |key| told.contains(&format!(" {key}: found "));
+    assert!(
+        warnings.as_slice().len() == 2 && is_told("journal") && is_told("connection.a.on_stop"),
+        "{told}"
+    );
     assert_eq!(config.state_dir, None);
     let wanted = journal::Config {
         sync: journal::SyncPolicy::Always,

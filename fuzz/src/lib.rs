@@ -17,18 +17,20 @@ pub mod decode;
 pub mod json;
 pub mod refusal;
 pub mod session;
+pub mod soql;
 
 /// A check by its name, which is also that of its target and of its folder of seeds.
 pub type Check = (&'static str, fn(&[u8]));
 
 /// Every check.
-pub const CHECKS: [Check; 6] = [
+pub const CHECKS: [Check; 7] = [
     ("decode", decode::check),
     ("refusal", refusal::check),
     ("advice", advice::check),
     ("cookies", cookies::check),
     ("created", created::check),
     ("session", session::check),
+    ("soql", soql::check),
 ];
 
 #[cfg(test)]

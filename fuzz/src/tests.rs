@@ -119,4 +119,4 @@ macro_rules! holds {
     };
 }
 
-holds!(decode, refusal, advice, cookies, created, session);
+holds!(decode, refusal, advice, cookies, created, session, soql);

@@ -20,6 +20,7 @@ mod run;
 mod status;
 mod table;
 mod tail;
+mod topic;
 mod whoami;
 
 use std::fmt::Display;
@@ -64,6 +65,8 @@ enum Command {
     Limits(limits::Limits),
     #[command(subcommand)]
     Channel(channel::Channel),
+    #[command(subcommand)]
+    Topic(topic::Topic),
 }
 
 const EXAMPLES: &str = "\
@@ -97,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Whoami(whoami) => whoami::main(&whoami),
         Command::Limits(limits) => limits::main(&limits),
         Command::Channel(channel) => channel::main(channel),
+        Command::Topic(topic) => topic::main(topic),
     })
 }
 
@@ -149,6 +153,7 @@ fn on_screen(mut connection: config::Connection, format: Format, pretty: bool, l
         log: telemetry::Config::default(),
         connections: vec![connection],
         sinks: vec![sink],
+        topics: Vec::new(),
     }
 }
 

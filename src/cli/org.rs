@@ -78,17 +78,33 @@ impl Place {
         ended.err().unwrap_or_default()
     }
 
+    /// Whether the arguments say where the org is, and no configuration does.
+    pub(super) const fn is_told(&self) -> bool {
+        self.url.is_some()
+    }
+
+    /// The configuration, where its place is told.
+    pub(super) const fn config(&self) -> Option<&PathBuf> {
+        self.config.as_ref()
+    }
+
+    /// The connection of the configuration, where it is told.
+    pub(super) fn connection(&self) -> Option<&str> {
+        self.connection.as_deref()
+    }
+
     fn api(&self) -> Outcome<Api> {
         let (url, login, options, http) = match &self.url {
             Some(url) => self.told(url)?,
             None => self.configured()?,
         };
         let org = Org::of(&url, self.api_version).map_err(|error| fail(USAGE, &error))?;
+        let wire = open_wire(self.wire.as_ref()).map_err(|error| fail(IO, &error))?;
         let mut client = Client::new(&http).map_err(|error| fail(CONFIG, &error))?;
-        if let Some(wire) = open_wire(self.wire.as_ref()).map_err(|error| fail(IO, &error))? {
+        if let Some(wire) = wire {
             client = client.with_wire(wire);
         }
-        let options = Options { one_shot: true, ..options };
+        let options = Options { one_shot: true, timeout: self.timeout, ..options };
         let login = Login::with(login, &http, options).map_err(|error| fail(CONFIG, &error))?;
         Ok(Api::new(client, login, org, self.timeout))
     }
@@ -156,14 +172,18 @@ pub(super) fn block_on<T>(work: impl Future<Output = Outcome<T>>) -> Outcome<T> 
 
 /// Tells why a call came to nothing; the exit code.
 pub(super) fn refused(error: &ApiError) -> u8 {
-    let code = if error.is_permission() {
+    fail(exit_code(error), error)
+}
+
+/// How a command ends after such a call.
+pub(super) fn exit_code(error: &ApiError) -> u8 {
+    if error.is_permission() {
         DENIED
     } else if error.may_pass() || matches!(error, ApiError::Malformed(_)) {
         FAILED
     } else {
         REFUSED
-    };
-    fail(code, error)
+    }
 }
 
 /// The end of a command that printed: a closed standard output leaves nobody to tell.

@@ -74,6 +74,8 @@ struct Sink {
     queued_events: u64,
     /// Behind the journal's end; none without a journal.
     lag: Option<u64>,
+    /// Whether the journal keeps events for it; none without a journal.
+    kept: Option<bool>,
     parked: u64,
     refused: u64,
     dropped: u64,
@@ -259,6 +261,9 @@ fn print_sink(out: &mut impl io::Write, one: &Sink, now: u64) -> io::Result<()> 
         one.lag.unwrap_or(one.queued_events),
         if one.lag.is_some() { "behind" } else { "queued" }
     )?;
+    if one.kept == Some(false) {
+        write!(out, " and not kept")?;
+    }
     if let Some(since) = one.failing_since {
         write!(out, ", failing for {}", ago(now.saturating_sub(since)))?;
     }

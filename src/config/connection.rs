@@ -16,7 +16,7 @@ use crate::event::{Channel, ReplayId};
 use crate::salesforce::api::ApiVersion;
 use crate::salesforce::version;
 use crate::sinks::{Order, filter::Pattern};
-use crate::{http, retry};
+use crate::{http, journal, retry};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 pub(super) const HOUR: Duration = Duration::from_hours(1);
@@ -28,7 +28,8 @@ const MARGIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(10
 const RECHECK: RangeInclusive<Duration> = Duration::from_secs(1)..=DAY;
 
 /// What body caps may be; the ends of an event within a body are 32-bit numbers.
-const BODY: RangeInclusive<u64> = 1 << 10..=2 << 30;
+/// What is larger might not fit a record of the journal.
+const BODY: RangeInclusive<u64> = 1 << 10..=journal::BODY_MAX;
 
 const CHANNELS_MAX: usize = 10_000;
 

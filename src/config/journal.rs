@@ -24,9 +24,14 @@ enum Sync {
     Never,
 }
 
-/// Reads the table; defaults where a problem is noted.
-pub(super) fn read(root: &mut Table<'_>) -> Config {
+/// Reads the table; defaults where a problem is noted. There is no journal without a state directory.
+pub(super) fn read(root: &mut Table<'_>, has_state: bool) -> Config {
     let defaults = Config::default();
+    if let Some(node) = root.get("journal").filter(|_| !has_state) {
+        let hint =
+            "with state.persist = false events are in memory alone, and nothing in this table has an effect";
+        node.warn("a journal without a state directory", "a state directory", Some(hint));
+    }
     let Some(mut table) = root.table("journal") else { return defaults };
     let sync = sync(&mut table);
     let (max_bytes, segment_bytes) = sizes(&mut table, &defaults);

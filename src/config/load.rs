@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Draft, Problems, Warnings, place};
 use super::reader::Log;
 use super::{Config, root};
+use crate::salesforce::topic::Change;
 
 /// Looks up an environment variable, as [`std::env::var_os`] does.
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<OsString>;
@@ -30,13 +31,25 @@ pub fn parse(file_name: &str, text: &str) -> Result<Config, Problems> {
 
 /// Reads a configuration file; also gives what is allowed and probably not meant.
 pub fn load_with(path: &Path, environment: Environment<'_>) -> Result<(Config, Warnings), Problems> {
+    load_as(path, &|log, entries| root::read(log, entries, environment))
+}
+
+/// Reads a file that holds nothing but `[topic.NAME]` tables, at least one.
+pub fn load_topics(path: &Path) -> Result<Vec<Change>, Problems> {
+    load_as(path, &root::read_topics).map(|(topics, _)| topics)
+}
+
+/// What makes something of the tables of a file; `None` where a problem is noted.
+type Reading<'r, T> = &'r dyn Fn(&Log, &DeTable<'_>) -> Option<T>;
+
+fn load_as<T>(path: &Path, read: Reading<'_, T>) -> Result<(T, Warnings), Problems> {
     let file = path.display().to_string();
     let mut bytes = Vec::new();
     File::open(path).and_then(|opened| opened.take(FILE_MAX + 1).read_to_end(&mut bytes)).map_err(
         |error| only(&file, "", 0, &format!("a file that cannot be read ({error})"), "a TOML file"),
     )?;
     match std::str::from_utf8(&bytes) {
-        Ok(text) => parse_with(&file, text, environment),
+        Ok(text) => parse_as(&file, text, read),
         Err(_) if too_large(bytes.len()) => Err(oversized(&file)),
         Err(error) => Err(not_utf8(&file, &bytes, error.valid_up_to())),
     }
@@ -50,12 +63,16 @@ pub fn parse_with(
     text: &str,
     environment: Environment<'_>,
 ) -> Result<(Config, Warnings), Problems> {
+    parse_as(file_name, text, &|log, entries| root::read(log, entries, environment))
+}
+
+fn parse_as<T>(file_name: &str, text: &str, read: Reading<'_, T>) -> Result<(T, Warnings), Problems> {
     if too_large(text.len()) {
         return Err(oversized(file_name));
     }
     let (document, errors) = DeTable::parse_recoverable(text);
     let log = syntax(text, document.get_ref(), &errors);
-    let config = if log.is_hopeless() { None } else { root::read(&log, document.get_ref(), environment) };
+    let config = if log.is_hopeless() { None } else { read(&log, document.get_ref()) };
     let (problems, more, warnings) = log.into_parts();
     match config {
         Some(config) if problems.is_empty() => Ok((config, Warnings(place(file_name, text, warnings)))),

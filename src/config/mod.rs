@@ -7,7 +7,7 @@
 //! Format: TOML, as `config/cometail.toml` documents it key by key; durations are written `"10s"`, sizes
 //! `"64MiB"`, and secrets are files or environment variables.
 //!
-//! Operations: [`load`] a file, [`parse`] a text; [`load_with`] and [`parse_with`] also give the warnings
+//! Operations: [`load`] a file, [`parse`] a text; [`load_topics`] a file of topics alone; [`load_with`] and [`parse_with`] also give the warnings
 //! and read environment variables through a function.
 
 mod connection;
@@ -23,6 +23,7 @@ mod secrets;
 mod sink;
 #[cfg(test)]
 mod tests;
+mod topic;
 mod units;
 mod urls;
 
@@ -32,8 +33,9 @@ use std::time::Duration;
 
 use url::Url;
 
-pub use load::{Environment, load, load_with, parse, parse_with};
+pub use load::{Environment, load, load_topics, load_with, parse, parse_with};
 pub use problem::{Problem, Problems, Warnings};
+pub use topic::Topic;
 pub use units::duration;
 
 use crate::salesforce::{login as logins, watch};
@@ -54,6 +56,8 @@ pub struct Config {
     pub connections: Vec<Connection>,
     /// At least one.
     pub sinks: Vec<sinks::Config>,
+    /// PushTopics that orgs are to have; the daemon needs none of them.
+    pub topics: Vec<Topic>,
 }
 
 /// One Bayeux session with one server.

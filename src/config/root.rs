@@ -8,7 +8,8 @@ use toml::de::DeTable;
 
 use super::load::Environment;
 use super::reader::{Log, Node, Table, shown};
-use super::{Config, connection, journal, sink};
+use super::{Config, OnStop, connection, journal, sink, topic};
+use crate::salesforce::topic::Change;
 use crate::telemetry::{self, TelemetryError};
 
 /// The most connections, and the most sinks: each sink has a thread.
@@ -19,14 +20,19 @@ const SINKS_MAX: usize = 1000;
 pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_>) -> Option<Config> {
     let mut table = Table::root(log, entries);
     let state_dir = state(&mut table, environment);
-    let journal = journal::read(&mut table);
+    let journal = journal::read(&mut table, state_dir.is_some());
     let grace = daemon(&mut table);
     let logs = log_section(&mut table);
     let connections = named(&mut table, "connection", CONNECTIONS_MAX, |name, node| {
-        connection::read(name, node, environment, state_dir.as_deref())
+        let read = connection::read(name, node, environment, state_dir.as_deref())?;
+        if state_dir.is_none() && read.0.on_stop == OnStop::Keep {
+            warn_unkept(node);
+        }
+        Some(read)
     });
     let surroundings = sink::Surroundings { environment, state_dir: state_dir.as_deref() };
     let sinks = named(&mut table, "sink", SINKS_MAX, |name, node| sink::read(name, node, &surroundings));
+    let topics = topic::read(&mut table, Some(&connection_names(entries)));
     table.end();
     let (mut sinks, claims): (Vec<_>, Vec<_>) = sinks?.into_iter().unzip();
     keep_apart(&claims.concat());
@@ -35,7 +41,25 @@ pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_
     for sink in &mut sinks {
         sink.order.clone_from(&orders);
     }
-    Some(Config { state_dir, journal, grace, log: logs, connections, sinks })
+    Some(Config { state_dir, journal, grace, log: logs, connections, sinks, topics })
+}
+
+/// Reads a file of topics alone; `None` where there is none.
+pub(super) fn read_topics(log: &Log, entries: &DeTable<'_>) -> Option<Vec<Change>> {
+    let mut table = Table::root(log, entries);
+    let topics = topic::read(&mut table, None);
+    if topics.is_empty() {
+        table.absent("topic", "at least one table [topic.NAME]", None);
+    }
+    table.end();
+    let wanted: Vec<_> = topics.into_iter().map(|topic| topic.wanted).collect();
+    (!wanted.is_empty()).then_some(wanted)
+}
+
+/// The names of all connections, those with problems too.
+fn connection_names<'t>(entries: &'t DeTable<'_>) -> Vec<&'t str> {
+    let table = entries.get("connection").and_then(|value| value.get_ref().as_table());
+    table.map(|table| table.keys().map(|key| &**key.get_ref()).collect()).unwrap_or_default()
 }
 
 /// `[state]`: the directory, or none where nothing is to be kept.
@@ -57,6 +81,15 @@ fn state(root: &mut Table<'_>, environment: Environment<'_>) -> Option<PathBuf> 
     };
     table.end();
     chosen
+}
+
+/// A session is kept in the state directory.
+fn warn_unkept(connection: &Node<'_>) {
+    let on_stop = connection.table("a table").and_then(|mut table| table.get("on_stop"));
+    let hint = "with state.persist = false no session outlives the process";
+    if let Some(node) = on_stop {
+        node.warn("\"keep\"", "a state directory", Some(hint));
+    }
 }
 
 fn homeless(table: &Table<'_>, key: &str) -> Option<PathBuf> {

@@ -189,7 +189,7 @@ impl Desk {
                 false
             }
             Err(Refused::TooLarge) => {
-                // Responses are capped at half of what a record may hold.
+                // No response is: the configuration allows none beyond `journal::BODY_MAX`.
                 tracing::error!(connection = %batch.connection(), events = batch.len(), "a response is too large for the journal: its events are lost");
                 self.await_durable(0, positions);
                 true

@@ -60,12 +60,16 @@ impl From<StoreError> for StartError {
 pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     let store = config.state_dir.as_deref().map(Store::open).transpose()?;
     let mut opened = open_journal(store.as_ref(), config.journal)?;
-    let outlet = Arc::new(Outlet::new(start_sinks(config.sinks, opened.as_ref().map(Opened::library))?));
+    let channels = channels_of(&config.connections);
+    let supply = match &opened {
+        Some(opened) => Supply::Journal(opened.library(), channels.clone()),
+        None => Supply::Memory,
+    };
+    tell_strays(&supply, &config.sinks);
+    let outlet = Arc::new(Outlet::new(start_sinks(config.sinks, &supply)?));
     let mut prepared = Vec::new();
     let mut problems = Vec::new();
-    let mut channels = Vec::new();
     for one in config.connections {
-        channels.extend(one.session.channels.iter().map(|wanted| (one.name.clone(), wanted.channel.clone())));
         match prepare(one, &options, &outlet, store.as_ref(), opened.as_mut()) {
             Ok(one) => prepared.push(one),
             Err(problem) => problems.push(problem),
@@ -116,12 +120,36 @@ fn open_journal(store: Option<&Store>, config: journal::Config) -> Result<Option
     Opened::open(store.journal_path(), config).map(Some)
 }
 
-fn start_sinks(
-    configs: Vec<sinks::Config>,
-    library: Option<journal::Library>,
-) -> Result<Vec<sinks::Handle>, StartError> {
+/// Every channel of every connection.
+fn channels_of(connections: &[config::Connection]) -> sinks::Channels {
+    let of_one = |one: &config::Connection| {
+        let name = one.name.clone();
+        let channels: Vec<_> = one.session.channels.iter().map(|wanted| wanted.channel.clone()).collect();
+        channels.into_iter().map(move |channel| (name.clone(), channel))
+    };
+    connections.iter().flat_map(of_one).collect()
+}
+
+/// Tells of cursors that no sink has: they hold back nothing, and are there for a sink that comes back.
+fn tell_strays(supply: &Supply, sinks: &[sinks::Config]) {
+    let Supply::Journal(library, _) = supply else { return };
+    match library.cursors() {
+        Ok(cursors) => {
+            for (name, at) in cursors.iter().filter(|(name, _)| sinks.iter().all(|sink| *sink.name != **name))
+            {
+                tracing::warn!(
+                    sink = name,
+                    cursor = at.sequence,
+                    "a sink that is not in the configuration any more has a cursor: the journal keeps nothing for it"
+                );
+            }
+        }
+        Err(error) => tracing::warn!(%error, "the journal's cursors cannot be listed"),
+    }
+}
+
+fn start_sinks(configs: Vec<sinks::Config>, supply: &Supply) -> Result<Vec<sinks::Handle>, StartError> {
     let (mut handles, mut problems) = (Vec::new(), Vec::new());
-    let supply = library.map_or(Supply::Memory, Supply::Journal);
     for config in configs {
         match sinks::start(config, supply.clone()) {
             Ok(handle) => handles.push(handle),

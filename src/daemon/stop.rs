@@ -104,6 +104,8 @@ impl Daemon {
                     if self.one_shot || alive.iter().all(|alive| !alive) {
                         return;
                     }
+                    // Else the events that it does not take would fill the journal and stop the others.
+                    self.outlet.handles().nth(at).into_iter().for_each(sinks::Handle::release);
                 }
                 () = journal_ends(self.journal.as_deref()) => return *ending = worse(*ending, Ending::Io),
                 (name, command) = next_command(&mut self.commands) => self.command(&name, command),

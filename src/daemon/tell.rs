@@ -188,8 +188,7 @@ fn seconds(wait: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use bytes::Bytes;
 
@@ -199,21 +198,9 @@ mod tests {
     use crate::bayeux::refusal::Meaning;
     use crate::event::Channel;
     use crate::secret::Secret;
+    use crate::sinks::testing::logged;
 
     const TOKEN: &str = "00Dxx0000001gPL!AQ4AQFakeTokenForTests";
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     /// All the notices that carry words of a server.
     fn notices(text: &str) -> Vec<Notice> {
@@ -242,14 +229,10 @@ mod tests {
 
     #[test]
     fn no_notice_tells_the_token_that_a_server_repeats() {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
         let secrets = Redactor::new(vec![Arc::new(Secret::new(format!("Bearer {TOKEN}")))]);
         let mut status = status::Connection::new("c", "http://localhost/");
         let mut count = 0;
-        tracing::subscriber::with_default(subscriber, || {
+        let text = logged(|| {
             // Whole, and cut by a limit of the reader or of what is shown.
             for text in [
                 format!("no right: {TOKEN}"),
@@ -264,7 +247,6 @@ mod tests {
                 }
             }
         });
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.lines().count(), count, "{text}");
         assert!(!text.contains(&TOKEN[..16]), "{text}");
         assert!(text.matches("no right").count() >= count && text.contains("***"), "{text}");

@@ -14,7 +14,7 @@ use super::event::{Content, Draft};
 use super::faults::Fault;
 use super::http::{Reply, json as json_reply};
 use super::login::control as logins;
-use super::records::ObjectSeed;
+use super::records::{ObjectSeed, RecordSeeds};
 use super::state::{Counters, Shared};
 use super::version;
 
@@ -61,6 +61,7 @@ pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) 
         (&Method::POST, "/_emulator/instance") => logins::move_instance(shared, body),
         (&Method::POST, "/_emulator/faults") => set_fault(shared, body),
         (&Method::POST, "/_emulator/objects") => define(shared, body),
+        (&Method::POST, "/_emulator/records") => load(shared, body),
         (&Method::POST, "/_emulator/usage") => set_usage(shared, body),
         _ => Err(Wrong { status: StatusCode::NOT_FOUND, error: format!("no {method} {path}") }),
     };
@@ -198,6 +199,13 @@ fn define(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
     let mut state = shared.lock();
     objects.iter().try_for_each(|(name, object)| state.records.define(name, object)).map_err(Wrong::new)?;
     Ok(json!({"defined": objects.len()}))
+}
+
+/// Makes records without telling anybody, as the Bulk API does.
+fn load(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
+    let records: RecordSeeds = parse(body)?;
+    let loaded = shared.lock().records.load(&shared.org, &records, shared.timestamp());
+    loaded.map(|loaded| json!({"loaded": loaded})).map_err(Wrong::new)
 }
 
 #[derive(Deserialize)]

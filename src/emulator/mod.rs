@@ -6,7 +6,7 @@
 //! - It imports nothing else of this crate. It reads and writes the protocol on its own, so that a
 //!   misreading of it elsewhere cannot hide.
 //! - Everything is bounded: requests (32,768 bytes), headers, the time to send them, connections, sessions,
-//!   subscriptions, what waits for a session, what a channel retains. An accept error is waited out.
+//!   subscriptions, what waits for a session, what a channel retains, records. An accept error is waited out.
 //! - It behaves as the guide says: an idle connect is answered after 110 s; a session without a connect
 //!   expires 40 s after the last response; cookies are demanded; replay exists from API 37 on. All these
 //!   times are multiplied by [`Config::time_scale`], and the `advice` says the scaled ones.
@@ -33,6 +33,7 @@
 //! | `POST /_emulator/instance` `{"url":TEXT}` | what logins say of where the org is; `null`: the host they came to |
 //! | `POST /_emulator/faults` `{"next":N,...}` | the next N requests meet a fault; 0 ends it |
 //! | `POST /_emulator/objects` `{NAME:{"fields":{NAME:TYPE}}}` | makes objects, or adds fields to them, as a seed does |
+//! | `POST /_emulator/records` `{NAME:[{FIELD:VALUE}]}` | makes records as the Bulk API does: nobody is told |
 //! | `POST /_emulator/usage` `{"events":N,"generic_events":N}` | sets what was used of the day's allowances |
 //!
 //! A fault is `"close":true` (the TCP connection is closed without a reply) or a reply made of `"status"`
@@ -96,6 +97,9 @@ use state::Shared;
 
 pub use records::Edition;
 pub use seed::{Seed, SeedError};
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub use soql::fuzzing;
 
 /// The most TCP connections at a time; others wait to be accepted.
 const CONNECTIONS_MAX: usize = 4096;

@@ -44,14 +44,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use super::event;
 use super::ids;
 use super::login::jwt;
-use super::records::{Call, Edition, ObjectSeed, Records};
+use super::records::{Edition, ObjectSeed, RecordSeeds, Records};
 use super::users::{Access, Client, Org, Permission, User};
-use super::version;
 
 /// The largest seed file, and the largest certificate file.
 const FILE_MAX: u64 = 4 << 20;
@@ -76,7 +74,7 @@ pub struct Seed {
     pub(super) objects: BTreeMap<String, ObjectSeed>,
     /// By the API name of their object.
     #[serde(default, rename = "record")]
-    pub(super) records: BTreeMap<String, Vec<Map<String, Value>>>,
+    pub(super) records: RecordSeeds,
 }
 
 /// `[org]`
@@ -252,17 +250,7 @@ impl Seed {
     /// Makes the objects and the records of the seed, as the first active user by name.
     pub(super) fn plant(&self, records: &mut Records, org: &Org) -> Result<(), String> {
         self.objects.iter().try_for_each(|(name, object)| records.define(name, object))?;
-        let Some(user) = org.anybody() else {
-            return Ok(());
-        };
-        let call = Call { user, version: version::NEWEST, now: event::now() };
-        for (kind, record) in
-            self.records.iter().flat_map(|(kind, all)| all.iter().map(move |one| (kind, one)))
-        {
-            let made = records.create(call, kind, record);
-            made.map_err(|refused| format!("record of {kind}: {}: {}", refused.code, refused.message))?;
-        }
-        Ok(())
+        records.load(org, &self.records, event::now()).map(drop)
     }
 
     fn check_user(&self, name: &str, user: &UserSeed) -> Result<(), SeedError> {

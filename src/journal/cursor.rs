@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 
-use super::disk::{Disk, Handle};
+use super::disk::{self, Disk, Handle};
 use super::record::Fields;
 use super::shared::Shared;
 
@@ -36,7 +36,8 @@ pub struct Committed {
 /// or by age.
 #[derive(Debug)]
 pub struct Cursor {
-    name: String,
+    /// What it goes by among those that hold segments back.
+    number: u64,
     stem: String,
     shared: Arc<Shared>,
     slots: [Option<Arc<dyn Handle>>; 2],
@@ -46,7 +47,7 @@ pub struct Cursor {
 
 impl Drop for Cursor {
     fn drop(&mut self) {
-        self.shared.drop_cursor(&self.name);
+        self.shared.drop_cursor(self.number);
     }
 }
 
@@ -56,9 +57,8 @@ impl Cursor {
         let cursors = Cursors::new(Arc::clone(&shared.disk));
         let stem = stem(name);
         let (generation, committed) = cursors.read(&stem)?.unzip();
-        shared.set_cursor(name, committed.as_ref().map_or(start, |committed| committed.sequence));
-        let (name, slots) = (name.to_owned(), [None, None]);
-        Ok(Self { name, stem, shared, slots, generation: generation.unwrap_or(0), committed })
+        let number = shared.new_cursor(committed.as_ref().map_or(start, |committed| committed.sequence));
+        Ok(Self { number, stem, shared, slots: [None, None], generation: generation.unwrap_or(0), committed })
     }
 
     /// What was committed last; `None` for a new cursor.
@@ -89,7 +89,7 @@ impl Cursor {
         }
         self.generation = generation;
         self.committed = Some(Committed { sequence, note: note.to_vec() });
-        self.shared.set_cursor(&self.name, sequence);
+        self.shared.set_cursor(self.number, sequence);
         Ok(())
     }
 
@@ -137,7 +137,7 @@ impl Cursors {
 
     /// Every cursor's name and last commit, and the names of those that have no whole file.
     pub(super) fn whole_and_damaged(&self) -> io::Result<(Whole, Vec<String>)> {
-        let mut stems: Vec<_> = (self.disk.list(FOLDER)?.into_iter())
+        let mut stems: Vec<_> = (self.disk.list(FOLDER).map_err(disk::at(FOLDER))?.into_iter())
             .filter_map(|entry| {
                 Some(entry.name.strip_suffix(".0").or(entry.name.strip_suffix(".1"))?.to_owned())
             })
@@ -172,10 +172,11 @@ impl Cursors {
     fn read(&self, stem: &str) -> io::Result<Option<(u64, Committed)>> {
         let mut newest: Option<(u64, Committed)> = None;
         for slot in 0..2 {
-            let read = match self.disk.open(&file(stem, slot)) {
-                Ok(handle) => decode(&contents(&*handle)?),
+            let name = file(stem, slot);
+            let read = match self.disk.open(&name) {
+                Ok(handle) => decode(&contents(&*handle).map_err(disk::at(name))?),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(error) => return Err(error),
+                Err(error) => return Err(disk::at(name)(error)),
             };
             newest = newest.into_iter().chain(read).max_by_key(|(generation, _)| *generation);
         }
@@ -185,13 +186,8 @@ impl Cursors {
 
 fn contents(handle: &dyn Handle) -> io::Result<Vec<u8>> {
     let length = usize::try_from(handle.len()?).unwrap_or(usize::MAX).min(NOTE_MAX + OVERHEAD);
-    let (mut bytes, mut filled) = (vec![0; length], 0);
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match handle.read_at(rest, filled as u64)? {
-            0 => break,
-            read => filled += read,
-        }
-    }
+    let mut bytes = vec![0; length];
+    let filled = disk::read_full(handle, &mut bytes, 0)?;
     bytes.truncate(filled);
     Ok(bytes)
 }

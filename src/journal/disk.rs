@@ -3,7 +3,7 @@
 //! Names are relative to the journal's directory. The real one follows no symbolic link in a name's last
 //! component; files are 0600, directories 0700.
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
@@ -35,6 +35,31 @@ pub(super) trait Handle: Debug + Send + Sync {
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Makes contents and length durable.
     fn sync(&self) -> io::Result<()>;
+}
+
+/// Reads what there is of a file at `offset`, at most the whole of `into`: how many bytes. Fewer than asked for come
+/// only where the file ends: a read that stops before is an error, not an end.
+pub(super) fn read_full(file: &dyn Handle, into: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = into.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        let at = offset.saturating_add(filled as u64);
+        match file.read_at(rest, at)? {
+            0 if file.len()? > at => {
+                return Err(io::Error::new(
+                    io::ErrorKind::UnexpectedEof,
+                    "a read ended before the file does",
+                ));
+            }
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(filled)
+}
+
+/// Adds to an error where it was met.
+pub(super) fn at(place: impl Display) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{place}: {error}"))
 }
 
 /// A file in a listing.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::cursor::Cursors;
-use super::disk::{Directory, Disk};
+use super::disk::{self, Directory, Disk};
 use super::recover::recover;
 use super::scan::{Found, Item, Scanner};
 use super::segment::{self, name};
@@ -67,7 +67,10 @@ pub struct SegmentReport {
 impl Library {
     /// The journal in `dir` as it is now, for reading alone: nothing is repaired, and a process may be writing.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        let disk: Arc<dyn Disk> = Arc::new(Directory::read_only(dir));
+        Self::open_on(Arc::new(Directory::read_only(dir)))
+    }
+
+    pub(super) fn open_on(disk: Arc<dyn Disk>) -> Result<Self, OpenError> {
         let found = recover(&*disk, 0, false)?;
         let tail_bytes = Config::default().tail_bytes;
         Ok(Self::new(Arc::new(Shared::new(disk, found.segments, found.next, tail_bytes))))
@@ -103,7 +106,7 @@ impl Library {
     fn records_of(&self, span: Span) -> io::Result<Vec<Record>> {
         let handle = match self.shared().disk.open(&name(span.number)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            other => other?,
+            other => other.map_err(disk::at(name(span.number)))?,
         };
         let mut scanner = Scanner::new(handle, span.number, segment::HEADER as u64);
         let mut records = Vec::new();
@@ -132,10 +135,13 @@ fn is_wanted(record: &Record, per_channel: usize, counts: &mut HashMap<(Arc<str>
 
 /// Reads everything in the journal of `dir`, which a process may be writing, and changes nothing.
 pub fn inspect(dir: &Path) -> Result<Inspection, OpenError> {
-    let disk: Arc<dyn Disk> = Arc::new(Directory::read_only(dir));
-    let (cursors, damaged_cursors) = Cursors::new(Arc::clone(&disk)).whole_and_damaged()?;
+    inspect_on(&(Arc::new(Directory::read_only(dir)) as Arc<dyn Disk>))
+}
+
+pub(super) fn inspect_on(disk: &Arc<dyn Disk>) -> Result<Inspection, OpenError> {
+    let (cursors, damaged_cursors) = Cursors::new(Arc::clone(disk)).whole_and_damaged()?;
     let furthest = cursors.iter().map(|(_, committed)| committed.sequence).max().unwrap_or(0);
-    let found = recover(&*disk, furthest, false)?;
+    let found = recover(&**disk, furthest, false)?;
     let mut segments = Vec::new();
     for meta in &found.segments {
         let handle = match disk.open(&name(meta.number)) {
@@ -144,7 +150,7 @@ pub fn inspect(dir: &Path) -> Result<Inspection, OpenError> {
                 segments.clear();
                 continue;
             }
-            other => other?,
+            other => other.map_err(disk::at(name(meta.number)))?,
         };
         let scanner = Scanner::new(handle, meta.number, segment::HEADER as u64);
         let report = SegmentReport {

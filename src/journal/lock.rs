@@ -3,10 +3,12 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::OpenError;
+use super::disk::Directory;
+use super::{Library, OpenError};
 
 /// Held by the process that writes.
 const NAME: &str = "lock";
@@ -43,10 +45,11 @@ fn held(tried: Result<(), TryLockError>, file: File, dir: &Path) -> Result<Lock,
     }
 }
 
-/// Keeps every process from writing a journal, for as long as it lives. Nothing is written by it.
+/// Keeps every process from writing a journal, for as long as it lives. No event is written by it.
 #[derive(Debug)]
 pub struct Hold {
     _lock: Lock,
+    dir: PathBuf,
 }
 
 impl Hold {
@@ -57,7 +60,25 @@ impl Hold {
     pub fn take(dir: &Path) -> Result<Self, OpenError> {
         let file = File::open(dir.join(NAME))?;
         let lock = held(file.try_lock_shared(), file, dir)?;
-        Ok(Self { _lock: lock })
+        Ok(Self { _lock: lock, dir: dir.to_owned() })
+    }
+
+    /// Keeps others from writing or holding the journal in `dir`, so that its cursors can be moved.
+    ///
+    /// # Errors
+    /// As [`Hold::take`].
+    pub fn take_alone(dir: &Path) -> Result<Self, OpenError> {
+        let file = OpenOptions::new().write(true).open(dir.join(NAME))?;
+        let lock = held(file.try_lock(), file, dir)?;
+        Ok(Self { _lock: lock, dir: dir.to_owned() })
+    }
+
+    /// The journal as it is, for reading and, where it is held [alone](Hold::take_alone), for moving cursors.
+    ///
+    /// # Errors
+    /// As [`Library::open`].
+    pub fn library(&self) -> Result<Library, OpenError> {
+        Library::open_on(Arc::new(Directory::create(&self.dir, &[])?))
     }
 }
 
@@ -88,6 +109,7 @@ mod tests {
         drop(lock);
         assert!(!is_written(dir.path()).unwrap());
         let hold = Hold::take(dir.path()).unwrap();
+        assert!(matches!(Hold::take_alone(dir.path()), Err(OpenError::InUse(_))));
         assert!(matches!(Lock::take(dir.path()), Err(OpenError::InUse(_))));
         let ending = std::thread::spawn(move || {
             std::thread::sleep(PAUSE);

@@ -17,8 +17,8 @@
 //! * A journal of a newer version is refused and not touched. One process writes a directory.
 //! * Memory is bounded: the recent records for readers ([`Config::tail_bytes`]), 64 MiB that wait for a sync,
 //!   and the queue of the [`Writer`], each plus one batch; and one position per channel that ever had a number.
-//! * A sector that cannot be read is no damage but an error of the file system: opening fails, and a reader stays
-//!   where it is.
+//! * What cannot be read, or not to its end, is no damage but an error of the file system: opening fails with the
+//!   place, before anything is changed, and a reader stays where it is and goes on when that is over.
 //!
 //! # Format, version 1
 //!
@@ -97,6 +97,7 @@ pub use inspect::{Inspection, SegmentReport, inspect, segment_file};
 pub use lock::{Hold, is_written};
 pub use positions::Positions;
 pub use reader::{Read, Reader};
+pub use record::BODY_MAX;
 pub use store::{Journal, SyncJob};
 pub use terms::{
     ChannelLoss, Config, Hole, Kind, Library, Loss, OpenError, Reason, Record, Recovery, SyncPolicy, Trouble,

@@ -5,13 +5,15 @@
 //! A copy that cannot be made stops nothing.
 
 use std::io;
+use std::ops::Range;
 
-use super::disk::{Disk, Handle};
+use super::disk::{self, Disk, Handle};
 use super::scan::Damage;
 
 /// The folder of the copies.
 pub(super) const FOLDER: &str = "quarantine";
-const FILES_MAX: usize = 256;
+/// The most copies.
+pub(super) const FILES_MAX: usize = 256;
 const BYTES_MAX: u64 = 16 << 20;
 const CHUNK: u64 = 1 << 20;
 
@@ -28,22 +30,19 @@ pub(super) fn keep(disk: &dyn Disk, from: &dyn Handle, number: u64, damage: &Dam
     };
     let (start, end) = (damage.at.start, damage.at.end);
     let line = format!("segment {number}, bytes {start} to {end}: {}; {events}\n", damage.reason);
-    copy(disk, from, &format!("{FOLDER}/{name}"), &line, start..end.min(start.saturating_add(BYTES_MAX)))
+    let name = format!("{FOLDER}/{name}");
+    let to = disk.create(&name)?;
+    let copied = copy(from, &*to, &line, start..end.min(start.saturating_add(BYTES_MAX)));
+    // Half a copy would keep the next attempt away.
+    copied.inspect_err(|_| drop(disk.remove(&name)))
 }
 
-fn copy(
-    disk: &dyn Disk,
-    from: &dyn Handle,
-    name: &str,
-    line: &str,
-    range: std::ops::Range<u64>,
-) -> io::Result<()> {
-    let to = disk.create(name)?;
+fn copy(from: &dyn Handle, to: &dyn Handle, line: &str, range: Range<u64>) -> io::Result<()> {
     to.write_at(line.as_bytes(), 0)?;
     let (mut at, mut place) = (range.start, line.len() as u64);
     while at < range.end {
         let mut bytes = vec![0; usize::try_from(CHUNK.min(range.end - at)).unwrap_or_default()];
-        let read = from.read_at(&mut bytes, at)?;
+        let read = disk::read_full(from, &mut bytes, at)?;
         if read == 0 {
             break;
         }

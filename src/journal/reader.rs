@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::disk;
 use super::scan::{Found, Item, Scanner};
 use super::segment::{self, name};
 use super::shared::{Shared, Span, Whereabouts};
@@ -97,7 +98,7 @@ impl Reader {
         match self.shared.disk.open(&name(number)) {
             Ok(handle) => Ok(Some(Scanner::new(handle, number, segment::HEADER as u64))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => Err(disk::at(name(number))(error)),
         }
     }
 

@@ -18,6 +18,8 @@ pub(super) const HEADER: usize = 40;
 
 /// The largest record, in bytes.
 pub(super) const SIZE_MAX: u64 = u32::MAX as u64;
+/// The largest response whose events always fit one record, whatever they are, in bytes.
+pub const BODY_MAX: u64 = 1 << 30;
 
 const KIND_EVENTS: u8 = 1;
 const KIND_GAP: u8 = 2;

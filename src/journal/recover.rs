@@ -1,12 +1,13 @@
 //! What a directory holds, whatever a crash, a full disk or a bad sector left in it.
 //!
 //! Only the last segment is read whole, and the ones before it back to the newest that begins with positions
-//! that can be read. Nothing is changed before it is known that no segment is of a newer version.
+//! that can be read. Nothing is changed before all of that has been read: a segment of a newer version, and a place
+//! that the file system cannot read, leave everything as it is.
 
 use std::io;
 use std::sync::Arc;
 
-use super::disk::{Disk, Handle};
+use super::disk::{self, Disk, Handle};
 use super::positions::Positions;
 use super::record;
 use super::scan::{Damage, Found, Item, Scanner};
@@ -38,27 +39,64 @@ struct Candidate {
     handle: Arc<dyn Handle>,
 }
 
+/// A change that makes the directory good to go on with.
+enum Repair {
+    /// Keeps a copy of what is damaged in a segment.
+    Keep(Arc<dyn Handle>, u64, Damage),
+    Cut(Arc<dyn Handle>, u64, u64),
+    Remove(String),
+    /// Makes the last segment durable as it is now.
+    Sync(Arc<dyn Handle>, u64),
+}
+
 /// One recovery.
-struct Pass<'a> {
-    disk: &'a dyn Disk,
-    /// Whether the directory may be changed.
-    repair: bool,
+#[derive(Default)]
+struct Pass {
     report: Recovery,
+    repairs: Vec<Repair>,
 }
 
 /// Reads the directory. `cursor` is the furthest of the cursors: numbers below it have been given out, whether
 /// or not their events are still there.
 pub(super) fn recover(disk: &dyn Disk, cursor: u64, repair: bool) -> Result<Recovered, OpenError> {
-    let candidates = candidates(disk, repair)?;
-    let mut pass = Pass { disk, repair, report: Recovery::default() };
-    pass.run(candidates, cursor).map_err(OpenError::from)
+    let (candidates, unfinished) = candidates(disk, repair)?;
+    let mut pass = Pass::default();
+    pass.repairs.extend(unfinished.into_iter().map(Repair::Remove));
+    let recovered = pass.run(candidates, cursor)?;
+    if repair {
+        pass.repairs.into_iter().try_for_each(|one| one.run(disk))?;
+    }
+    Ok(recovered)
 }
 
-fn candidates(disk: &dyn Disk, repair: bool) -> Result<Vec<Candidate>, OpenError> {
-    let mut found: Vec<_> = disk.list("")?.into_iter().collect();
+impl Repair {
+    fn run(self, disk: &dyn Disk) -> io::Result<()> {
+        match self {
+            // The copy is for a person: the hole is told whether or not it can be made.
+            Self::Keep(handle, segment, damage) => {
+                drop(quarantine::keep(disk, &*handle, segment, &damage));
+                Ok(())
+            }
+            Self::Cut(handle, segment, len) => handle.set_len(len).map_err(disk::at(segment::name(segment))),
+            Self::Remove(name) => disk.remove(&name).map_err(disk::at(name)),
+            Self::Sync(handle, segment) => {
+                handle.sync().map_err(disk::at(segment::name(segment)))?;
+                disk.sync_names("")
+            }
+        }
+    }
+}
+
+/// The segments in the order of their numbers, and the names of those that were not finished.
+fn candidates(disk: &dyn Disk, repair: bool) -> Result<(Vec<Candidate>, Vec<String>), OpenError> {
+    let mut found: Vec<_> = disk.list("").map_err(disk::at("its directory"))?;
     found.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut candidates = Vec::new();
+    let (mut candidates, mut unfinished) = (Vec::new(), Vec::new());
     for entry in found {
+        if entry.name.ends_with(segment::UNFINISHED) {
+            unfinished.push(entry.name);
+            continue;
+        }
         let Some(number) = segment::number(&entry.name) else { continue };
         let handle = match disk.open(&entry.name) {
             // Removed by its writer since the directory was read, and so were those before it.
@@ -66,9 +104,10 @@ fn candidates(disk: &dyn Disk, repair: bool) -> Result<Vec<Candidate>, OpenError
                 candidates.clear();
                 continue;
             }
-            other => other?,
+            other => other.map_err(disk::at(&entry.name))?,
         };
-        let header = match Header::parse(&head(&*handle)?, number) {
+        let head = head(&*handle).map_err(disk::at(&entry.name))?;
+        let header = match Header::parse(&head, number) {
             Ok(header) => Some(header),
             Err(HeaderError::Damaged) => None,
             Err(HeaderError::Newer(version)) => return Err(OpenError::Newer { name: entry.name, version }),
@@ -77,22 +116,17 @@ fn candidates(disk: &dyn Disk, repair: bool) -> Result<Vec<Candidate>, OpenError
         let meta = Meta { number, first, len: entry.len, modified: entry.modified };
         candidates.push(Candidate { meta, header, handle });
     }
-    Ok(candidates)
+    Ok((candidates, unfinished))
 }
 
 fn head(handle: &dyn Handle) -> io::Result<Vec<u8>> {
-    let (mut bytes, mut filled) = (vec![0; segment::HEADER], 0);
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match handle.read_at(rest, filled as u64)? {
-            0 => break,
-            read => filled += read,
-        }
-    }
+    let mut bytes = vec![0; segment::HEADER];
+    let filled = disk::read_full(handle, &mut bytes, 0)?;
     bytes.truncate(filled);
     Ok(bytes)
 }
 
-impl Pass<'_> {
+impl Pass {
     fn run(&mut self, mut candidates: Vec<Candidate>, cursor: u64) -> io::Result<Recovered> {
         let number = candidates.last().map_or(1, |last| last.meta.number.saturating_add(1));
         self.mend_headers(&mut candidates)?;
@@ -104,12 +138,11 @@ impl Pass<'_> {
             let mut scan = Scan::new(std::mem::take(&mut positions), candidate.meta.first);
             scan.run(candidate)?;
             next = scan.next;
-            self.settle(candidate, &mut scan, index == last)?;
+            self.settle(candidate, &mut scan, index == last);
             positions = scan.into_positions(index == last);
         }
-        if let (true, Some(last)) = (self.repair, candidates.last()) {
-            last.handle.sync()?;
-            self.disk.sync_names("")?;
+        if let Some(last) = candidates.last() {
+            self.repairs.push(Repair::Sync(Arc::clone(&last.handle), last.meta.number));
         }
         if cursor > next && !candidates.is_empty() {
             let segment = number.saturating_sub(1);
@@ -130,13 +163,8 @@ impl Pass<'_> {
             self.damaged(candidate, &damage);
         }
         // One without any record holds nothing that the damage kept.
-        candidates.retain(|candidate| {
-            let kept = candidate.meta.first < u64::MAX;
-            if !kept && self.repair {
-                drop(self.disk.remove(&segment::name(candidate.meta.number)));
-            }
-            kept
-        });
+        let empty = candidates.extract_if(.., |candidate| candidate.meta.first == u64::MAX);
+        self.repairs.extend(empty.map(|empty| Repair::Remove(segment::name(empty.meta.number))));
         Ok(())
     }
 
@@ -157,7 +185,7 @@ impl Pass<'_> {
     }
 
     /// Cuts the torn tail of the last segment, and tells and keeps every other damage.
-    fn settle(&mut self, candidate: &mut Candidate, scan: &mut Scan, last: bool) -> io::Result<()> {
+    fn settle(&mut self, candidate: &mut Candidate, scan: &mut Scan, last: bool) {
         let len = candidate.meta.len;
         let torn = scan.damages.last().filter(|damage| damage.at.end == len && damage.lost.is_none());
         if let Some(torn) = torn.filter(|_| last).cloned() {
@@ -168,21 +196,18 @@ impl Pass<'_> {
                 self.damaged(candidate, &torn);
             }
             candidate.meta.len = torn.at.start;
-            if self.repair {
-                candidate.handle.set_len(torn.at.start)?;
-            }
+            let handle = Arc::clone(&candidate.handle);
+            self.repairs.push(Repair::Cut(handle, candidate.meta.number, torn.at.start));
         }
         for damage in &scan.damages {
             self.damaged(candidate, damage);
         }
-        Ok(())
     }
 
     fn damaged(&mut self, candidate: &Candidate, damage: &Damage) {
         let segment = candidate.meta.number;
-        if self.repair {
-            // The copy is for a person: the hole is told whether or not it can be made.
-            drop(quarantine::keep(self.disk, &*candidate.handle, segment, damage));
+        if self.report.holes.len() < quarantine::FILES_MAX {
+            self.repairs.push(Repair::Keep(Arc::clone(&candidate.handle), segment, damage.clone()));
         }
         let (bytes, reason, events) = (damage.at.clone(), damage.reason, damage.lost.clone());
         self.tell(Hole { segment, bytes, reason, events });

@@ -3,6 +3,8 @@
 //! Whatever the bytes are, a scan ends, gives only records whose sums are right, and tells of every other
 //! range. After damage it goes on at the next sane header, wherever that is; the end that a damaged record's own
 //! header states counts only where there is none before it.
+//!
+//! What cannot be read is no damage: the scan fails, stays where it is, and can go on from there.
 
 use std::io;
 use std::ops::Range;
@@ -11,9 +13,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use memchr::memmem;
 
-use super::disk::Handle;
+use super::disk::{self, Handle};
 use super::record::{Content, Decoder, HEADER, Header, MARKER};
-use super::{Kind, Reason};
+use super::{Kind, Reason, segment};
 use crate::event::Batch;
 
 /// How much is read at once, in bytes, unless a record is longer.
@@ -172,19 +174,12 @@ impl Scanner {
         self.buffer.resize(length, 0);
         self.buffer.shrink_to(length.max(CHUNK));
         self.base = offset;
-        let mut filled = 0;
-        while let Some(rest) = self.buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.handle.read_at(rest, offset + filled as u64) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) => {
-                    self.buffer.clear();
-                    return Err(error);
-                }
-            }
-        }
-        self.buffer.truncate(filled);
-        Ok(())
+        let filled = disk::read_full(&*self.handle, &mut self.buffer, offset);
+        self.buffer.truncate(*filled.as_ref().unwrap_or(&0));
+        filled.map(drop).map_err(|error| {
+            let place = format!("{} from byte {offset} on", segment::name(self.number));
+            disk::at(place)(error)
+        })
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) const VERSION: u32 = 1;
 /// The bytes of a segment before its first record.
 pub(super) const HEADER: usize = 44;
 const SUFFIX: &str = ".segment";
+/// What the name of a file ends in until it can be relied on.
+pub(super) const UNFINISHED: &str = ".unfinished";
 
 /// The file of segment `number`; names sort as numbers do.
 pub(super) fn name(number: u64) -> String {

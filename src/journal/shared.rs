@@ -27,7 +27,9 @@ struct State {
     tail: VecDeque<Record>,
     tail_bytes: usize,
     tail_max: usize,
-    cursors: HashMap<String, u64>,
+    /// Where each cursor stands, by the numbers that they got.
+    cursors: HashMap<u64, u64>,
+    cursors_made: u64,
 }
 
 /// A segment to read from, and how far.
@@ -162,18 +164,24 @@ impl Shared {
         true
     }
 
-    /// Where the cursor `name` stands from now on.
-    pub(super) fn set_cursor(&self, name: &str, sequence: u64) {
+    /// A cursor that stands at `sequence`: the number that it goes by here. Two of one name, of which the older is
+    /// about to go, have a number each.
+    pub(super) fn new_cursor(&self, sequence: u64) -> u64 {
         let mut state = self.lock();
-        match state.cursors.get_mut(name) {
-            Some(cursor) => *cursor = sequence,
-            None => drop(state.cursors.insert(name.to_owned(), sequence)),
-        }
+        state.cursors_made += 1;
+        let cursor = state.cursors_made;
+        state.cursors.insert(cursor, sequence);
+        cursor
     }
 
-    /// Forgets the cursor `name`: it holds nothing back any more.
-    pub(super) fn drop_cursor(&self, name: &str) {
-        self.lock().cursors.remove(name);
+    /// Where a cursor stands from now on.
+    pub(super) fn set_cursor(&self, cursor: u64, sequence: u64) {
+        self.lock().cursors.insert(cursor, sequence);
+    }
+
+    /// Forgets a cursor: it holds nothing back any more.
+    pub(super) fn drop_cursor(&self, cursor: u64) {
+        self.lock().cursors.remove(&cursor);
     }
 
     /// What every cursor has passed; the next event's number where there is none.

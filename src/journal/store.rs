@@ -24,8 +24,6 @@ use crate::event::Batch;
 const BUFFER_KEPT: usize = 1 << 20;
 /// How many bytes may wait to be made durable; an append that finds more makes them so itself.
 const UNSYNCED_MAX: usize = 64 << 20;
-/// What a segment is called until it can be relied on.
-const UNFINISHED: &str = ".unfinished";
 
 /// The journal of one directory, open for writing.
 #[derive(Debug)]
@@ -97,7 +95,6 @@ impl Journal {
     ) -> Result<Self, OpenError> {
         let furthest = Cursors::new(Arc::clone(&disk)).furthest()?;
         let Recovered { segments, next, number, positions, report } = recover(&*disk, furthest, true)?;
-        remove_unfinished(&*disk)?;
         let shared = Arc::new(Shared::new(disk, segments, next, config.tail_bytes));
         Ok(Self {
             shared,
@@ -361,7 +358,7 @@ impl Journal {
 
     fn create_file(&self, number: u64, bytes: &[u8]) -> io::Result<Arc<Writable>> {
         let (disk, name) = (&self.shared.disk, segment::name(number));
-        let unfinished = format!("{name}{UNFINISHED}");
+        let unfinished = format!("{name}{}", segment::UNFINISHED);
         let handle = disk.create(&unfinished)?;
         let made = (handle.write_at(bytes, 0))
             .and_then(|()| handle.sync())
@@ -377,12 +374,4 @@ impl Journal {
             }
         }
     }
-}
-
-fn remove_unfinished(disk: &dyn Disk) -> io::Result<()> {
-    let unfinished = disk.list("")?.into_iter().filter(|entry| entry.name.ends_with(UNFINISHED));
-    for entry in unfinished {
-        disk.remove(&entry.name)?;
-    }
-    Ok(())
 }

@@ -16,6 +16,7 @@ pub mod id;
 pub mod identity;
 pub mod limits;
 pub mod login;
+pub mod topic;
 pub mod version;
 pub mod watch;
 

@@ -8,6 +8,9 @@
 //!   written for a minute is closed with the next write, unless it is to be rotated by its age.
 //! * A file that has reached its size or age is renamed to `NAME.20260102T030405.678Z` and compressed where that is
 //!   wanted; one that is closed meanwhile, when it is written again.
+//! * A file that cannot be synced, where that is wanted, ends the sink without another commit: what is in the file
+//!   beyond the last one cannot be relied on. The next start cuts it off and delivers it again, as far as the journal has
+//!   it by then.
 //! * A file that cannot be written holds up the sink: what was loaded for other files is still written once.
 
 use std::path::Path;
@@ -76,6 +79,8 @@ pub(super) struct Sink {
     loaded: usize,
     rotated: Rotated,
     swept: Instant,
+    /// Why a sync failed, if one has.
+    unsynced: Option<String>,
 }
 
 /// Where the records of a channel go, as long as the path holds for that second.
@@ -102,6 +107,7 @@ impl Sink {
             loaded: 0,
             rotated: Rotated::new(config.compress),
             swept: Instant::now(),
+            unsynced: None,
         })
     }
 
@@ -163,7 +169,7 @@ impl Sink {
     /// What a commit is to say of the files.
     pub(super) fn note(&self) -> Note {
         let files = self.outputs.iter().filter_map(Output::note).collect();
-        Note { done: Vec::new(), files, rotated: self.rotated.pending() }
+        Note { files, rotated: self.rotated.pending(), ..Note::default() }
     }
 
     /// What [`Sink::note`] said is committed.
@@ -182,12 +188,16 @@ impl Sink {
         self.sync || self.rotated.is_waiting()
     }
 
-    /// Waits until the device has what was written, where that is wanted.
+    /// Waits until the device has what was written, where that is wanted. A failure is for good: the kernel may
+    /// have dropped what it could not write, and would call the next attempt a success.
     pub(super) fn sync(&mut self) -> Result<(), String> {
         if !self.sync {
             return Ok(());
         }
-        self.outputs.iter_mut().try_for_each(Output::sync_written)
+        if self.unsynced.is_none() {
+            self.unsynced = self.outputs.iter_mut().try_for_each(Output::sync_written).err();
+        }
+        self.unsynced.clone().map_or(Ok(()), Err)
     }
 
     /// When a file that nothing waits for is to be rotated.

@@ -59,6 +59,11 @@ impl Pattern {
         self.0.as_str()
     }
 
+    /// The pattern as a name.
+    pub(super) const fn channel(&self) -> &Channel {
+        &self.0
+    }
+
     /// Whether `channel` is one of the pattern's.
     pub fn matches(&self, channel: &Channel) -> bool {
         let (pattern, wanted) = split(self.0.as_str());

@@ -1,7 +1,7 @@
 //! The daemon's end of a sink: offer batches, ask how it is, end it. Nothing here waits.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
@@ -51,9 +51,9 @@ pub(super) struct Shared {
     aborted: AtomicBool,
     abort: Notify,
     reopen: AtomicBool,
-    /// On a journal, the sink's place in it. Here, and not with the worker, since it holds back what is to be
-    /// delivered after the next start, even when the worker has been given up.
-    pub(super) cursor: Option<Mutex<Cursor>>,
+    /// On a journal, the sink's place in it, until it is released. Here, and not with the worker, since it holds
+    /// back what is to be delivered after the next start, even when the worker has been given up.
+    pub(super) cursor: Mutex<Option<Cursor>>,
 }
 
 impl Shared {
@@ -61,7 +61,7 @@ impl Shared {
         Self {
             queue,
             meter,
-            cursor: cursor.map(Mutex::new),
+            cursor: Mutex::new(cursor),
             ended: watch::Sender::new(None),
             aborted: AtomicBool::new(false),
             abort: Notify::new(),
@@ -98,7 +98,8 @@ impl Shared {
 }
 
 /// A running sink. Dropping the handle closes the sink. On the journal it is to be kept until the journal's
-/// writer has ended: while it exists, what the sink has not delivered stays in the journal.
+/// writer has ended: while it exists and is not [released](Handle::release), what the sink has not delivered stays in
+/// the journal.
 #[derive(Debug)]
 pub struct Handle(pub(super) Arc<Shared>);
 
@@ -111,7 +112,7 @@ impl Handle {
     /// Offers a batch. It never waits; a wake-up costs a system call only when the worker sleeps. A sink on
     /// the journal takes nothing this way.
     pub fn offer(&self, batch: &Arc<Batch>) -> Offer {
-        if self.0.cursor.is_some() {
+        if self.0.meter.is_on_journal() {
             return Offer::Filtered;
         }
         match self.0.queue.push(batch, |events| self.0.meter.accept(events)) {
@@ -160,6 +161,15 @@ impl Handle {
         match *self.0.ended.borrow() {
             Some(Ended::Aborted(events)) => events,
             _ => 0,
+        }
+    }
+
+    /// Lets the journal go on without this sink, which has ended: nothing is kept there for it any more. What its
+    /// cursor says stays on the disk, so that the next start goes on there, as far as the events are still there.
+    pub fn release(&self) {
+        let cursor = self.0.cursor.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if cursor.is_some() {
+            self.0.meter.release();
         }
     }
 

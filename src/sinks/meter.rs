@@ -46,6 +46,9 @@ pub struct SinkStatus {
     pub lag: Option<u64>,
     /// On the journal, the sequence number that a restart would go on at.
     pub cursor: Option<u64>,
+    /// On the journal, whether events stay there until this sink has had them: no longer for one that has ended by
+    /// itself while others go on.
+    pub kept: Option<bool>,
     /// Since when nothing could be delivered, in milliseconds since 1970.
     pub failing_since: Option<u64>,
     /// What the last failed attempt found; kept after the recovery.
@@ -92,6 +95,8 @@ struct Place {
     low: AtomicU64,
     /// As it is on the disk.
     cursor: AtomicU64,
+    /// Whether the journal keeps nothing for it any more.
+    released: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -110,6 +115,7 @@ impl Meter {
             library,
             low: AtomicU64::new(start),
             cursor: AtomicU64::new(start),
+            released: AtomicBool::new(false),
         });
         Self {
             name,
@@ -160,6 +166,18 @@ impl Meter {
         if let Some(place) = &self.journal {
             place.cursor.store(sequence, Ordering::Relaxed);
         }
+    }
+
+    /// Whether its events come from the journal.
+    pub(super) const fn is_on_journal(&self) -> bool {
+        self.journal.is_some()
+    }
+
+    /// The journal keeps nothing for it any more.
+    pub(super) fn release(&self) {
+        let Some(place) = &self.journal else { return };
+        place.released.store(true, Ordering::Relaxed);
+        warn!(sink = %self.name, cursor = get(&place.cursor), lag = self.lag(), "the journal keeps nothing for this sink any more, as it has ended; the next start goes on at its cursor, as far as the events are still there");
     }
 
     fn lag(&self) -> Option<u64> {
@@ -251,6 +269,7 @@ impl Meter {
             queued_events,
             lag,
             cursor: self.journal.as_ref().map(|place| get(&place.cursor)),
+            kept: self.journal.as_ref().map(|place| !place.released.load(Ordering::Relaxed)),
             failing_since: trouble.since.map(|(_, since)| milliseconds(since)),
             last_error: trouble.last_error.clone(),
         }
@@ -277,30 +296,12 @@ fn milliseconds(time: SystemTime) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
+    use super::super::testing::logged;
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[test]
     fn a_trouble_is_logged_when_it_begins_and_when_it_is_over() {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber =
-            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        tracing::subscriber::with_default(subscriber, || {
+        let text = logged(|| {
             let meter = Meter::new(Arc::from("orders"), "webhook", None);
             meter.recover();
             for _ in 0..5 {
@@ -310,7 +311,6 @@ mod tests {
             meter.recover();
             meter.fail("HTTP status 502".to_owned());
         });
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");
         assert!(lines.iter().all(|line| line.contains("sink=orders")), "{text}");

@@ -7,7 +7,10 @@
 //!   delivered since the last commit, at most 100 ms or one load earlier, comes again.
 //! * Events are delivered in the order of their arrival (or of their creation, where a rule says so), at least
 //!   once, as the bytes that came in; a delivery that fails is tried again for ever.
-//! * What a sink does not get is counted: [`SinkStatus`].
+//! * What a sink does not get is counted: [`SinkStatus`]. Where events are not in the journal any more, gap records
+//!   take their place, as exactly as events ([`mod@tell`]).
+//! * A sink that has ended by itself holds back nothing in the journal once its owner [releases](Handle::release)
+//!   it; one without a handle never does.
 //!
 //! A record is one line of JSON in one of four forms ([`mod@format`]); [`filter`] says how channels are chosen,
 //! [`mod@file`] how paths are made.
@@ -19,6 +22,7 @@ mod created;
 pub mod file;
 pub mod filter;
 pub mod format;
+mod gather;
 mod handle;
 mod intake;
 mod ledger;
@@ -36,16 +40,17 @@ mod rotate;
 pub mod stdout;
 mod tape;
 mod target;
+mod tell;
 mod template;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod webhook;
 mod worker;
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use filter::{Filter, Pattern};
 use format::Format;
@@ -60,8 +65,10 @@ use queue::Queue;
 pub use resend::{Answer, Resender};
 use tape::Tape;
 use target::{Target, Unfit};
+use tell::Teller;
 use worker::Worker;
 
+use crate::event::Channel;
 use crate::journal::{Cursor, Library};
 use crate::retry::Backoff;
 
@@ -133,9 +140,16 @@ pub enum Supply {
     /// A bounded queue in memory, filled by [`Handle::offer`].
     Memory,
     /// The journal, from the sink's own cursor on; [`Handle::wake`] says that it has grown. A sink without a
-    /// cursor begins at the journal's end.
-    Journal(Library),
+    /// cursor begins at the journal's end. The channels are those that a gap is told of, with their connections,
+    /// where events are not in the journal any more.
+    Journal(Library, Channels),
+    /// As [`Supply::Memory`], for a sink that has a cursor in this journal: its files are brought back to what is
+    /// committed, and what is offered is committed with them. The cursor stays where it is.
+    Again(Library),
 }
+
+/// Channels and the connections that they belong to.
+pub type Channels = Arc<[(Arc<str>, Channel)]>;
 
 /// Checks what can be checked before the first event, and starts the sink's thread. On the journal, its cursor
 /// is there when this returns, and files are cut back to what was committed.
@@ -167,10 +181,17 @@ fn start_with(
     };
     let (tape, cursor, place) = match supply {
         Supply::Memory => (None, None, None),
-        Supply::Journal(library) => {
+        Supply::Journal(library, channels) => {
             let (cursor, start, note) = place(&library, &name)?;
             target.restore(&name, &note)?;
-            (Some(Tape::new(library.clone(), start, &note)), Some(cursor), Some((library, start)))
+            let teller = Teller::new(&config, &channels, &note);
+            (Some(Tape::new(library.clone(), start, &note, teller)), Some(cursor), Some((library, start)))
+        }
+        Supply::Again(library) => {
+            let (cursor, start, note) = place(&library, &name)?;
+            target.restore(&name, &note)?;
+            let teller = Teller::new(&config, &Channels::default(), &note);
+            (Some(Tape::still(library, start, &note, teller)), Some(cursor), None)
         }
     };
     let queue = Queue::new(config.queue, Filter::new(&config.channels), config.gap_records);
@@ -196,7 +217,8 @@ fn place(library: &Library, name: &str) -> Result<(Cursor, u64, Note), Unfit> {
     };
     let opened = library.cursor(name, library.next_sequence()).and_then(|mut cursor| {
         if cursor.committed().is_none() {
-            cursor.commit(library.next_sequence(), b"", true)?;
+            let note = Note { seen: Some(tell::millis(SystemTime::now())), ..Note::default() };
+            cursor.commit(library.next_sequence(), &note.bytes()?, true)?;
         }
         Ok(cursor)
     });

@@ -1,5 +1,6 @@
 //! What a sink's cursor says besides its sequence number, as JSON: `{"done":[[FROM,END],...],"files":[{"path":
-//! "...","len":1,"id":{"device":1,"inode":2,"born":3}},...],"rotated":["...",...]}`; each field may be missing.
+//! "...","len":1,"id":{"device":1,"inode":2,"born":3}},...],"rotated":["...",...],"seen":MILLISECONDS,"told":
+//! [FROM,RECORDS]}`; each field may be missing.
 
 use std::fs::Metadata;
 use std::io;
@@ -22,6 +23,12 @@ pub(super) struct Note {
     /// Rotated files that were to be compressed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) rotated: Vec<PathBuf>,
+    /// When the last event below the sequence number arrived, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) seen: Option<u64>,
+    /// Where the hole begins that is being told, and how many gap records of it have been delivered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) told: Option<(u64, usize)>,
 }
 
 /// A file, and how long it is with what has been dealt with.
@@ -73,6 +80,8 @@ mod tests {
             done: vec![(3, u64::MAX)],
             files: vec![FileNote { path: "a b\n\"".into(), len: 7, id }],
             rotated: vec!["x".into()],
+            seen: Some(1_767_323_045_678),
+            told: Some((7, 3)),
         };
         assert_eq!(Note::parse(&note.bytes().unwrap()).unwrap(), note);
         assert_eq!(Note::parse(&Note::default().bytes().unwrap()).unwrap(), Note::default());

@@ -200,15 +200,16 @@ impl Output {
         synced.map_err(|error| format!("{}: {}", self.path.display(), explain("cannot sync", &error)))
     }
 
-    /// Waits until the device has what was written since the last time, and the file's name.
+    /// Waits until the device has what was written since the last time, and the file's name. After a failure no
+    /// further call says anything of what was written before it.
     pub(super) fn sync_written(&mut self) -> Result<(), String> {
         let error = |error| format!("{}: {}", self.path.display(), explain("cannot sync", &error));
         if let Some(left) = self.left.take().filter(|left| left.unsynced) {
-            left.file.sync_data().map_err(error)?;
+            sync_data(&left.file).map_err(error)?;
         }
         let Some(open) = &mut self.open else { return Ok(()) };
         if std::mem::take(&mut open.unsynced) {
-            open.file.sync_data().map_err(error)?;
+            sync_data(&open.file).map_err(error)?;
         }
         if !std::mem::replace(&mut open.name_synced, true) {
             File::open(directory_of(&self.path)).and_then(|directory| directory.sync_all()).map_err(error)?;
@@ -240,6 +241,13 @@ impl Output {
         };
         Ok(self.open.insert(open))
     }
+}
+
+/// Waits until the device has the contents of a file. The seam at which tests make that fail.
+fn sync_data(file: &File) -> io::Result<()> {
+    #[cfg(test)]
+    tests::sync_fault(file)?;
+    file.sync_data()
 }
 
 fn explain(what: &str, error: &io::Error) -> String {
@@ -364,4 +372,4 @@ fn retract(file: &mut impl Append, written: &mut usize) {
 
 #[cfg(test)]
 #[path = "output_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -1,7 +1,27 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::sync::Mutex;
 
 use super::*;
+
+/// The files of which one sync fails.
+static UNSYNCABLE: Mutex<Vec<Identity>> = Mutex::new(Vec::new());
+
+/// Makes the next sync of the file at `path` fail. As with a kernel's, the one after that succeeds.
+pub(in super::super) fn fail_sync(path: &Path) {
+    UNSYNCABLE.lock().unwrap().push(Identity::of(&path.metadata().unwrap()));
+}
+
+pub(super) fn sync_fault(file: &File) -> io::Result<()> {
+    let (id, mut unsyncable) = (Identity::of(&file.metadata()?), UNSYNCABLE.lock().unwrap());
+    match unsyncable.iter().position(|other| *other == id) {
+        Some(at) => {
+            unsyncable.remove(at);
+            Err(Errno::IO.into())
+        }
+        None => Ok(()),
+    }
+}
 
 /// A disk with `room` bytes left, on which cutting may fail too.
 struct Disk {

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use tokio::sync::Notify;
 
@@ -43,12 +44,23 @@ pub(super) enum Pushed {
     Closed,
 }
 
+/// What has been dealt with when a run has been delivered, on the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    /// The events with these numbers, and when they arrived.
+    Events(Range<u64>, SystemTime),
+    /// One more gap record of the hole that begins with this number, which is not yet the last one.
+    Told(u64),
+}
+
 /// A batch on its way through the worker; its bytes count until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lease {
     batch: Arc<Batch>,
     /// The journal's number of its first event; zero without a journal.
     first: u64,
+    /// In place of its events' own numbers, for what stands in no journal.
+    instead: Option<Done>,
     bytes: Arc<AtomicUsize>,
 }
 
@@ -57,6 +69,11 @@ impl Lease {
     pub(super) fn numbers(&self, events: &Range<usize>) -> Range<u64> {
         let number = |place: usize| self.first.saturating_add(place as u64);
         number(events.start)..number(events.end)
+    }
+
+    /// What has been dealt with when the events at these places have been delivered.
+    pub(super) fn done(&self, events: &Range<usize>) -> Done {
+        self.instead.clone().unwrap_or_else(|| Done::Events(self.numbers(events), self.batch.received()))
     }
 
     /// The batch.
@@ -128,19 +145,31 @@ impl Queue {
 
     /// The accounting of a batch that [`Queue::take`] gave.
     pub(super) fn lease(&self, batch: Arc<Batch>) -> Arc<Lease> {
-        Arc::new(Lease { batch, first: 0, bytes: Arc::clone(&self.bytes) })
+        Arc::new(Lease { batch, first: 0, instead: None, bytes: Arc::clone(&self.bytes) })
     }
 
     /// The accounting of a batch from the journal; it counts from now on.
     pub(super) fn lease_of(&self, record: &Record) -> Arc<Lease> {
         self.bytes.fetch_add(record.batch.size(), Ordering::Relaxed);
         let (batch, bytes) = (Arc::clone(&record.batch), Arc::clone(&self.bytes));
-        Arc::new(Lease { batch, first: record.first, bytes })
+        Arc::new(Lease { batch, first: record.first, instead: None, bytes })
+    }
+
+    /// The accounting of a batch that stands in no journal, with what its delivery deals with.
+    pub(super) fn lease_for(&self, batch: Batch, done: Done) -> Arc<Lease> {
+        self.bytes.fetch_add(batch.size(), Ordering::Relaxed);
+        let (batch, bytes) = (Arc::new(batch), Arc::clone(&self.bytes));
+        Arc::new(Lease { batch, first: 0, instead: Some(done), bytes })
     }
 
     /// Whether as much waits as may.
     pub(super) fn is_full(&self) -> bool {
         self.bytes() >= self.max_bytes
+    }
+
+    /// Whether half of that waits.
+    pub(super) fn is_half_full(&self) -> bool {
+        self.bytes() >= self.max_bytes / 2
     }
 
     /// Whether nothing more will come.

@@ -4,13 +4,13 @@
 //!   has the bound of [`super::Config::queue`], so memory is bounded however far behind the sink is.
 //! * A commit says below which number everything has been dealt with, and which events above that have been
 //!   as well: after a restart those are left out.
-//! * What is not in the journal any more is logged, counted and passed over.
+//! * What is not in the journal any more is logged and counted, and gap records take its place.
 
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use tracing::error;
 
@@ -18,7 +18,8 @@ use super::handle::Shared;
 use super::intake::Intake;
 use super::ledger::Ledger;
 use super::note::Note;
-use super::queue::{Lease, Run};
+use super::queue::{Done, Lease, Run};
+use super::tell::Teller;
 use crate::journal::{Kind, Library, Read, Reader, Record};
 
 /// How many bytes are read at a time, but for the last batch.
@@ -44,9 +45,14 @@ pub(super) struct Tape {
     library: Library,
     reader: Reader,
     ledger: Ledger,
+    teller: Teller,
     committed: u64,
+    /// Whether nothing is read.
+    still: bool,
     /// Where the sink ends, once it was closed.
     end: Option<u64>,
+    /// What is not there any more, until it is known what follows.
+    hole: Option<Range<u64>>,
     /// Read, but not yet admitted.
     pieces: VecDeque<(Arc<Lease>, Range<usize>)>,
     left: Vec<usize>,
@@ -54,17 +60,30 @@ pub(super) struct Tape {
 
 impl Tape {
     /// From `start` on, without what `note` says is done.
-    pub(super) fn new(library: Library, start: u64, note: &Note) -> Self {
+    pub(super) fn new(library: Library, start: u64, note: &Note, teller: Teller) -> Self {
         let (reader, ledger) = (library.reader(start), Ledger::new(start, &note.done));
         Self {
             library,
             reader,
             ledger,
+            teller,
             committed: start,
+            still: false,
             end: None,
+            hole: None,
             pieces: VecDeque::new(),
             left: Vec::new(),
         }
+    }
+
+    /// A place that does not move; only what stands beside its number in the cursor does.
+    pub(super) fn still(library: Library, start: u64, note: &Note, teller: Teller) -> Self {
+        Self { still: true, ..Self::new(library, start, note, teller) }
+    }
+
+    /// Whether nothing is read from it.
+    pub(super) const fn is_still(&self) -> bool {
+        self.still
     }
 
     /// Moves what stands next to `ready`, or lets `intake` hold it.
@@ -88,6 +107,7 @@ impl Tape {
                 continue;
             }
             if self.end.is_some_and(|end| self.reader.next_sequence() >= end) {
+                self.tell(shared, SystemTime::now(), ready);
                 return Ok(Ahead::End);
             }
             if shared.queue.is_full() {
@@ -97,9 +117,16 @@ impl Tape {
                 break;
             }
             match self.reader.try_next()? {
-                None => return Ok(Ahead::Nothing),
-                Some(Read::Hole(numbers)) => self.pass_hole(shared, numbers),
+                None => {
+                    self.tell(shared, SystemTime::now(), ready);
+                    return Ok(Ahead::Nothing);
+                }
+                Some(Read::Hole(numbers)) => {
+                    self.tell(shared, SystemTime::now(), ready);
+                    self.hole = Some(numbers);
+                }
                 Some(Read::Record(record)) => {
+                    self.tell(shared, record.batch.received(), ready);
                     read += record.batch.size().max(1);
                     self.cut(shared, &record);
                 }
@@ -110,13 +137,24 @@ impl Tape {
 
     /// Whether there is anything that has not been read.
     pub(super) fn is_more(&self) -> bool {
-        self.library.next_sequence() > self.reader.next_sequence()
+        !self.still && self.library.next_sequence() > self.reader.next_sequence()
     }
 
-    /// The events with these numbers have been dealt with.
-    pub(super) fn settle(&mut self, shared: &Shared, numbers: Range<u64>) {
+    /// What has been delivered has been dealt with.
+    pub(super) fn settle(&mut self, shared: &Shared, done: Done) {
+        match done {
+            _ if self.still => {}
+            Done::Told(hole) => self.teller.tell(hole),
+            Done::Events(numbers, received) => self.pass(shared, numbers, Some(received)),
+        }
+    }
+
+    fn pass(&mut self, shared: &Shared, numbers: Range<u64>, received: Option<SystemTime>) {
+        let end = numbers.end;
         self.ledger.settle(numbers);
-        shared.meter.pass(self.ledger.low());
+        let low = self.ledger.low();
+        self.teller.pass(low, received.filter(|_| low == end));
+        shared.meter.pass(low);
     }
 
     /// Whether everything below another number than at the last commit has been dealt with.
@@ -126,29 +164,41 @@ impl Tape {
 
     /// Moves the cursor to where the sink stands, with what the target adds in `note`.
     pub(super) fn commit(&mut self, shared: &Shared, mut note: Note, sync: bool) -> io::Result<()> {
-        let Some(cursor) = &shared.cursor else { return Ok(()) };
         note.done = self.ledger.above();
+        self.teller.note(&mut note);
         let sequence = self.ledger.low();
-        let mut cursor = cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cursor = shared.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(cursor) = &mut *cursor else { return Ok(()) };
         cursor.commit(sequence, &note.bytes()?, sync)?;
         self.committed = sequence;
         shared.meter.commit(sequence);
         Ok(())
     }
 
-    fn pass_hole(&mut self, shared: &Shared, numbers: Range<u64>) {
-        for lost in self.ledger.todo(numbers.clone()) {
+    /// Puts the gap records of a hole on `ready`; what follows it arrived at `until`.
+    fn tell(&mut self, shared: &Shared, until: SystemTime, ready: &mut VecDeque<Run>) {
+        let Some(hole) = self.hole.take() else { return };
+        let lost = self.ledger.todo(hole.clone());
+        for lost in &lost {
             let events = lost.end - lost.start;
             error!(sink = %shared.meter.name(), first = lost.start, events, "events are not in the journal any more and are lost to this sink");
             shared.meter.lose(events);
         }
-        self.settle(shared, numbers);
+        let records = self.teller.records(&hole, &lost, until);
+        if records.is_empty() {
+            return self.pass(shared, hole, Some(until));
+        }
+        shared.meter.accept(records.len());
+        ready.extend(records.into_iter().map(|(batch, done)| {
+            let events = 0..batch.len();
+            Run { lease: shared.queue.lease_for(batch, done), events }
+        }));
     }
 
     /// Cuts a record into pieces of what is to be dealt with.
     fn cut(&mut self, shared: &Shared, record: &Record) {
         if record.kind == Kind::Gap && !shared.queue.takes_gaps() {
-            return self.settle(shared, record.first..record.end());
+            return self.pass(shared, record.first..record.end(), Some(record.batch.received()));
         }
         let lease = shared.queue.lease_of(record);
         for todo in self.ledger.todo(record.first..record.end()) {
@@ -172,9 +222,11 @@ impl Tape {
         let events = places.len();
         intake.admit(lease, places, now, ready, &mut self.left);
         shared.meter.accept(events - self.left.len());
-        for place in self.left.drain(..) {
-            self.ledger.settle(lease.numbers(&(place..place + 1)));
+        let number = |place: usize| lease.numbers(&(place..place + 1));
+        let last = self.left.last().copied();
+        self.left.drain(..).for_each(|place| self.ledger.settle(number(place)));
+        if let Some(last) = last {
+            self.pass(shared, number(last), Some(lease.batch().received()));
         }
-        shared.meter.pass(self.ledger.low());
     }
 }

@@ -14,7 +14,7 @@ use super::{Config, Kind, file, stdout, webhook};
 /// Where a worker delivers to.
 pub(super) enum Target {
     Stdout(stdout::Sink),
-    File(file::Sink),
+    File(Box<file::Sink>),
     Webhook(Box<webhook::Sink>),
 }
 
@@ -65,11 +65,9 @@ impl Target {
                 })
             }
             Kind::File(kind) => {
-                file::Sink::open(kind, config.format).map(Self::File).map_err(|(found, hint)| Unfit {
-                    thing: kind.path.root().display().to_string(),
-                    found,
-                    hint,
-                })
+                file::Sink::open(kind, config.format).map(|sink| Self::File(Box::new(sink))).map_err(
+                    |(found, hint)| Unfit { thing: kind.path.root().display().to_string(), found, hint },
+                )
             }
             Kind::Webhook(kind) => {
                 webhook::Sink::open(kind, config.format).map(|sink| Self::Webhook(Box::new(sink)))
@@ -101,6 +99,14 @@ impl Target {
             Self::Stdout(sink) => sink.flush(),
             Self::File(sink) => sink.flush(),
             Self::Webhook(sink) => sink.flush().await,
+        }
+    }
+
+    /// What a request holds and how long it waits to be full, where it does.
+    pub(super) fn gathers(&self) -> Option<(webhook::Batch, Duration)> {
+        match self {
+            Self::Webhook(sink) => sink.gathers(),
+            Self::Stdout(_) | Self::File(_) => None,
         }
     }
 

@@ -1,6 +1,7 @@
-//! Batches for the tests of this room.
+//! Batches for the tests of this room, and what is logged meanwhile for those of any.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -29,6 +30,28 @@ pub(super) fn one(channel: &str, message: &str) -> Arc<Batch> {
 pub(super) fn several(messages: &[(&str, &str)]) -> Arc<Batch> {
     let messages: Vec<_> = messages.iter().map(|(channel, message)| (*channel, *message, None)).collect();
     Arc::new(batch_at("acme", 1_767_323_045_678, &messages))
+}
+
+/// What `work` logs, as a person sees it.
+pub(crate) fn logged(work: impl FnOnce()) -> String {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    tracing::subscriber::with_default(subscriber, work);
+    String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Waits until `condition` holds, for at most ten seconds.

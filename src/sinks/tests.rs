@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::filter::Pattern;
 use super::testing::{batch_at, eventually, one, several};
 use super::*;
+use crate::journal::{self, Journal, Writer};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -192,7 +193,7 @@ fn dated(second: u32, n: u32) -> String {
 }
 
 fn now_millisecond() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let since = SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     u64::try_from(since.as_millis()).unwrap()
 }
 
@@ -292,4 +293,38 @@ fn what_cannot_start_says_what_and_what_to_do() {
     for part in ["sink test", file.to_str().unwrap(), "cannot make the directory", "make it, or name"] {
         assert!(error.contains(part), "{error}");
     }
+}
+
+#[tokio::test]
+async fn what_could_not_be_synced_is_not_committed_and_is_written_again_after_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&directory.path().join("journal"), journal::Config::default()).unwrap();
+    let writer = Writer::start(journal, |_| ()).unwrap();
+    let path = directory.path().join("out");
+    let synced = || {
+        let mut config = to_file(&path);
+        let Kind::File(file) = &mut config.kind else { unreachable!() };
+        file.sync = true;
+        start(config, Supply::Journal(writer.library().clone(), Channels::default())).unwrap()
+    };
+    let append = |handle: &Handle, message: &str| {
+        writer.append(one("/topic/A", message), journal::Kind::Events).unwrap();
+        eventually("appending", || writer.queued_bytes() == 0);
+        handle.wake();
+    };
+    let handle = synced();
+    append(&handle, "1");
+    eventually("a commit", || handle.status().cursor == Some(1));
+    output::tests::fail_sync(&path);
+    append(&handle, "2");
+    let failed = ended(&handle).await;
+    assert!(matches!(&failed, Ended::Failed(error) if error.contains("out: cannot sync: ")), "{failed:?}");
+    assert_eq!(handle.status().cursor, Some(1), "nothing is committed after that");
+    drop(handle);
+    // As the kernel leaves what it dropped.
+    fs::write(&path, "1\n\0\0").unwrap();
+    let handle = synced();
+    append(&handle, "3");
+    eventually("the next commit", || handle.status().cursor == Some(3));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n3\n");
 }

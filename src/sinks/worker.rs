@@ -3,22 +3,24 @@
 //! * It takes batches from the queue or from the journal ([`Tape`]); there, a commit follows at once when there is
 //!   nothing to do, at most every 100 ms otherwise, and at the end.
 //! * What was taken is delivered in order; nothing overtakes a record that fails.
+//! * Where the target's requests hold several events, what is ready may wait a given time for more: no longer than
+//!   until a request is full, half of the queue is, or the end has come.
 //! * Under dense traffic the worker does not sleep on a wake-up between batches but for a short fixed time, so
 //!   that its sender pays no system call per batch, and the batches that came meanwhile are written together.
 //!   A lone event wakes it at once.
 
 use std::collections::VecDeque;
 use std::io;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
+use super::gather::Gather;
 use super::handle::{Ended, Shared};
 use super::intake::Intake;
 use super::park::Park;
-use super::queue::Run;
+use super::queue::{Done, Run};
 use super::tape::{Ahead, Tape};
 use super::target::{Failure, Refused, Target};
 use crate::event::Batch;
@@ -50,8 +52,10 @@ pub(super) struct Worker {
     ready: VecDeque<Run>,
     /// The runs wholly loaded: their batches count until they are delivered.
     loaded: Vec<Run>,
-    /// The journal's numbers of what is loaded.
-    numbers: Vec<Range<u64>>,
+    /// What has been dealt with, on the journal, when what is loaded is delivered.
+    done: Vec<Done>,
+    /// Where requests hold several events.
+    gather: Option<Gather>,
     dense: bool,
     found: Instant,
     /// Whether something was dealt with that the cursor does not say.
@@ -71,6 +75,7 @@ impl Worker {
         backoff: Backoff,
     ) -> Self {
         let now = Instant::now();
+        let gather = target.gathers().map(Gather::new);
         Self {
             shared,
             tape,
@@ -81,7 +86,8 @@ impl Worker {
             batches: VecDeque::new(),
             ready: VecDeque::new(),
             loaded: Vec::new(),
-            numbers: Vec::new(),
+            done: Vec::new(),
+            gather,
             dense: false,
             found: now,
             dirty: false,
@@ -124,7 +130,8 @@ impl Worker {
             let ahead = self.take().await;
             // After the batches were taken: one that was offered after the call finds its file opened anew.
             let mut ended = if self.shared.take_reopen() { self.reopen().await } else { None };
-            let idle = self.ready.is_empty() && !self.target.is_due(Instant::now());
+            let gathers = self.gathers(ahead == Ahead::Nothing);
+            let idle = (self.ready.is_empty() || gathers) && !self.target.is_due(Instant::now());
             if idle && ahead == Ahead::End {
                 ended = ended.or(Some(Ended::Drained));
             }
@@ -149,8 +156,10 @@ impl Worker {
     async fn take(&mut self) -> Ahead {
         let now = Instant::now();
         let waited = self.ready.len();
+        let is_short = self.gather.as_ref().is_some_and(|gather| gather.is_short(&self.ready));
         let ahead = match &mut self.tape {
-            Some(_) if waited > 0 => Ahead::More,
+            Some(tape) if tape.is_still() => self.take_offered(now),
+            Some(_) if waited > 0 && !is_short => Ahead::More,
             Some(tape) => match tape.read(&self.shared, &mut self.intake, now, &mut self.ready) {
                 Ok(ahead) => {
                     if std::mem::take(&mut self.unread) {
@@ -205,7 +214,8 @@ impl Worker {
         }
         self.dense = false;
         let commit = self.dirty.then(|| self.committed + COMMIT);
-        let deadlines = [self.intake.next_deadline(), self.target.deadline(), commit];
+        let gathered = self.gather.as_ref().and_then(Gather::until);
+        let deadlines = [self.intake.next_deadline(), self.target.deadline(), commit, gathered];
         let is_more = || self.tape.as_ref().is_some_and(Tape::is_more);
         let wait = self.shared.queue.wait(is_more);
         match deadlines.into_iter().flatten().min() {
@@ -215,6 +225,14 @@ impl Worker {
                 let _ = tokio::time::timeout_at(deadline.into(), wait).await;
             }
         }
+    }
+
+    /// Whether what is ready waits for more to go with it; `may` says that there is nothing more at present.
+    fn gathers(&mut self, may: bool) -> bool {
+        let may = may && !self.shared.queue.is_half_full();
+        let Some(gather) = &mut self.gather else { return false };
+        gather.look(&self.ready, may, Instant::now());
+        gather.until().is_some()
     }
 
     /// Delivers the front of `ready`, however long that takes; the end, where nothing more can be delivered.
@@ -254,9 +272,12 @@ impl Worker {
         self.backoff.reset();
         self.shared.meter.recover();
         self.loaded.clear();
+        if self.ready.is_empty() {
+            self.gather.iter_mut().for_each(Gather::restart);
+        }
         self.target.settle();
         if let Some(tape) = &mut self.tape {
-            self.numbers.drain(..).for_each(|numbers| tape.settle(&self.shared, numbers));
+            self.done.drain(..).for_each(|done| tape.settle(&self.shared, done));
         }
         self.dirty |= self.tape.is_some() || self.target.wants_commit();
     }
@@ -266,7 +287,7 @@ impl Worker {
         while let Some(run) = self.ready.front_mut() {
             let taken = self.target.load(run);
             if self.tape.is_some() && taken > 0 {
-                self.numbers.push(run.lease.numbers(&(run.events.start..run.events.start + taken)));
+                self.done.push(run.lease.done(&(run.events.start..run.events.start + taken)));
             }
             events += taken;
             run.events.start += taken;

@@ -172,3 +172,36 @@ async fn any_channel_exists_where_the_org_is_not_strict() {
     client.handshake().await;
     assert_eq!(client.subscribe(&json!(["/topic/X", "/u/a-b"]), Value::Null).await["successful"], true);
 }
+
+#[tokio::test]
+async fn users_without_access_to_channels_neither_subscribe_nor_make_them() {
+    let seed = Seed::parse(
+        r#"
+        [user."none@example.com"]
+        password = "p"
+        objects = { StreamingChannel = "none" }
+        [user."read@example.com"]
+        password = "p"
+        objects = { StreamingChannel = "read" }
+        [[record.StreamingChannel]]
+        Name = "/u/a"
+        "#,
+        std::path::Path::new(""),
+    );
+    // The first user by name makes what the seed has, and so needs the right to.
+    assert!(seed.unwrap_err().to_string().contains("record of StreamingChannel: NOT_FOUND"));
+    let seed = "[user.\"none@example.com\"]\npassword = \"p\"\nobjects = { StreamingChannel = \"none\" }\n\
+        [user.\"read@example.com\"]\npassword = \"p\"\nobjects = { StreamingChannel = \"read\" }";
+    let seed = Seed::parse(seed, std::path::Path::new("")).unwrap();
+    let address = start(Config { seed, strict: true, ..Config::default() }).await;
+    for (name, error) in [
+        ("none@example.com", "403::No access on channel"),
+        ("read@example.com", "403::Cannot create channel {/u/a}"),
+    ] {
+        let issued = control(address, "tokens/issue", json!({"username": name})).await;
+        let mut client = Client::new(address, "/cometd/61.0").await;
+        client.headers = format!("Authorization: Bearer {}\r\n", issued["access_token"].as_str().unwrap());
+        client.handshake().await;
+        assert_eq!(client.subscribe(&json!("/u/a"), Value::Null).await["error"], error);
+    }
+}

@@ -200,3 +200,18 @@ async fn field_level_security_decides_who_hears_what() {
     );
     assert_eq!(heard(&mut some, 1).await[0]["data"]["sobject"], json!({"Id": id, "Name": "n"}));
 }
+
+#[tokio::test]
+async fn records_that_are_loaded_in_bulk_are_told_to_nobody() {
+    let address = start_default().await;
+    topic(address, QUERY).await;
+    let mut client = Client::subscribed(address, "/cometd/61.0", None).await;
+    client.connect().await;
+    let loaded =
+        super::control(address, "records", json!({"Invoice_Statement__c": [{}, {"Status__c": "Closed"}]}))
+            .await;
+    assert_eq!(loaded["loaded"], 2);
+    create(address, "Invoice_Statement__c", json!({})).await;
+    let events = heard(&mut client, 1).await;
+    assert_eq!((events.len(), &events[0]["data"]["sobject"]["Name"]), (1, &json!("INV-0003")));
+}

@@ -9,7 +9,7 @@ use cometail::journal::{Config, Journal, Library, Read};
 
 use crate::support::{
     A, ARCHIVE, Answer, Cometail, Emulator, Place, Server, archive, cometail, connection, listen_later,
-    number, run, stays, wait,
+    number, reaches, run, stays, wait,
 };
 
 /// Everything that was ever appended stays.
@@ -20,7 +20,7 @@ fn config(place: &Place, emulator: &Emulator, version: &str, more: &str) -> Stri
 }
 
 /// The numbers of the events in a journal, in their order.
-fn journaled(dir: &Path) -> Vec<u64> {
+pub(crate) fn journaled(dir: &Path) -> Vec<u64> {
     let mut reader = Library::open(dir).unwrap().reader(0);
     let mut numbers = Vec::new();
     while let Some(read) = reader.try_next().unwrap() {
@@ -233,7 +233,7 @@ fn a_journal_of_full_size_pauses_the_intake_until_the_slowest_sink_goes_on() {
     assert_eq!(journal_of(&status, "state"), "full");
     assert!(journal_of(&status, "bytes").as_u64().unwrap() <= 1 << 20, "{status}");
     let hook = Server::on(listen(), |_, _| Answer::OK);
-    wait("every event at the webhook", || hook.count() >= 20_000);
+    reaches("every event at the webhook", 20_000, || hook.count());
     place.wait_for(ARCHIVE, (0..20).flat_map(|_| 0..1000));
     let bodies = hook.seen();
     assert!(bodies.iter().map(|posted| number(&posted.body)).eq((0..20).flat_map(|_| 0..1000)));

@@ -15,12 +15,16 @@
 
 mod bad_config;
 mod bad_input;
+mod batches;
 mod demo;
+mod ends;
 mod journal;
 mod journal_commands;
+mod journal_read_only;
 mod live_channels;
 mod missing;
 mod parked_commands;
+mod replays;
 mod resume;
 mod rotate;
 mod run;

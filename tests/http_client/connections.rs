@@ -73,8 +73,9 @@ async fn a_request_says_what_it_must() {
 async fn a_dead_kept_alive_connection_is_replaced_silently() {
     let server = Server::closing_after(ok("[]")).await;
     let mut client = client();
-    for _ in 0..5 {
+    for closed in 1..=5 {
         assert_eq!(post(&mut client, &server.url("/")).await.unwrap().status, 200);
+        server.wait_closed(closed).await;
         tokio::time::sleep(IDLE).await;
     }
     assert_eq!((server.connections(), server.requests().len()), (5, 5));
@@ -87,8 +88,9 @@ fn a_connection_that_died_while_the_runtime_stood_still_is_replaced() {
     let server = outside.block_on(Server::closing_after(ok("[]")));
     let inside = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut client = client();
-    for _ in 0..3 {
+    for closed in 1..=3 {
         assert_eq!(inside.block_on(post(&mut client, &server.url("/"))).unwrap().status, 200);
+        outside.block_on(server.wait_closed(closed));
         std::thread::sleep(IDLE);
     }
 }

@@ -16,6 +16,7 @@ use url::Url;
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) connections: AtomicUsize,
+    closed: AtomicUsize,
     requests: Mutex<Vec<String>>,
 }
 
@@ -70,9 +71,17 @@ impl Server {
             async move {
                 request(&mut stream, &seen).await;
                 stream.write_all(&response).await.unwrap();
+                drop(stream);
+                seen.closed.fetch_add(1, Ordering::SeqCst);
             }
         })
         .await
+    }
+
+    /// Waits until [`Server::closing_after`] has closed so many connections.
+    pub(crate) async fn wait_closed(&self, connections: usize) {
+        let seen = &self.seen.closed;
+        until("the connection is closed", || seen.load(Ordering::SeqCst) >= connections).await;
     }
 
     pub(crate) fn url(&self, path: &str) -> Url {

@@ -15,9 +15,11 @@ mod emulated;
 mod limits;
 mod push;
 mod server;
+mod sessions;
 #[path = "../end_to_end/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests from end to end, which use all of it")]
 mod support;
+mod topics;
 mod whoami;
 
 use crate::support::{Cometail, Ended, cometail};

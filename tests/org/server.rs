@@ -29,6 +29,11 @@ impl Asked {
         crate::support::json(&self.body)
     }
 
+    /// The body as JSON; `null` where there is none.
+    pub(crate) fn json_or_null(&self) -> Value {
+        if self.body.is_empty() { Value::Null } else { self.json() }
+    }
+
     /// The query in SOQL, if it is one.
     pub(crate) fn soql(&self) -> Option<String> {
         let query = self.path.split_once("/query?")?.1;

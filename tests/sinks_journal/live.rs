@@ -11,11 +11,11 @@ use cometail::sinks::filter::Pattern;
 use cometail::sinks::{self, Ended, Handle, Order, State, Supply, file::Compression, format::Format};
 
 use crate::support::{
-    append, assert_exactly_once, batch, config, eventually, file_config, files, numbers, open, start, text,
-    to_file,
+    append, assert_exactly_once, batch, channels, config, eventually, file_config, files, numbers, open,
+    start, text, to_file,
 };
 
-fn end(handle: &Handle) -> Ended {
+pub(crate) fn end(handle: &Handle) -> Ended {
     handle.close();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let deadline = Duration::from_secs(20);
@@ -83,6 +83,13 @@ fn what_is_given_up_stays_in_the_journal_for_the_next_start() {
     let directory = tempfile::tempdir().unwrap();
     let (writer, library) = open(&directory.path().join("journal"));
     let out = directory.path().join("out");
+    // What the sink has had stays until this one has passed it as well.
+    let mut other = library.cursor("other", 0).unwrap();
+    let handle = start(to_file("orders", &out, "a"), &library);
+    fill(&writer, 5_000);
+    assert_eq!(end(&handle), Ended::Drained);
+    drop(handle);
+    fs::rename(out.join("a"), out.join("first")).unwrap();
     fs::create_dir_all(out.join("a")).unwrap();
     let handle = start(to_file("orders", &out, "a"), &library);
     fill(&writer, 5_000);
@@ -90,14 +97,19 @@ fn what_is_given_up_stays_in_the_journal_for_the_next_start() {
     eventually("an attempt", || handle.status().retried > 0);
     assert_eq!(handle.abort(), 0);
     assert_eq!((handle.status().dropped, handle.status().lag), (0, Some(5_000)));
-    // Several segments, all of which would go if nobody needed them.
-    std::thread::sleep(Duration::from_millis(1_500));
+    other.commit(10_000, b"", false).unwrap();
+    eventually("segments that go", || library.oldest_sequence() > 4_000);
+    // For as long as there is no sink.
+    other.commit(5_000, b"", false).unwrap();
+    // The thread that let go of those takes these when it is done.
     fill(&writer, 5_000);
+    assert!(library.oldest_sequence() <= 5_000, "{}", library.oldest_sequence());
     drop(handle);
     fs::remove_dir(out.join("a")).unwrap();
     let handle = start(to_file("orders", &out, "a"), &library);
     assert_eq!(end(&handle), Ended::Drained);
-    assert_eq!(numbers(&out.join("a")), (0..10_000).collect::<Vec<_>>());
+    assert_eq!(numbers(&out.join("first")), (0..5_000).collect::<Vec<_>>());
+    assert_eq!(numbers(&out.join("a")), (5_000..15_000).collect::<Vec<_>>());
 }
 
 #[test]
@@ -256,7 +268,7 @@ fn files_are_rotated_by_size_and_age_and_compressed_with_and_without_a_journal()
         (kind.max_bytes, kind.compress) =
             (Some(1_000), Some(if journal { Compression::Gzip } else { Compression::Zstd }));
         kind.max_age = Some(Duration::from_millis(300));
-        let supply = if journal { Supply::Journal(library.clone()) } else { Supply::Memory };
+        let supply = if journal { Supply::Journal(library.clone(), channels()) } else { Supply::Memory };
         let handle = sinks::start(config("orders", sinks::Kind::File(kind)), supply).unwrap();
         let events = batch(0, 100, 1);
         if journal {

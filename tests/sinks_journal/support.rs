@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use cometail::event::{Batch, BatchBuilder, ReplayId};
+use cometail::event::{Batch, BatchBuilder, Channel, ReplayId};
 use cometail::journal::{self, Journal, Kind, Library, Refused, SyncPolicy, Writer};
 use cometail::sinks::{self, Handle, Supply, file, format::Format};
 use flate2::read::GzDecoder;
@@ -83,8 +83,14 @@ pub(crate) fn file_config(dir: &Path, template: &str) -> file::Config {
     file::Config::new(file::Template::parse(dir.join(template).to_str().unwrap()).unwrap())
 }
 
+/// The channels that a gap is told of: those of [`batch`], up to ninety.
+pub(crate) fn channels() -> sinks::Channels {
+    let channel = |number| Channel::parse(&format!("/topic/{number}")).unwrap();
+    (0..90).map(|number| (Arc::from("acme"), channel(number))).collect()
+}
+
 pub(crate) fn start(config: sinks::Config, library: &Library) -> Handle {
-    sinks::start(config, Supply::Journal(library.clone())).unwrap()
+    sinks::start(config, Supply::Journal(library.clone(), channels())).unwrap()
 }
 
 /// Every file in `dir` and below, by path.

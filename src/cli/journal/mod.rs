@@ -1,7 +1,8 @@
 //! `cometail journal`: what is in the journal, whether it is whole, and sending of it again.
 //!
-//! Constraints: a daemon may be writing meanwhile. Nothing here writes into a journal. Names and reasons come from
-//! servers; none is printed with a control character but inside of JSON.
+//! Constraints: a daemon may be writing meanwhile. Nothing here writes into a journal, but for the cursor of a file
+//! sink while no daemon runs. Names and reasons come from servers; none is printed with a control character but inside
+//! of JSON.
 
 mod inspect;
 mod letters;

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::event::Batch;
 use crate::journal::{Hold, Library, OpenError};
 use crate::sinks::format::Format;
-use crate::sinks::{self, Ended, Handle, Offer, StartError};
+use crate::sinks::{self, Ended, Handle, Offer, Supply};
 use crate::telemetry;
 
 /// How often it is looked whether a sink has room again.
@@ -28,8 +28,9 @@ const LOOK: Duration = Duration::from_millis(2);
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The range is what there is when the command starts; a daemon may be running. Events keep their ids, so that a
-receiver can drop what it knows. A sink takes what its own channels and format say; a file sink only where no daemon
-writes its files. Exit code 1: something of the range is not there any more, or was refused.
+receiver can drop what it knows. A sink takes what its own channels and format say. A file sink gets them at the end
+of its files, and only while no daemon runs, which would write there too: stop it first, or print into a file. Exit
+code 1: something of the range is not there any more, or was refused.
 
 Examples:
   cometail journal replay --from 2026-01-02T03:00:00Z --until 2026-01-02T04:00:00Z | jq .data
@@ -86,45 +87,40 @@ fn print(dir: &Path, range: Range, format: Format) -> Outcome<u8> {
     Ok(if source.has_holes { FAILED } else { 0 })
 }
 
-/// Starts a sink that is given its events by hand.
-fn start(sink: sinks::Config) -> Result<Handle, StartError> {
-    sinks::start(sink, sinks::Supply::Memory)
-}
-
 fn send(config: &Config, sink: sinks::Config, range: Range) -> Outcome<u8> {
     let dir = dir_of(config)?;
     let mut source = open(&dir, range)?;
     let is_file = matches!(sink.kind, sinks::Kind::File(_));
-    let _hold = is_file.then(|| hold(&dir, &sink.name)).transpose()?;
+    let hold = is_file.then(|| hold(&dir, &sink.name)).transpose()?;
+    let supply = hold.as_ref().map_or(Ok(Supply::Memory), |hold| supply(hold, &dir, &sink.name))?;
     let _logs = telemetry::start(&config.log).map_err(|error| fail(CONFIG, &error))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| fail(IO, &error))?;
     let queue = sink.queue;
-    let handle = start(sink).map_err(|error| fail(IO, &error))?;
+    let handle = sinks::start(sink, supply).map_err(|error| fail(IO, &error))?;
     let delivery = Delivery { handle, queue, offered: 0 };
     let (told, ended) = runtime.block_on(delivery.run(&mut source)).map_err(lost(&dir))?;
     warn(&told);
     Ok(if source.has_holes { FAILED } else { ended })
 }
 
-/// Keeps a daemon away from the files that it would write too. It cuts files back to what it committed of them, so
-/// files that it knows are not added to.
+/// Keeps a daemon away from the files that it would write too.
 fn hold(dir: &Path, sink: &str) -> Outcome<Hold> {
-    let name = sink.escape_debug();
-    let hold = Hold::take(dir).map_err(|error| match error {
+    Hold::take_alone(dir).map_err(|error| match error {
         OpenError::InUse(_) => {
-            let hint = "stop it first, or print into a file";
+            let (name, hint) = (sink.escape_debug(), "stop it first, or print into a file");
             fail(IN_USE, &format!("a daemon is running and writes the files of sink '{name}' itself; {hint}"))
         }
         error => unreadable(dir)(error),
-    })?;
-    let cursors = Library::open(dir).map_err(unreadable(dir))?.cursors().map_err(lost(dir))?;
-    if cursors.iter().any(|(cursor, _)| cursor == sink) {
-        let hint = "name a file sink that no daemon has used, or print into a file";
-        let why = "the next start of the daemon cuts its files back to what it wrote itself";
-        return Err(fail(FAILED, &format!("sink '{name}' has a cursor: {why}; {hint}")));
-    }
-    Ok(hold)
+    })
+}
+
+/// A daemon cuts files back to what the cursor has of them, so where there is one, it is to know what is added.
+fn supply(hold: &Hold, dir: &Path, sink: &str) -> Outcome<Supply> {
+    let library = hold.library().map_err(unreadable(dir))?;
+    let cursors = library.cursors().map_err(lost(dir))?;
+    let is_known = cursors.iter().any(|(cursor, _)| cursor == sink);
+    Ok(if is_known { Supply::Again(library) } else { Supply::Memory })
 }
 
 /// One sink and what it is given.

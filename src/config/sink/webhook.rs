@@ -20,6 +20,7 @@ const HEADERS_MAX: usize = 64;
 const SECRETS_MAX: usize = 8;
 const BATCH: RangeInclusive<u32> = 1..=1000;
 const BATCH_BYTES: RangeInclusive<u64> = 1 << 10..=64 << 20;
+const BATCH_WAIT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(10);
 const CONCURRENCY: RangeInclusive<u32> = 1..=64;
 /// How long an event may be tried, unless for ever.
 const RETRY_FOR: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(30 * 24);
@@ -51,7 +52,7 @@ pub(super) fn read<'t>(
     let retry_node = table.get("retry_for");
     let headers = table.get("headers").and_then(|node| headers(&node, surroundings.environment));
     let keys = keys(table, surroundings.environment);
-    let batch = batch(table);
+    let (batch, batch_wait) = batch(table);
     let (ordering, concurrency) = order(table);
     let http = connection::way_out(table);
     let parked_node = table.get("parked");
@@ -65,6 +66,7 @@ pub(super) fn read<'t>(
         headers: headers.unwrap_or_default(),
         keys,
         batch,
+        batch_wait,
         ordering,
         concurrency,
         timeout: timeout.unwrap_or(Duration::from_secs(10)),
@@ -76,14 +78,21 @@ pub(super) fn read<'t>(
     Some((Kind::Webhook(Box::new(config)), claims.into_iter().collect()))
 }
 
-/// `batch` and `batch_bytes`.
-fn batch(table: &mut Table<'_>) -> Batch {
+/// `batch` and `batch_bytes`, and `batch_wait`.
+fn batch(table: &mut Table<'_>) -> (Batch, Duration) {
     let default = Batch::default();
-    let events = table.get("batch").and_then(|node| node.number(&BATCH));
-    Batch {
-        events: events.and_then(|events| events.try_into().ok()).unwrap_or(default.events),
+    let events = table.get("batch").map(|node| node.number(&BATCH));
+    let single = events.is_none_or(|events| events == Some(1));
+    let batch = Batch {
+        events: events.flatten().and_then(|events| events.try_into().ok()).unwrap_or(default.events),
         bytes: table.get("batch_bytes").and_then(|node| node.size(&BATCH_BYTES)).unwrap_or(default.bytes),
+    };
+    let node = table.get("batch_wait");
+    let wait = node.as_ref().and_then(|node| node.duration(&BATCH_WAIT)).unwrap_or_default();
+    if let Some(node) = node.filter(|_| single && !wait.is_zero()) {
+        node.warn("a wait for a single event", "`batch` beside it", None);
     }
+    (batch, wait)
 }
 
 /// `ordering` and `concurrency`.

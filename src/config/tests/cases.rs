@@ -127,7 +127,7 @@ fn connections() {
             ),
             (
                 "body_max = \"64\"",
-                "4:12: connection.a.body_max: found \"64\", wanted a size from \"1KiB\" to \"2GiB\" \
+                "4:12: connection.a.body_max: found \"64\", wanted a size from \"1KiB\" to \"1GiB\" \
                  (the units: B, KiB, MiB, GiB, kB, MB, GB)",
             ),
             (
@@ -316,4 +316,19 @@ fn probable_mistakes_are_warnings() {
         let local = text.replace("h.example/", &format!("{host}/cometd"));
         assert_eq!(read(&format!("{local}{SINK}")).unwrap().1.as_slice(), [], "{host}");
     }
+}
+
+#[test]
+fn what_has_no_effect_without_a_state_directory_is_a_warning() {
+    let text =
+        format!("[state]\npersist = false\n[journal]\nkeep = \"1h\"\n{CONNECTION}on_stop = \"keep\"\n{SINK}");
+    let (_, warnings) = read(&text).unwrap();
+    assert_eq!(
+        warnings.to_string(),
+        "x.toml:3:1: journal: found a journal without a state directory, wanted a state directory (with state.persist = \
+         false events are in memory alone, and nothing in this table has an effect)\n\
+         x.toml:8:11: connection.a.on_stop: found \"keep\", wanted a state directory (with state.persist = false no \
+         session outlives the process)"
+    );
+    assert_eq!(read(&text.replace("persist = false", "dir = \"x\"")).unwrap().1.as_slice(), []);
 }

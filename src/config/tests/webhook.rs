@@ -25,7 +25,7 @@ fn hook(lines: &str) -> (webhook::Config, Warnings) {
 fn every_key_has_a_default() {
     let (hook, warnings) = hook("");
     assert_eq!(warnings.as_slice(), []);
-    assert_eq!(hook.batch, Batch { events: 1, bytes: 1 << 20 });
+    assert_eq!((hook.batch, hook.batch_wait), (Batch { events: 1, bytes: 1 << 20 }, Duration::ZERO));
     assert_eq!((hook.ordering, hook.concurrency, hook.retry_for), (Ordering::Channel, 1, None));
     assert!(hook.keys.is_empty());
 }
@@ -37,10 +37,11 @@ fn every_key_is_read() {
     std::fs::write(&path, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
     let path = path.display();
     let (one, _) = hook(&format!(
-        "batch = 1000\nbatch_bytes = \"64MiB\"\nordering = \"record\"\nconcurrency = 64\nretry_for = \"1.5h\"\n\
+        "batch = 1000\nbatch_bytes = \"64MiB\"\nbatch_wait = \"10m\"\nordering = \"record\"\nconcurrency = 64\nretry_for = \"1.5h\"\n\
          secret = {{ file = \"{path}\" }}"
     ));
     assert_eq!(one.batch, Batch { events: 1000, bytes: 64 << 20 });
+    assert_eq!(one.batch_wait, Duration::from_mins(10));
     assert_eq!((one.ordering, one.concurrency), (Ordering::Record, 64));
     assert_eq!((one.retry_for, one.keys.len()), (Some(Duration::from_mins(90)), 1));
     let (other, _) = hook(&format!(
@@ -167,6 +168,13 @@ fn what_is_probably_not_meant_is_a_warning() {
         "x.toml:6:12: sink.o.webhook.ordering: found an ordering for one request at a time, wanted `concurrency` \
          beside it"
     );
+    for batch in ["", "batch = 1\n"] {
+        let (_, warnings) = hook(&format!("{batch}batch_wait = \"1s\""));
+        let found = "sink.o.webhook.batch_wait: found a wait for a single event, wanted `batch` beside it";
+        assert!(warnings.to_string().ends_with(found), "{warnings}");
+    }
+    assert_eq!(hook("batch = 2\nbatch_wait = \"1s\"").1.as_slice(), []);
+    assert_eq!(hook("batch_wait = \"0s\"").1.as_slice(), []);
     let text = format!("state.persist = false\n{}", text("retry_for = \"1m\""));
     let (_, warnings) = parse_with("x.toml", &text, &environment).unwrap();
     assert_eq!(

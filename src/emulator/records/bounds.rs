@@ -23,7 +23,7 @@ impl Bounds {
     /// Counts a record that takes the place of another one, or of none; refuses it where there is no room.
     pub(super) fn put(&mut self, old: Option<&Row>, new: &Row) -> Result<(), Refused> {
         let records = self.records + usize::from(old.is_none());
-        let bytes = self.bytes - old.map_or(0, Row::size) + new.size();
+        let bytes = self.bytes.saturating_sub(old.map_or(0, Row::size)) + new.size();
         if records > RECORDS_MAX || bytes > BYTES_MAX {
             return Err(Refused::new("STORAGE_LIMIT_EXCEEDED", "storage limit exceeded")
                 .of::<String>([])
@@ -120,6 +120,12 @@ impl Usage {
     pub(in crate::emulator) fn new(period: Duration) -> Self {
         let started = Instant::now();
         Self { started, period, periods: 0, events: 0, generic_events: 0, calls: 0 }
+    }
+
+    /// Counts a call of the REST API.
+    pub(in crate::emulator) fn count_call(&mut self) {
+        let usage = self.now();
+        usage.calls = usage.calls.saturating_add(1);
     }
 
     /// What was used in the present period.

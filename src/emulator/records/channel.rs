@@ -72,6 +72,9 @@ impl Records {
         if self.topics.is_former(channel) || (strict && channel.starts_with("/topic/")) {
             return Err(missing());
         }
+        if channel.starts_with("/u/") && call.user.access("StreamingChannel") == Access::None {
+            return Err("403::No access on channel".to_owned());
+        }
         if strict && channel.starts_with("/u/") {
             return self.subscribe_generic(call, channel);
         }

@@ -1,11 +1,15 @@
-//! Types that a person makes: by the seed file, or by a call to `/_emulator/objects`.
+//! Types and records that a person makes: by the seed file, or by a call to `/_emulator/objects` or `records`.
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use super::Records;
 use super::kind::{Field, Kind, Shape};
+use super::{Call, Records};
+use crate::emulator::users::Org;
+use crate::emulator::version::NEWEST;
 
 /// The most types.
 const KINDS_MAX: usize = 200;
@@ -27,6 +31,9 @@ pub(in crate::emulator) struct ObjectSeed {
     /// By name; custom ones end with `__c`.
     fields: BTreeMap<String, FieldSeed>,
 }
+
+/// Records as a person writes them, by the names of their types.
+pub(in crate::emulator) type RecordSeeds = BTreeMap<String, Vec<Map<String, Value>>>;
 
 /// A field as a person writes it: the name of its type alone, or more.
 #[derive(Clone, Debug, Deserialize)]
@@ -50,7 +57,7 @@ struct FullField {
     required: bool,
     #[serde(default)]
     to: String,
-    default: Option<serde_json::Value>,
+    default: Option<Value>,
 }
 
 impl FieldSeed {
@@ -145,6 +152,25 @@ impl Records {
         }
         self.kinds.insert(key, kind);
         Ok(())
+    }
+
+    /// Makes records as the first active user by name, without telling anybody; how many. Where one is wrong, those
+    /// before it stay.
+    pub(in crate::emulator) fn load(
+        &mut self,
+        org: &Org,
+        records: &RecordSeeds,
+        now: Timestamp,
+    ) -> Result<usize, String> {
+        let user = org.anybody().ok_or_else(|| "there is no active user".to_owned());
+        let mut loaded = 0;
+        for (kind, record) in records.iter().flat_map(|(kind, all)| all.iter().map(move |one| (kind, one))) {
+            let call = Call { user: user.clone()?, version: NEWEST, now };
+            let made = self.create(call, kind, record);
+            made.map_err(|refused| format!("record of {kind}: {}: {}", refused.code, refused.message))?;
+            loaded += 1;
+        }
+        Ok(loaded)
     }
 
     fn fresh(&self, name: &str, seed: &ObjectSeed) -> Kind {

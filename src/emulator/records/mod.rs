@@ -8,6 +8,17 @@
 //!   so that events are in the order of the changes.
 //! - Days begin at midnight UTC. There is one currency and one language.
 //!
+//! Where the guide says nothing:
+//!
+//! - A deleted or undeleted record is told of where it meets the topic's conditions, as a created one is.
+//! - An update that changes no value is told to nobody. `IsClosed`, `WhoCount` and `WhatCount` of a task follow
+//!   other fields, and are heard of by those; the stamps of an update count where anything else changed.
+//! - An inactive topic can be subscribed to, and says nothing; only active ones count against the allowance.
+//! - A renamed topic can be subscribed to by its new name alone, while its present subscribers go on to hear of
+//!   it by the old one.
+//! - By API 28 and before a topic is created without notifications of deleted and undeleted records.
+//! - Events beyond the day's allowance are dropped, and a push beyond it is refused with `LIMIT_EXCEEDED`.
+//!
 //! # Format
 //!
 //! Records keep moments as `2011-11-14T17:33:45.000+0000`, days as `2011-11-14`, ids with 18 characters, and
@@ -45,7 +56,7 @@ use super::users::{Access, User};
 pub use bounds::Edition;
 pub(super) use bounds::{Allowances, Usage};
 pub(super) use channel::PushEvent;
-pub(super) use custom::ObjectSeed;
+pub(super) use custom::{ObjectSeed, RecordSeeds};
 pub(super) use kind::{Field, Kind, Shape};
 pub(super) use refused::Refused;
 pub(super) use row::Row;

@@ -67,7 +67,7 @@ pub(super) fn handle(shared: &Shared, head: &Parts, body: &[u8]) -> Reply {
         Ok(caller) => caller,
         Err(denied) => return denied.rest(),
     };
-    shared.lock().usage.now().calls += 1;
+    shared.lock().usage.count_call();
     let rest = head.uri.path().strip_prefix(ROOT).unwrap_or_default();
     let (version, path) = rest.split_once('/').unwrap_or((rest, ""));
     let version = Version::parse(version).filter(|version| Version::all().any(|one| one == *version));

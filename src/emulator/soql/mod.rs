@@ -45,3 +45,12 @@ pub(super) struct SyntaxError {
     /// Where, in bytes from the start of the query.
     pub(super) at: usize,
 }
+
+/// Private functions that read outside input, for the fuzz targets alone; no part of the library's interface.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    /// A SOQL query as it is printed after it was read; the place where it cannot be read.
+    pub fn soql(text: &str) -> Result<String, usize> {
+        super::parse(text).map(|query| query.to_string()).map_err(|error| error.at)
+    }
+}

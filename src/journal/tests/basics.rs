@@ -1,6 +1,6 @@
 //! What goes in comes out, in the right order, through restarts.
 
-use super::super::Recovery;
+use super::super::{BODY_MAX, Recovery, record};
 use super::faulty::FaultyDisk;
 use super::*;
 use crate::event::Channel;
@@ -96,4 +96,23 @@ fn a_position_is_the_last_number_and_not_the_highest() {
     let kept = journal.positions().clone();
     drop(journal);
     assert_eq!(open(&disk, small()).positions(), &kept);
+}
+
+#[test]
+fn no_response_that_the_configuration_allows_is_too_large_for_a_record() {
+    // What weighs most beside its bytes: short events, each of a channel of its own, and one of a long channel.
+    for (events, width) in [(10_000, 0), (10_000, 5), (100, 1_000), (1, 60_000)] {
+        let (mut body, mut builder) = (Vec::from(b"["), BatchBuilder::default());
+        for number in 0..events {
+            let start = body.len();
+            let channel = format!("/{number:0>width$}");
+            body.extend_from_slice(format!(r#"{{"channel":"{channel}"}}"#).as_bytes());
+            builder.push(&channel, start, body.len(), Some(ReplayId(number))).unwrap();
+            body.push(b',');
+        }
+        let length = body.len() as u64;
+        let size = record::size_of(&Batch::new(Arc::from("acme"), SystemTime::now(), body.into(), builder));
+        let largest = u128::from(size) * u128::from(BODY_MAX) / u128::from(length);
+        assert!(largest < u128::from(record::SIZE_MAX), "{events} events: {size} of {length}");
+    }
 }

@@ -16,8 +16,11 @@ fn write(disk: &FaultyDisk, config: &Config, events: i64, tries: u32) -> (i64, i
     let mut next = journal.next_sequence().cast_signed();
     while next < events {
         let size = 1 + next % 4;
-        match journal.append(&batch(next..next + size), Kind::Events) {
-            Ok(range) => next = range.end.cast_signed(),
+        // Now and then several that have gathered.
+        let group: Vec<_> = (0..=next / 5 % 3).map(|one| next + one * size).collect();
+        let group: Vec<_> = group.into_iter().map(|first| batch(first..first + size)).collect();
+        match journal.append_all(group.iter().map(|batch| (batch, Kind::Events))) {
+            Ok(()) => next = journal.next_sequence().cast_signed(),
             Err(_) if left > 0 => left -= 1,
             Err(_) => break,
         }
@@ -53,7 +56,7 @@ fn whatever_operation_is_the_last_what_was_appended_is_there_and_nothing_else() 
 
 #[test]
 fn whatever_operation_fails_the_journal_goes_on_and_loses_nothing() {
-    for kind in [ErrorKind::Other, ErrorKind::StorageFull] {
+    for kind in [ErrorKind::Other, ErrorKind::StorageFull, ErrorKind::ReadOnlyFilesystem] {
         for failing in 0..operations_of_a_run() {
             let disk = FaultyDisk::default();
             disk.fault_at(failing, Fault::Fails(kind));

@@ -16,6 +16,33 @@ pub(super) enum Fault {
     Dies,
 }
 
+/// What happens to reads: of names, of lengths and of contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadFault {
+    /// One fails.
+    Fails,
+    /// All fail until it is over.
+    KeepsFailing,
+    /// One of contents gives nothing.
+    IsShort,
+    /// Those of contents give nothing until it is over.
+    KeepsShort,
+}
+
+impl ReadFault {
+    pub(super) const ALL: [Self; 4] = [Self::Fails, Self::KeepsFailing, Self::IsShort, Self::KeepsShort];
+
+    /// Whether a read fails, and does not merely give too little.
+    pub(super) fn is_error(self) -> bool {
+        matches!(self, Self::Fails | Self::KeepsFailing)
+    }
+
+    fn hits(self, at: u64, number: u64) -> bool {
+        let lasts = matches!(self, Self::KeepsFailing | Self::KeepsShort);
+        if lasts { number >= at } else { number == at }
+    }
+}
+
 /// Files by name. Clones are the same file system.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FaultyDisk(Arc<Mutex<State>>);
@@ -26,6 +53,8 @@ struct State {
     durable_names: BTreeMap<String, Arc<Mutex<Contents>>>,
     operations: u64,
     fault: Option<(u64, Fault)>,
+    reads: u64,
+    read_fault: Option<(u64, ReadFault)>,
     dead: bool,
     full: bool,
 }
@@ -54,6 +83,27 @@ impl FaultyDisk {
         self.lock().operations
     }
 
+    /// Faults reads from the one with this number on, counting from the present one (0).
+    pub(super) fn fault_read(&self, read: u64, fault: ReadFault) {
+        let mut state = self.lock();
+        state.read_fault = Some((state.reads + read, fault));
+    }
+
+    /// Reads are good again.
+    pub(super) fn end_read_fault(&self) {
+        self.lock().read_fault = None;
+    }
+
+    /// How many reads there have been.
+    pub(super) fn reads(&self) -> u64 {
+        self.lock().reads
+    }
+
+    /// Every file and what is in it.
+    pub(super) fn files(&self) -> Vec<(String, Vec<u8>)> {
+        self.names().into_iter().map(|name| (name.clone(), self.bytes(&name))).collect()
+    }
+
     /// Whether there is no space for anything more.
     pub(super) fn set_full(&self, full: bool) {
         self.lock().full = full;
@@ -62,7 +112,7 @@ impl FaultyDisk {
     /// The process is started again, on what it had written.
     pub(super) fn revive(&self) {
         let mut state = self.lock();
-        (state.dead, state.fault, state.full) = (false, None, false);
+        (state.dead, state.fault, state.full, state.read_fault) = (false, None, false, None);
     }
 
     /// Power is lost. Of what was never synced, `keep` says of each block of 512 bytes, by its place, whether it
@@ -142,6 +192,17 @@ impl FaultyDisk {
         }
     }
 
+    /// Counts a read; whether it is to give nothing.
+    fn begin_read(&self) -> io::Result<bool> {
+        let mut state = self.lock();
+        let number = state.reads;
+        state.reads += 1;
+        match state.read_fault.filter(|(at, fault)| fault.hits(*at, number)) {
+            Some((_, fault)) if fault.is_error() => Err(rustix::io::Errno::IO.into()),
+            fault => Ok(fault.is_some()),
+        }
+    }
+
     fn file(&self, contents: Arc<Mutex<Contents>>) -> Arc<dyn Handle> {
         Arc::new(FaultyFile { disk: self.clone(), contents })
     }
@@ -149,6 +210,7 @@ impl FaultyDisk {
 
 impl Disk for FaultyDisk {
     fn list(&self, folder: &str) -> io::Result<Vec<Entry>> {
+        self.begin_read()?;
         let state = self.lock();
         let entry = |(name, contents): (&String, &Arc<Mutex<Contents>>)| {
             let (at, file) = name.rsplit_once('/').unwrap_or(("", name));
@@ -162,6 +224,7 @@ impl Disk for FaultyDisk {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn Handle>> {
+        self.begin_read()?;
         let contents = self.lock().names.get(name).cloned();
         contents.map(|contents| self.file(contents)).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
@@ -205,10 +268,14 @@ impl Disk for FaultyDisk {
 
 impl Handle for FaultyFile {
     fn len(&self) -> io::Result<u64> {
+        self.disk.begin_read()?;
         Ok(self.contents.lock().unwrap().now.len() as u64)
     }
 
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        if self.disk.begin_read()? {
+            return Ok(0);
+        }
         let contents = self.contents.lock().unwrap();
         let from = contents.now.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
         // Reads are short, as they may be.

@@ -47,6 +47,19 @@ fn a_full_journal_pauses_until_the_slowest_cursor_has_passed_a_segment() {
     assert!(journal.bytes() <= 7_000);
 }
 
+/// A sink that has ended may let go of its cursor when its successor has one already.
+#[test]
+fn a_cursor_that_goes_late_takes_nothing_from_the_next_one_of_its_name() {
+    let disk = FaultyDisk::default();
+    let mut journal = open(&disk, tight(WhenFull::Pause));
+    let library = journal.library();
+    let late = library.cursor("sink", 0).unwrap();
+    let _next = library.cursor("sink", 0).unwrap();
+    drop(late);
+    assert!(matches!(fill(&mut journal), (_, Trouble::Full)));
+    assert_eq!(library.oldest_sequence(), 0);
+}
+
 #[test]
 fn a_full_journal_that_drops_says_which_events_of_which_channels_were_not_read() {
     let disk = FaultyDisk::default();

@@ -5,6 +5,7 @@ mod crash;
 mod damage;
 mod faulty;
 mod keeping;
+mod reads;
 mod writer;
 
 use std::sync::Arc;
@@ -67,26 +68,32 @@ impl Seen {
 /// Reads to the end, and checks of each event that it is what was written.
 fn read(reader: &mut Reader) -> Seen {
     let mut seen = Seen::default();
-    loop {
-        let from = reader.next_sequence();
-        match reader.try_next().unwrap() {
-            None => return seen,
-            Some(Read::Hole(range)) => {
-                assert!(range.start == from && range.end > range.start, "{range:?} at {from}");
-                seen.holes.push((range.start, range.end));
+    while read_one(reader, &mut seen).unwrap() {}
+    seen
+}
+
+/// Reads what stands next, if there is anything; a failure leaves the reader where it is.
+fn read_one(reader: &mut Reader, seen: &mut Seen) -> std::io::Result<bool> {
+    let from = reader.next_sequence();
+    let read = reader.try_next().inspect_err(|_| assert_eq!(reader.next_sequence(), from))?;
+    match &read {
+        None => {}
+        Some(Read::Hole(range)) => {
+            assert!(range.start == from && range.end > range.start, "{range:?} at {from}");
+            seen.holes.push((range.start, range.end));
+        }
+        Some(Read::Record(record)) => {
+            assert_eq!(record.kind, Kind::Events);
+            for (sequence, event) in record.events_from(from) {
+                let number = event.replay.unwrap().0;
+                assert_eq!(event.message, message(number).as_bytes());
+                assert_eq!(event.channel.as_str(), format!("/topic/{}", number % 2));
+                seen.events.push((sequence, number));
             }
-            Some(Read::Record(record)) => {
-                assert_eq!(record.kind, Kind::Events);
-                for (sequence, event) in record.events_from(from) {
-                    let number = event.replay.unwrap().0;
-                    assert_eq!(event.message, message(number).as_bytes());
-                    assert_eq!(event.channel.as_str(), format!("/topic/{}", number % 2));
-                    seen.events.push((sequence, number));
-                }
-                assert_eq!(reader.next_sequence(), record.end());
-            }
+            assert_eq!(reader.next_sequence(), record.end());
         }
     }
+    Ok(read.is_some())
 }
 
 /// What a fresh process finds.

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use super::super::testing::several;
+use super::super::testing::{eventually, one, several};
 use super::testing::{Receiver, Seen, config, drained, started};
 use super::*;
 
@@ -178,4 +179,32 @@ async fn what_several_lanes_refuse_is_parked_and_nothing_is_lost() {
         .collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (0..10).map(|tens| tens * 10 + 3).collect::<Vec<_>>());
+}
+
+/// The bound is what is loaded at once: eight requests for each lane.
+#[tokio::test]
+async fn what_fails_holds_up_its_own_lane_at_once_and_the_others_when_they_have_what_is_loaded() {
+    let failing = Arc::new(AtomicBool::new(true));
+    let fails = Arc::clone(&failing);
+    let receiver = Receiver::answering(move |_, seen| {
+        let fails = events(seen)[0].0 == "bad" && fails.load(Relaxed);
+        if fails { "503 Busy".to_owned() } else { "200 OK".to_owned() }
+    });
+    let lane = |id: &str| {
+        let batch = one("/topic/A", &format!(r#"{{"data":{{"sobject":{{"Id":"{id}"}}}}}}"#));
+        Ordering::Record.lane(&batch.get(0).unwrap(), 2, 0)
+    };
+    let good = (0..100).map(|n| n.to_string()).find(|id| lane(id) != lane("bad")).unwrap();
+    let handle = started(Config { ordering: Ordering::Record, concurrency: 2, ..config(&receiver.url) });
+    let ids = std::iter::once("bad").chain(std::iter::repeat_n(&*good, 40));
+    let messages: Vec<_> =
+        ids.zip(0..).map(|(id, n)| format!(r#"{{"data":{{"n":{n},"sobject":{{"Id":"{id}"}}}}}}"#)).collect();
+    let pairs: Vec<_> = messages.iter().map(|message| ("/topic/A", message.as_str())).collect();
+    handle.offer(&several(&pairs));
+    let attempts = |key: &str| receiver.seen().iter().filter(|seen| events(seen)[0].0 == key).count();
+    eventually("many attempts", || attempts("bad") > 10);
+    assert_eq!((attempts(&good), handle.status().delivered), (15, 15));
+    failing.store(false, Relaxed);
+    drained(&handle).await;
+    assert_eq!((attempts(&good), handle.status().delivered), (40, 41));
 }

@@ -4,7 +4,7 @@
 //!   time, not before `Retry-After` (at most one hour). Every other status, and a redirect to another origin: refused
 //!   for good.
 //! * The status decides, once it is there: nothing in or about the body of an answer makes it less true.
-//! * A request has one record, or by option several as a JSON array. One of several that is refused for good, or not
+//! * A request has one record, or by option several as a JSON array, for which events may wait a given time. One of several that is refused for good, or not
 //!   delivered in its time, is repeated record by record, once, so that only the guilty ones are refused.
 //! * Requests go one after another, in order. By option, several lanes run at once: events that must not overtake each
 //!   other share a lane, and a lane has one request under way. What is loaded together is done together.
@@ -53,6 +53,8 @@ pub struct Config {
     pub keys: Vec<Key>,
     /// How much goes into one request.
     pub batch: Batch,
+    /// How long an event waits for its request to be full.
+    pub batch_wait: Duration,
     /// What keeps its order where `concurrency` is more than one.
     pub ordering: Ordering,
     /// The most requests at once; from 1 to [`CONCURRENCY_MAX`].
@@ -79,6 +81,7 @@ pub(super) struct Sink {
     endpoint: Endpoint,
     format: Format,
     ordering: Ordering,
+    batch_wait: Duration,
     lanes: Vec<Lane>,
     /// What is loaded at once, and is loaded now.
     room: Load,
@@ -107,6 +110,7 @@ impl Sink {
             endpoint,
             format,
             ordering: config.ordering,
+            batch_wait: config.batch_wait,
             lanes: (0..lanes).map(|_| Lane::new(client.lane())).collect(),
             room: room(config.batch, lanes),
             loaded: Load::default(),
@@ -115,6 +119,11 @@ impl Sink {
             refused: VecDeque::new(),
             again: None,
         })
+    }
+
+    /// What a request holds and how long it waits to be full, where it does.
+    pub(super) fn gathers(&self) -> Option<(Batch, Duration)> {
+        (!self.batch_wait.is_zero()).then_some((self.endpoint.batch, self.batch_wait))
     }
 
     /// Takes as many events from the front of `run` as there is room for: how many.
@@ -198,3 +207,5 @@ mod lane_tests;
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wait_tests;

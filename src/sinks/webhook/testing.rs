@@ -99,6 +99,7 @@ pub(super) fn config(url: &Url) -> Config {
         headers: Vec::new(),
         keys: Vec::new(),
         batch: Batch::default(),
+        batch_wait: Duration::ZERO,
         ordering: Ordering::Channel,
         concurrency: 1,
         timeout: Duration::from_secs(5),

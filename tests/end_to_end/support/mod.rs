@@ -40,6 +40,14 @@ pub(crate) fn wait(what: &str, mut holds: impl FnMut() -> bool) {
     until(what, || holds().then_some(()));
 }
 
+/// Waits until there are `end` of something, for as long as there come more.
+pub(crate) fn reaches(what: &str, end: usize, mut count: impl FnMut() -> usize) {
+    let mut have = 0;
+    while have < end {
+        have = until(what, || Some(count()).filter(|now| *now > have));
+    }
+}
+
 /// Looks for a while whether something that must not happen does, and fails at the first sight of it.
 pub(crate) fn stays(what: &str, time: Duration, holds: impl Fn() -> bool) {
     let end = Instant::now() + time;
@@ -84,10 +92,10 @@ impl Place {
     /// Waits until a file holds the events of these numbers, in their order and each once.
     pub(crate) fn wait_for(&self, name: &str, wanted: impl IntoIterator<Item = u64>) {
         let wanted: Vec<_> = wanted.into_iter().collect();
-        let done = |seen: &Vec<u64>| seen.len() >= wanted.len();
-        let what = format!("{} events in {name}", wanted.len());
-        let seen = until(&what, || Some(self.numbers(name)).filter(done));
-        assert_eq!(seen, wanted, "{name}");
+        let lines =
+            || std::fs::read(self.path(name)).map_or(0, |text| memchr::memchr_iter(b'\n', &text).count());
+        reaches(&format!("{} events in {name}", wanted.len()), wanted.len(), lines);
+        assert_eq!(self.numbers(name), wanted, "{name}");
     }
 
     /// The status file of the daemon.

@@ -66,7 +66,7 @@ pub struct Journal {
 pub struct Connection {
     /// Its name.
     pub name: String,
-    /// Its endpoint.
+    /// Its endpoint; empty until the login has said where it is, where only that does.
     pub url: String,
     /// The session's state.
     pub state: &'static str,

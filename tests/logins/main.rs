@@ -12,6 +12,7 @@
     reason = "a test fails by panicking, in its helpers too, and says why"
 )]
 
+mod channels;
 mod flows;
 mod hosts;
 mod limits;

@@ -1,7 +1,7 @@
 //! What the version of the API in use cannot do is said at the start.
 
 use crate::scene::Scene;
-use crate::support::{ARCHIVE, wait};
+use crate::support::{A, ARCHIVE, Cometail, Emulator, cometail, wait};
 
 #[test]
 fn what_cannot_be_had_is_said_at_the_start() {
@@ -19,6 +19,14 @@ fn what_cannot_be_had_is_said_at_the_start() {
             ["no replay ids", "deleted and undeleted"].into_iter().filter(|text| ended.stderr.contains(text));
         assert_eq!(told.collect::<Vec<_>>(), wanted, "{version}: {}", ended.stderr);
     }
+}
+
+#[test]
+fn tail_says_so_too() {
+    let emulator = Emulator::start();
+    let tail = Cometail::start(&mut cometail(&["tail", &emulator.url("36.0"), A]));
+    tail.wait_log("live: waiting for events");
+    assert!(tail.stop().stderr.contains("API version 36.0: events have no replay ids"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
 /// How often the file is looked at.
-const EVERY: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_secs(5);
 
 /// What tells a version of a file from another: its place on the disk, its time and its length.
 type Mark = Option<(u64, Option<SystemTime>, u64)>;

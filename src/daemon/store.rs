@@ -207,9 +207,10 @@ impl Keeper {
         self.write();
     }
 
-    /// The server is at another address from now on.
+    /// The server is at another address from now on, where no session is known.
     pub(super) fn move_to(&mut self, url: &Url) {
         self.url = url.clone();
+        self.session = None;
         self.write();
     }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use serde_json::json;
 
 use crate::scene::{Scene, USER};
-use crate::support::{A, ARCHIVE, cometail, json as parsed};
+use crate::support::{A, ARCHIVE, cometail, json as parsed, run};
 
 /// Begins with a login and ends with an event; how many logins that took.
 fn delivers(scene: &Scene, more: &str, kind: &str) -> u64 {
@@ -20,6 +20,8 @@ fn delivers(scene: &Scene, more: &str, kind: &str) -> u64 {
         let described = login["what"].as_str()?.starts_with(&format!("{what} login"));
         (described && login["token_since"].is_u64() && login["error"].is_null()).then_some(())
     });
+    let shown = scene.checked(run(&["status", "-c", &scene.place.text("cometail.toml")]));
+    assert!(shown.stdout.contains(&format!("  {what} login")), "{}{}", shown.stdout, shown.stderr);
     assert_eq!(scene.stop(daemon).code, Some(0), "{kind}");
     scene.logins() - before
 }
@@ -48,6 +50,18 @@ fn a_refresh_token_that_is_replaced_is_kept_for_the_next_start() {
     }
     let store = scene.place.path("state/c.refresh-token.json");
     assert_eq!(std::fs::metadata(store).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn an_end_in_the_middle_of_a_login_loses_no_refresh_token() {
+    let scene = Scene::start(&[]);
+    scene.emulator.fault(&json!({"next": 1, "path": "/services/oauth2/", "delay": 500}));
+    let daemon = scene.run(&scene.config("", &scene.login("refresh2")));
+    scene.status("a login under way", |one| (one["state"] == "authenticating").then_some(()));
+    scene.stop(daemon);
+    // What the server gave in place of the first token is the only one that it takes now.
+    assert_eq!(delivers(&scene, "", "refresh2"), 1);
+    assert_eq!((scene.logins(), scene.refused()), (2, 0));
 }
 
 #[test]

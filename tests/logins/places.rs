@@ -1,9 +1,11 @@
 //! Where the org is: it moves, and the session with it.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::scene::Scene;
-use crate::support::{A, ARCHIVE, Emulator, wait};
+use crate::support::{A, ARCHIVE, Answer, Emulator, Server, stays, wait};
 
 /// An org on two hosts: what is published on either is known by its number alone.
 #[test]
@@ -34,6 +36,28 @@ fn the_session_follows_the_org_to_another_host() {
     let ended = scene.stop(daemon);
     assert!(ended.stderr.contains("the org is where the login says"), "{}", ended.stderr);
     assert!(sessions() <= 1);
+}
+
+#[test]
+fn a_hostile_address_in_mid_stream_gets_nothing_and_costs_no_event() {
+    let scene = Scene::start(&[]);
+    let thief = Server::start(|_, _| Answer::OK);
+    let daemon = scene.run(&scene.config("", &scene.login("soap")));
+    scene.emulator.wait_polled(1);
+    scene.publish(1, 1);
+    let elsewhere = thief.address.replace("127.0.0.1", "localhost");
+    scene.emulator.post("instance", &json!({"url": format!("http://{elsewhere}")}));
+    scene.revoke();
+    scene.emulator.publish(A, 2);
+    scene.status("the refusal", |one| {
+        let told = one["login"]["error"]["text"].as_str()?;
+        told.contains("would be spoken to over plain HTTP").then_some(())
+    });
+    stays("the thief hears nothing", Duration::from_millis(300), || thief.count() == 0);
+    scene.emulator.post("instance", &json!({"url": null}));
+    scene.publish(3, 4);
+    scene.stop(daemon);
+    assert_eq!(thief.count(), 0);
 }
 
 #[test]

@@ -15,6 +15,7 @@
 //! | [`http`] | one exchange in, one reply or fault out | `bayeux::border`, `secret` |
 //! | [`sinks`] | delivery to stdout, files and webhooks | `bayeux::border`, `event`, `http`, `journal`, `retry`, `secret` |
 //! | [`salesforce`] | logins, and the REST API of an org | `bayeux::border`, `http`, `retry`, `secret` |
+//! | [`heroku`] | mappings of Heroku Connect | `bayeux::border`, `http`, `retry`, `secret` |
 //! | [`emulator`] | a stand-in for Salesforce: streaming, logins, records | nothing of ours |
 //! | [`config`] | the configuration file, all its problems at once | the `Config` of each room, `secret` |
 //! | [`daemon`] | one task per connection, one thread per sink | all above but `emulator` |
@@ -26,6 +27,7 @@ pub mod config;
 pub mod daemon;
 pub mod emulator;
 pub mod event;
+pub mod heroku;
 pub mod http;
 pub mod journal;
 pub mod retry;

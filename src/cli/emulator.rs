@@ -35,6 +35,9 @@ StreamingChannels take pushes, as in an org:
   curl -H 'Content-Type: application/json' -d '{\"Name\":\"Mine\",\"ApiVersion\":61.0,\"Query\":\"SELECT Id, Name FROM Account\"}' \\
       http://127.0.0.1:8080/services/data/v61.0/sobjects/PushTopic
 
+Heroku Connect: the app \"example\" has one connection and the API key is \"emulator-api-key\"; cometail
+heroku takes http://127.0.0.1:8080 as --url and as --auth-url.
+
 Logins: the user admin@example.com has the password \"password\"; the connected app \"emulator\" has
 the secret \"emulator-secret\" and runs as that user. A seed file has others, in TOML:
 

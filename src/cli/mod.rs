@@ -13,6 +13,7 @@ mod channel;
 mod check;
 mod demo;
 mod emulator;
+mod heroku;
 mod journal;
 mod limits;
 mod org;
@@ -67,6 +68,8 @@ enum Command {
     Channel(channel::Channel),
     #[command(subcommand)]
     Topic(topic::Topic),
+    #[command(subcommand)]
+    Heroku(heroku::Heroku),
 }
 
 const EXAMPLES: &str = "\
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Limits(limits) => limits::main(&limits),
         Command::Channel(channel) => channel::main(channel),
         Command::Topic(topic) => topic::main(topic),
+        Command::Heroku(heroku) => heroku::main(&heroku),
     })
 }
 

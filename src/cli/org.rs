@@ -110,7 +110,8 @@ impl Place {
     }
 
     fn told(&self, url: &str) -> Outcome<(Url, Option<Config>, Options, http::Config)> {
-        let url = address(url).map_err(|error| fail(USAGE, &error))?;
+        let example = "https://acme.my.salesforce.com";
+        let url = address("--url", url, example, TOKEN).map_err(|error| fail(USAGE, &error))?;
         let login = token(self.token_file.clone());
         if login.is_some() && url.scheme() == "http" && !is_local(&url) {
             fail(0, &"warning: --url is http; everybody on the way can read the access token");
@@ -138,20 +139,21 @@ impl Place {
     }
 }
 
-/// What is wrong with a URL is told without the URL.
-fn address(text: &str) -> Result<Url, String> {
-    let wanted = "wanted an http or https URL, such as https://acme.my.salesforce.com";
-    let url = Url::parse(text).map_err(|error| format!("--url: {error}; {wanted}"))?;
+/// The URL of `option`. What is wrong with it is told without it; `token` is the variable where a secret belongs.
+pub(super) fn address(option: &str, text: &str, example: &str, token: &str) -> Result<Url, String> {
+    let wanted = format!("wanted an http or https URL, such as {example}");
+    let url = Url::parse(text).map_err(|error| format!("{option}: {error}; {wanted}"))?;
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(format!("--url: {wanted}"));
+        return Err(format!("{option}: {wanted}"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(format!("--url: a URL is no place for secrets; put the access token into {TOKEN}"));
+        return Err(format!("{option}: a URL is no place for secrets; put the access token into {token}"));
     }
     Ok(url)
 }
 
-fn is_local(url: &Url) -> bool {
+/// Whether nobody is on the way to it.
+pub(super) fn is_local(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),

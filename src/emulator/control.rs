@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::event::{Content, Draft};
 use super::faults::Fault;
+use super::heroku;
 use super::http::{Reply, json as json_reply};
 use super::login::control as logins;
 use super::records::{ObjectSeed, RecordSeeds};
@@ -60,6 +61,7 @@ pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) 
         (&Method::POST, "/_emulator/tokens/revoke") => logins::revoke(shared, body),
         (&Method::POST, "/_emulator/instance") => logins::move_instance(shared, body),
         (&Method::POST, "/_emulator/faults") => set_fault(shared, body),
+        (&Method::POST, "/_emulator/heroku/connections") => heroku::add(&mut shared.lock().heroku, body),
         (&Method::POST, "/_emulator/objects") => define(shared, body),
         (&Method::POST, "/_emulator/records") => load(shared, body),
         (&Method::POST, "/_emulator/usage") => set_usage(shared, body),

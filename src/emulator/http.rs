@@ -21,6 +21,7 @@ use super::auth;
 use super::bayeux;
 use super::control;
 use super::faults::Fault;
+use super::heroku;
 use super::login;
 use super::message::{self, Message, Refusal};
 use super::rest;
@@ -89,6 +90,12 @@ async fn meet(shared: Arc<Shared>, peer: SocketAddr, request: Request<Incoming>)
 async fn handle(shared: Arc<Shared>, peer: SocketAddr, request: Request<Incoming>) -> Result<Reply, Closed> {
     let (head, body) = request.into_parts();
     let path = head.uri.path();
+    if heroku::is_path(path) {
+        return Ok(match read(body, heroku::REQUEST_MAX).await {
+            Ok(body) => heroku::handle(&shared, &head, &body),
+            Err(reply) => reply,
+        });
+    }
     if control::is_path(path) {
         if !control::allows(peer.ip(), &head.headers) {
             return Ok(text(StatusCode::FORBIDDEN, "for loopback peers only"));

@@ -28,6 +28,7 @@
 //! | `POST /_emulator/sessions/expire` | forgets every session; the clients get "Unknown client" |
 //! | `POST /_emulator/restart` `{"down_ms":N}` | cuts every connection, this one too, forgets every session, and refuses connections for N ms, at most an hour; events and counters stay |
 //! | `POST /_emulator/token` `{"token":TEXT}` | demands this token from now on; `null`: none |
+//! | `POST /_emulator/heroku/connections` `{"app","count"}` | adds connections of Heroku Connect; the door of `heroku` has its API |
 //! | `POST /_emulator/tokens/issue` `{"username","client"}` | gives an access token, with a client a refresh token too |
 //! | `POST /_emulator/tokens/revoke` `{"username","refresh"}` | ends the access tokens of a user, without one of all; with `"refresh":true` the refresh tokens too |
 //! | `POST /_emulator/instance` `{"url":TEXT}` | what logins say of where the org is; `null`: the host they came to |
@@ -65,6 +66,7 @@ mod control;
 mod event;
 mod faults;
 mod generate;
+mod heroku;
 mod http;
 mod ids;
 mod login;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::Config;
 use super::event::{self, Audience, Content, Event};
 use super::faults::Fault;
+use super::heroku;
 use super::login::attempts::Attempts;
 use super::records::{Call, Notice, Records, Usage};
 use super::session::{Overflow, Session};
@@ -46,6 +47,7 @@ impl Shared {
         let state = State {
             sessions: HashMap::new(),
             store: Store::new(config.scaled(config.retention)),
+            heroku: heroku::Store::default(),
             counters: Counters::default(),
             token: config.token.clone(),
             tokens,
@@ -89,6 +91,8 @@ pub(super) struct State {
     pub(super) sessions: HashMap<String, Session>,
     /// What can be replayed.
     pub(super) store: Store,
+    /// Heroku Connect.
+    pub(super) heroku: heroku::Store,
     /// What happened so far.
     pub(super) counters: Counters,
     /// The token demanded now.

@@ -11,6 +11,7 @@ mod access;
 mod allowances;
 mod client;
 mod generic;
+mod heroku;
 mod identity;
 mod jwt;
 mod keys;

@@ -12,6 +12,7 @@
 mod access;
 mod channel;
 mod emulated;
+mod heroku;
 mod limits;
 mod push;
 mod server;

@@ -73,7 +73,7 @@ impl Board {
 
     /// Hears of progress, on the journal's thread.
     pub(super) fn note(&self, progress: Progress<'_>, path: &Path, outlet: &Outlet) {
-        self.note_trouble(progress.trouble, path);
+        self.note_trouble(progress.trouble, path, outlet);
         if let Some(error) = progress.sync_failure {
             tracing::error!(path = %path.display(), %error, "a sync of the journal failed; what was not durable is written again");
             self.standing().fail(format!("a sync failed: {error}"));
@@ -93,7 +93,7 @@ impl Board {
         self.durable.send_if_modified(|known| std::mem::replace(known, progress.durable) != progress.durable);
     }
 
-    fn note_trouble(&self, trouble: Option<&Trouble>, path: &Path) {
+    fn note_trouble(&self, trouble: Option<&Trouble>, path: &Path, outlet: &Outlet) {
         let state = match trouble {
             None => "good",
             Some(Trouble::Full) => "full",
@@ -113,8 +113,11 @@ impl Board {
                 tracing::info!(%path, was, lasted_ms = lasted, "the journal has room again; events are taken again");
             }
             Some(trouble) => {
-                standing.fail(trouble.to_string());
-                tracing::error!(%path, reason = %trouble, "the journal takes nothing: no more events are asked for until it does");
+                let slowest = matches!(trouble, Trouble::Full).then(|| outlet.slowest()).flatten();
+                let (sink, lag) = slowest.unzip();
+                let on = sink.as_deref().map_or_else(String::new, |sink| format!(" ({sink})"));
+                standing.fail(format!("{trouble}{on}"));
+                tracing::error!(%path, reason = %trouble, sink, lag, "the journal takes nothing: no more events are asked for until it does");
             }
         }
     }

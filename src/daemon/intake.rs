@@ -206,7 +206,7 @@ impl Desk {
             Some(last) if full => {
                 last.positions.retain(|(channel, _)| positions.iter().all(|(newer, _)| newer != channel));
                 last.positions.extend(positions);
-                last.end = end;
+                last.end = last.end.max(end);
             }
             _ => self.pending.push_back(Pending { end, positions }),
         }

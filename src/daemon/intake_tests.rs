@@ -110,6 +110,22 @@ async fn what_has_no_room_at_the_end_is_not_overtaken() {
 }
 
 #[tokio::test]
+async fn an_end_that_is_asked_for_twice_tells_what_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut intake, appender, _cursor) = small(dir.path());
+    for _ in 0..3 {
+        intake.take(&batch(None), Kind::Events);
+    }
+    until(&mut intake, "a full journal", |intake| {
+        let taken = intake.has_room();
+        taken && appender.room().borrow().troubled
+    })
+    .await;
+    assert!(!appender.stop(Duration::ZERO).await);
+    assert!(!appender.stop(Duration::ZERO).await, "it stays lost");
+}
+
+#[tokio::test]
 async fn what_waits_to_become_durable_is_bounded_and_commits_the_last_of_each_channel() {
     let dir = tempfile::tempdir().unwrap();
     let (mut intake, _appender, _cursor) = small(dir.path());
@@ -124,4 +140,6 @@ async fn what_waits_to_become_durable_is_bounded_and_commits_the_last_of_each_ch
     let mut last: Vec<_> = waiting.positions.iter().map(|(_, replay)| replay.0).collect();
     last.sort_unstable();
     assert_eq!(last, [9_997, 9_998, 9_999]);
+    desk.await_durable(0, vec![(Channel::as_sent("/topic/0"), ReplayId(10_000))]);
+    assert_eq!(desk.pending.back().unwrap().end, 10_000, "what waits for nothing hastens nothing before it");
 }

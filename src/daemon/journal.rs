@@ -138,7 +138,8 @@ fn tell_recovery(path: &Path, recovery: &Recovery) {
     }
     for hole in recovery.holes.iter().take(HOLES_SHOWN) {
         let (first, end) = hole.events.as_ref().map(|events| (events.start, events.end)).unzip();
-        tracing::error!(%path, segment = hole.segment, at = hole.bytes.start, bytes = hole.bytes.end - hole.bytes.start, first, end, "the journal is damaged: {}; what was there is in quarantine/", hole.reason);
+        let copy = if hole.bytes.is_empty() { "" } else { "; a copy of what was there is in quarantine/" };
+        tracing::error!(%path, segment = hole.segment, at = hole.bytes.start, bytes = hole.bytes.end - hole.bytes.start, first, end, "the journal is damaged: {}{copy}", hole.reason);
     }
     let more = recovery.holes.len().saturating_sub(HOLES_SHOWN) as u64 + recovery.more_holes;
     if more > 0 {
@@ -267,7 +268,7 @@ impl Appender {
     /// Appends and syncs what was taken, within a time; whether nothing is lost.
     pub(super) async fn stop(&self, wait: Duration) -> bool {
         self.flush_losses();
-        let Some(writer) = self.writer().take() else { return true };
+        let Some(writer) = self.writer().take() else { return self.is_stopped(wait).await };
         let stopping = tokio::task::spawn_blocking(move || writer.stop());
         let failed = match tokio::time::timeout(wait, stopping).await {
             Ok(Ok(Ok(()))) => None,
@@ -278,6 +279,18 @@ impl Appender {
         if let Some(reason) = failed {
             tracing::warn!(path = %self.path.display(), reason, "not everything is in the journal; what has a replay id is asked for again after the next start");
         }
+        self.tell_unnumbered()
+    }
+
+    /// An earlier stop may have been given up before it came to its end: within a time, whether nothing is lost.
+    async fn is_stopped(&self, wait: Duration) -> bool {
+        let (wanted, mut room) = (self.unnumbered.load(Ordering::Relaxed), self.room());
+        drop(tokio::time::timeout(wait, room.wait_for(|room| room.appended >= wanted)).await);
+        self.tell_unnumbered()
+    }
+
+    /// Whether the journal has every event that no server sends again.
+    fn tell_unnumbered(&self) -> bool {
         let waiting = self.unnumbered.load(Ordering::Relaxed) > self.board.room.borrow().appended;
         let given_up = self.given_up.load(Ordering::Relaxed);
         if waiting || given_up > 0 {

@@ -34,6 +34,12 @@ impl Outlet {
         self.sinks.iter().map(|tap| &tap.handle)
     }
 
+    /// The sink that is the furthest behind in the journal and holds events back there, and how many events that is.
+    pub(super) fn slowest(&self) -> Option<(String, u64)> {
+        let behind = self.handles().map(Handle::status).filter(|status| status.kept == Some(true));
+        behind.filter_map(|status| Some((status.name, status.lag?))).max_by_key(|(_, lag)| *lag)
+    }
+
     /// Something was appended to the journal that the sinks read.
     pub(super) fn wake(&self) {
         self.handles().for_each(Handle::wake);

@@ -2,7 +2,8 @@
 //!
 //! A cursor has two files, written in turn: what a commit writes is never the only whole copy. That costs one
 //! write and, where asked for, one sync; replacing a file by a renamed one would cost a new file and two syncs
-//! each time. Two files, not two places in one: what a sink adds of its own has no fixed size.
+//! each time. Two files, not two places in one: what a sink adds of its own has no fixed size. A process begins a new file in
+//! the place of each, or where there is no space for that goes on in the old one.
 //!
 //! Format of a file, little endian: magic `cometcur`, version (4 bytes), generation (8), sequence number (8),
 //! length of the note (4), note, CRC-32 of all that (4). Of two whole files the higher generation counts.
@@ -43,6 +44,7 @@ pub struct Cursor {
     slots: [Option<Arc<dyn Handle>>; 2],
     generation: u64,
     committed: Option<Committed>,
+    damaged: bool,
 }
 
 impl Drop for Cursor {
@@ -52,16 +54,25 @@ impl Drop for Cursor {
 }
 
 impl Cursor {
-    /// Opens the cursor `name`; one that is new stands at `start`.
+    /// Opens the cursor `name`; one that is new stands at `start`, and a damaged one holds everything until its first
+    /// commit.
     pub(super) fn open(shared: Arc<Shared>, name: &str, start: u64) -> io::Result<Self> {
         let cursors = Cursors::new(Arc::clone(&shared.disk));
         let stem = stem(name);
         let (generation, committed) = cursors.read(&stem)?.unzip();
+        let damaged = committed.is_none() && cursors.has_any(&stem)?;
+        let start = if damaged { 0 } else { start };
         let number = shared.new_cursor(committed.as_ref().map_or(start, |committed| committed.sequence));
-        Ok(Self { number, stem, shared, slots: [None, None], generation: generation.unwrap_or(0), committed })
+        let (slots, generation) = ([None, None], generation.unwrap_or(0));
+        Ok(Self { number, stem, shared, slots, generation, committed, damaged })
     }
 
-    /// What was committed last; `None` for a new cursor.
+    /// Whether it was not new when it was opened, but had no whole file: nobody knows where it stood.
+    pub const fn is_damaged(&self) -> bool {
+        self.damaged
+    }
+
+    /// What was committed last; `None` for a new cursor and for a [damaged](Cursor::is_damaged) one.
     pub const fn committed(&self) -> Option<&Committed> {
         self.committed.as_ref()
     }
@@ -81,7 +92,7 @@ impl Cursor {
         let handle = self.slots.get_mut(slot).and_then(Option::take);
         let handle = match handle {
             Some(handle) => write(handle, &bytes, sync)?,
-            None => self.replace(slot, &bytes)?,
+            None => self.replace(slot, &bytes).or_else(|error| self.write_over(slot, &bytes, sync, error))?,
         };
         // A slot that failed stays empty: a file that could not be synced is replaced, not tried again.
         if let Some(place) = self.slots.get_mut(slot) {
@@ -105,6 +116,21 @@ impl Cursor {
         disk.rename(&new, &name)?;
         disk.sync_names(FOLDER)?;
         Ok(handle)
+    }
+
+    /// Without space for a new file, the old one serves: a cursor that cannot move would keep what fills the disk.
+    fn write_over(
+        &self,
+        slot: usize,
+        bytes: &[u8],
+        sync: bool,
+        error: io::Error,
+    ) -> io::Result<Arc<dyn Handle>> {
+        if !matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            return Err(error);
+        }
+        let Ok(handle) = self.shared.disk.open(&file(&self.stem, slot)) else { return Err(error) };
+        write(handle, bytes, sync)
     }
 }
 
@@ -166,6 +192,18 @@ impl Cursors {
     /// The highest number that any cursor stands at.
     pub(super) fn furthest(&self) -> io::Result<u64> {
         Ok(self.all()?.iter().map(|(_, committed)| committed.sequence).max().unwrap_or(0))
+    }
+
+    /// Whether there is a file of this cursor, whole or not.
+    fn has_any(&self, stem: &str) -> io::Result<bool> {
+        for name in (0..2).map(|slot| file(stem, slot)) {
+            match self.disk.open(&name) {
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(disk::at(name)(error)),
+            }
+        }
+        Ok(false)
     }
 
     /// The generation and contents of the newer whole file.

@@ -1,6 +1,6 @@
 //! Looks at a journal without being its writer: all of it, or its latest events.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ impl Library {
     }
 
     /// The latest records that together have the last `per_channel` events of each channel, oldest first.
-    /// Segments are read, newest first, until `max_bytes` bytes have been.
+    /// No more than the last `max_bytes` bytes of events are looked at or held in memory, but for a single record.
     pub fn recent(&self, per_channel: usize, max_bytes: u64) -> io::Result<Vec<Record>> {
         let (mut records, mut counts, mut read) = (Vec::new(), HashMap::new(), 0_u64);
         let segments = self.shared().segments();
@@ -91,8 +91,8 @@ impl Library {
                 break;
             }
             let Some(span) = self.shared().span(meta.number) else { continue };
-            let mut found = self.records_of(span)?;
-            while let Some(record) = found.pop() {
+            let found = self.last_records_of(span, max_bytes - read)?;
+            for record in found.into_iter().rev() {
                 if is_wanted(&record, per_channel, &mut counts) {
                     records.push(record);
                 }
@@ -103,22 +103,35 @@ impl Library {
         Ok(records)
     }
 
-    fn records_of(&self, span: Span) -> io::Result<Vec<Record>> {
+    /// The last records of a segment that have `max_bytes` bytes together, at least one.
+    fn last_records_of(&self, span: Span, max_bytes: u64) -> io::Result<VecDeque<Record>> {
         let handle = match self.shared().disk.open(&name(span.number)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(VecDeque::new()),
             other => other.map_err(disk::at(name(span.number)))?,
         };
         let mut scanner = Scanner::new(handle, span.number, segment::HEADER as u64);
-        let mut records = Vec::new();
+        let (mut records, mut bytes) = (VecDeque::new(), 0_u64);
         while let Some(item) = scanner.next(span.len, 0)? {
             if let Item::Record(header, Found::Batch(kind, batch)) = item
                 && header.first < span.end
             {
-                records.push(Record { first: header.first, kind, batch: Arc::new(batch) });
+                let record = Record { first: header.first, kind, batch: Arc::new(batch) };
+                bytes = bytes.saturating_add(size_of(&record));
+                records.push_back(record);
+            }
+            while bytes > max_bytes
+                && records.len() > 1
+                && let Some(oldest) = records.pop_front()
+            {
+                bytes = bytes.saturating_sub(size_of(&oldest));
             }
         }
         Ok(records)
     }
+}
+
+fn size_of(record: &Record) -> u64 {
+    u64::try_from(record.batch.size()).unwrap_or(u64::MAX)
 }
 
 /// Whether a record, met on the way back, has an event that is among its channel's last.

@@ -22,9 +22,9 @@ pub struct Config {
     pub when_full: WhenFull,
     /// The size at which a segment is ended, in bytes; at most half of `max_bytes` is of use.
     pub segment_bytes: u64,
-    /// How long events stay after every cursor has passed them, as long as there is room.
+    /// How long segments stay after every cursor has passed them, as long as there is room; the last one always does.
     pub keep: Duration,
-    /// How long events stay even though a cursor has not passed them.
+    /// How long segments stay even though a cursor has not passed them; the last one always does.
     pub max_age: Option<Duration>,
     /// How many bytes of recent events are kept in memory for readers.
     pub tail_bytes: usize,
@@ -270,7 +270,7 @@ impl Library {
         Reader::new(Arc::clone(&self.0), from)
     }
 
-    /// The cursor `name`; one that is new stands at `start`. From now on until it is dropped, what it has not
+    /// The cursor `name`; one that is new stands at `start`, a [damaged](Cursor::is_damaged) one before everything. From now on until it is dropped, what it has not
     /// passed stays, as far as the policies for size and age let it.
     pub fn cursor(&self, name: &str, start: u64) -> io::Result<Cursor> {
         Cursor::open(Arc::clone(&self.0), name, start)

@@ -7,6 +7,8 @@
 //!   delivered since the last commit, at most 100 ms or one load earlier, comes again.
 //! * Events are delivered in the order of their arrival (or of their creation, where a rule says so), at least
 //!   once, as the bytes that came in; a delivery that fails is tried again for ever.
+//! * A cursor of which nothing whole is left begins anew with the oldest event in the journal: what the sink had comes
+//!   again, also in files, and nothing is lost.
 //! * What a sink does not get is counted: [`SinkStatus`]. Where events are not in the journal any more, gap records
 //!   take their place, as exactly as events ([`mod@tell`]).
 //! * A sink that has ended by itself holds back nothing in the journal once its owner [releases](Handle::release)
@@ -208,29 +210,41 @@ fn start_with(
 }
 
 /// The sink's cursor, where it stands, and what it says. A new one is written at once: after a crash before its
-/// first commit, the sink would begin at an end that has moved.
+/// first commit, the sink would begin at an end that has moved. A damaged one begins with the oldest event, of which the
+/// sink may not have had any.
 fn place(library: &Library, name: &str) -> Result<(Cursor, u64, Note), Unfit> {
     let unfit = |found: String, hint: &str| Unfit {
         thing: "its cursor in the journal".to_owned(),
         found,
         hint: hint.to_owned(),
     };
-    let opened = library.cursor(name, library.next_sequence()).and_then(|mut cursor| {
-        if cursor.committed().is_none() {
-            let note = Note { seen: Some(tell::millis(SystemTime::now())), ..Note::default() };
-            cursor.commit(library.next_sequence(), &note.bytes()?, true)?;
-        }
-        Ok(cursor)
-    });
-    let cursor =
-        opened.map_err(|error| unfit(error.to_string(), "make the state directory readable and writable"))?;
+    let cursor = cursor(library, name)
+        .map_err(|error| unfit(error.to_string(), "make the state directory readable and writable"))?;
     let (start, note) = match cursor.committed() {
         Some(committed) => (committed.sequence, committed.note.as_slice()),
         None => (library.next_sequence(), &b""[..]),
     };
-    let note = Note::parse(note)
+    let mut note = Note::parse(note)
         .map_err(|error| unfit(format!("its note cannot be read: {error}"), "give the sink another name"))?;
+    note.forget_from(library.next_sequence());
     Ok((cursor, start, note))
+}
+
+fn cursor(library: &Library, name: &str) -> io::Result<Cursor> {
+    let mut cursor = library.cursor(name, library.next_sequence())?;
+    if cursor.is_damaged() {
+        let start = library.oldest_sequence();
+        tracing::error!(
+            sink = name,
+            start,
+            "the sink's cursor is damaged: it begins with the oldest event of the journal, and what it had of them comes again"
+        );
+        cursor.commit(start, &Note::default().bytes()?, true)?;
+    } else if cursor.committed().is_none() {
+        let note = Note { seen: Some(tell::millis(SystemTime::now())), ..Note::default() };
+        cursor.commit(library.next_sequence(), &note.bytes()?, true)?;
+    }
+    Ok(cursor)
 }
 
 fn spawn(name: &str, worker: Worker) -> io::Result<()> {

@@ -55,12 +55,26 @@ impl Identity {
         let born = born.and_then(|born| u64::try_from(born.as_nanos()).ok());
         Self { device: metadata.dev(), inode: metadata.ino(), born }
     }
+
+    /// Whether this is the file that a former process knew as `known`. Its file system may have another device number
+    /// since it was mounted anew; inode and time of birth tell enough, where the latter is known.
+    pub(super) fn is_still(&self, known: &Self) -> bool {
+        let is_known = self.device == known.device || self.born.is_some();
+        is_known && self.inode == known.inode && self.born == known.born
+    }
 }
 
 impl Note {
     /// What a cursor holds; nothing stands for an empty note.
     pub(super) fn parse(bytes: &[u8]) -> io::Result<Self> {
         if bytes.is_empty() { Ok(Self::default()) } else { Ok(serde_json::from_slice(bytes)?) }
+    }
+
+    /// Leaves out what it says of `next` and the numbers above, which are given to other events: a loss of power took
+    /// those that had been dealt with.
+    pub(super) fn forget_from(&mut self, next: u64) {
+        self.done.iter_mut().for_each(|(_, end)| *end = next.min(*end));
+        self.done.retain(|(start, end)| start < end);
     }
 
     /// The bytes for a cursor.
@@ -72,6 +86,21 @@ impl Note {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_the_same_after_its_file_system_was_mounted_anew() {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        std::fs::write(&path, "1\n2\n").unwrap();
+        let found = Identity::of(&path.metadata().unwrap());
+        let id = Identity { device: found.device + 1, ..found };
+        let note = FileNote { path: path.to_path_buf(), len: 2, id };
+        super::super::restore::restore("test", &note, false).unwrap();
+        assert_eq!(path.metadata().unwrap().len(), if found.born.is_some() { 2 } else { 4 });
+        let others = [Identity { inode: found.inode + 1, ..id }, Identity { born: Some(7), ..id }];
+        assert!(others.iter().all(|other| !found.is_still(other)));
+        let ageless = Identity { born: None, ..found };
+        assert!(ageless.is_still(&ageless) && !ageless.is_still(&Identity { born: None, ..id }));
+    }
 
     #[test]
     fn a_note_comes_back_as_it_was() {

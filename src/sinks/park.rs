@@ -3,7 +3,8 @@
 //! One JSON line each, on the disk with the file's name before the event counts as parked:
 //! `{"at":"2026-01-02T03:04:05.678Z","sink":"orders","reason":"HTTP status 410","id":"...","record":...}`, where
 //! `record` is the record as it was sent (of a batch, the event's own). Only the owner may read it (0600). At least
-//! once: an error or a crash in between can leave a line twice, with the same `id`.
+//! once: an error or a crash in between can leave a line twice, with the same `id`, and so can who takes the file away
+//! while a line is written.
 
 use std::fs::File;
 use std::io;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use super::format::{rfc3339, text, timestamp};
+use super::note::Identity;
 use super::output::Output;
 use super::target::{Refused, Unfit};
 
@@ -20,7 +22,11 @@ const MODE: u32 = 0o600;
 
 /// The file of one sink.
 #[derive(Debug)]
-pub(super) struct Park(Output);
+pub(super) struct Park {
+    output: Output,
+    /// The file whose name is on the disk.
+    named: Option<Identity>,
+}
 
 impl Park {
     /// Opens the file, and makes it where it is missing.
@@ -31,23 +37,50 @@ impl Park {
             found,
             hint: "make `parked` a file that can be written".to_owned(),
         })?;
-        Ok(Self(output))
+        Ok(Self { output, named: None })
     }
 
     /// Opens the path anew with the next line.
     pub(super) fn reopen(&mut self) {
-        self.0.close();
+        self.output.close();
+        self.named = None;
     }
 
     /// Appends one line and waits until it is on the disk. After an error the same event is to be given again.
     pub(super) fn append(&mut self, sink: &str, refused: &Refused) -> Result<(), String> {
-        if self.0.is_idle() {
-            line(sink, refused, &mut self.0.buffer);
+        self.reopen_if_moved();
+        self.write(sink, refused)?;
+        // Who took it away meanwhile may have read it to its end before this line was there.
+        if self.reopen_if_moved() { self.write(sink, refused) } else { Ok(()) }
+    }
+
+    /// Whether the file was open and is not at its path any more.
+    fn reopen_if_moved(&mut self) -> bool {
+        let is_moved = self.output.note().is_some() && !self.output.is_in_place();
+        if is_moved {
+            self.reopen();
         }
-        self.0.flush(Instant::now())?;
-        let synced = self.0.sync().and_then(|()| sync_name(self.0.path()));
+        is_moved
+    }
+
+    fn write(&mut self, sink: &str, refused: &Refused) -> Result<(), String> {
+        if self.output.is_idle() {
+            line(sink, refused, &mut self.output.buffer);
+        }
+        self.output.flush(Instant::now())?;
+        let synced = self.output.sync().and_then(|()| self.sync_name());
         // What a failed sync dropped, a second one on the same file would not miss.
         synced.inspect_err(|_| self.reopen())
+    }
+
+    /// Once for each file: what is refused may be every event.
+    fn sync_name(&mut self) -> Result<(), String> {
+        let id = self.output.note().map(|note| note.id);
+        if self.named != id {
+            sync_name(self.output.path())?;
+            self.named = id;
+        }
+        Ok(())
     }
 }
 
@@ -78,4 +111,22 @@ fn line(sink: &str, refused: &Refused, out: &mut Vec<u8>) {
     out.extend_from_slice(br#","record":"#);
     out.extend_from_slice(&refused.record);
     out.extend_from_slice(b"}\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_never_written_to_a_file_that_was_taken_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, taken) = (dir.path().join("p"), dir.path().join("p.taken"));
+        let mut park = Park::open(&path).unwrap_or_else(|unfit| panic!("{}", unfit.found));
+        let refused = |id: &str| Refused { id: id.into(), reason: "r".into(), record: (&b"1"[..]).into() };
+        park.append("s", &refused("first")).unwrap();
+        std::fs::rename(&path, &taken).unwrap();
+        park.append("s", &refused("second")).unwrap();
+        let read = |path| std::fs::read_to_string(path).unwrap();
+        assert!(read(&path).contains("second") && !read(&taken).contains("second"));
+    }
 }

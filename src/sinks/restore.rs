@@ -1,7 +1,7 @@
 //! Brings a file back to the length that a commit had of it, after the death of the process.
 //!
-//! * A file is cut only where it is the very one that was committed, by device, inode and time of birth: at its
-//!   path, or under another name in the same directory (a rotation). Symbolic links are not followed.
+//! * A file is cut only where it is the very one that was committed, by inode, time of birth and, where that
+//!   time is not known, device: at its path, or under another name in the same directory (a rotation). Symbolic links are not followed.
 //! * What is shorter than committed, or not found, is logged and left alone.
 
 use std::fs::{self, File};
@@ -45,7 +45,7 @@ fn find(note: &FileNote) -> io::Result<Option<File>> {
     };
     for entry in entries {
         let entry = entry?;
-        let is_it = |found: fs::Metadata| Identity::of(&found) == note.id;
+        let is_it = |found: fs::Metadata| Identity::of(&found).is_still(&note.id);
         if entry.metadata().is_ok_and(is_it)
             && let Some(file) = open_if(&entry.path(), note.id)?
         {
@@ -57,7 +57,7 @@ fn find(note: &FileNote) -> io::Result<Option<File>> {
 
 /// The file at `path`, if it is the one. Not blocking, so that a FIFO is not waited for.
 fn open_if(path: &Path, id: Identity) -> io::Result<Option<File>> {
-    let is_it = |found: &fs::Metadata| found.is_file() && Identity::of(found) == id;
+    let is_it = |found: &fs::Metadata| found.is_file() && Identity::of(found).is_still(&id);
     if !path.symlink_metadata().is_ok_and(|found| is_it(&found)) {
         return Ok(None);
     }

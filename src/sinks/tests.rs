@@ -328,3 +328,46 @@ async fn what_could_not_be_synced_is_not_committed_and_is_written_again_after_th
     eventually("the next commit", || handle.status().cursor == Some(3));
     assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n3\n");
 }
+
+fn journal_in(directory: &Path) -> Writer {
+    let journal = Journal::open(&directory.join("journal"), journal::Config::default()).unwrap();
+    Writer::start(journal, |_| ()).unwrap()
+}
+
+/// What is in the file of a sink on the journal when it has been given everything and `messages`.
+async fn delivered(writer: &Writer, path: &Path, messages: &[&str]) -> String {
+    let supply = Supply::Journal(writer.library().clone(), Channels::default());
+    let handle = start(to_file(path), supply).unwrap();
+    for message in messages {
+        writer.append(one("/topic/A", message), journal::Kind::Events).unwrap();
+    }
+    eventually("appending", || writer.queued_bytes() == 0);
+    handle.close();
+    assert_eq!(ended(&handle).await, Ended::Drained);
+    fs::read_to_string(path).unwrap()
+}
+
+#[tokio::test]
+async fn numbers_that_are_given_out_again_after_a_loss_of_power_do_not_count_as_delivered() {
+    let directory = tempfile::tempdir().unwrap();
+    let (writer, path) = (journal_in(directory.path()), directory.path().join("out"));
+    assert_eq!(delivered(&writer, &path, &["0", "1"]).await, "0\n1\n");
+    // An order held 1 while 2 to 4 left, which a loss of power took from the journal.
+    let note = Note { done: vec![(2, 5)], ..Note::default() };
+    writer.library().cursor("test", 0).unwrap().commit(1, &note.bytes().unwrap(), true).unwrap();
+    drop(writer);
+    let writer = journal_in(directory.path());
+    assert_eq!(delivered(&writer, &path, &["2", "3", "4", "5"]).await, "0\n1\n1\n2\n3\n4\n5\n");
+}
+
+#[tokio::test]
+async fn a_damaged_cursor_begins_with_the_oldest_event_and_loses_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let (writer, path) = (journal_in(directory.path()), directory.path().join("out"));
+    assert_eq!(delivered(&writer, &path, &["0", "1"]).await, "0\n1\n");
+    for slot in ["test.0", "test.1"] {
+        fs::write(directory.path().join("journal/cursors").join(slot), "no cursor").unwrap();
+    }
+    assert_eq!(delivered(&writer, &path, &["2"]).await, "0\n1\n0\n1\n2\n");
+    assert_eq!(delivered(&writer, &path, &["3"]).await, "0\n1\n0\n1\n2\n3\n");
+}

@@ -231,6 +231,8 @@ fn a_journal_of_full_size_pauses_the_intake_until_the_slowest_sink_goes_on() {
     fill(&emulator, &place);
     let status = place.status().unwrap();
     assert_eq!(journal_of(&status, "state"), "full");
+    let error = journal_of(&status, "last_error").to_string();
+    assert!(error.contains("a sink is too far behind (hook)"), "{error}");
     assert!(journal_of(&status, "bytes").as_u64().unwrap() <= 1 << 20, "{status}");
     let hook = Server::on(listen(), |_, _| Answer::OK);
     reaches("every event at the webhook", 20_000, || hook.count());

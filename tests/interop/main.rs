@@ -1,15 +1,16 @@
 //! The built binary against Bayeux servers that nobody here wrote: CometD's server for Java, which is the
-//! reference, the CometD project's server for Node.js, and Faye.
+//! reference, the CometD project's server for Node.js, and Faye. And clients that nobody here wrote against the
+//! emulator: CometD's for JavaScript, jsforce (with Faye's), simple-salesforce and aiosfstream-ng.
 //!
 //! Constraints
-//! - What they need is installed before: `npm ci` in `tests/interop`, `mvn -q -B package` in `tests/interop/java`.
-//!   Without it the tests fail.
+//! - What they need is installed before, as `CONTRIBUTING.md` says. Without it the tests fail.
 //! - No server retains events, so whatever a test publishes is published while the session lives.
 #![cfg(unix)]
 #![allow(clippy::panic, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 #![allow(clippy::print_stderr, reason = "a failed test shows what the processes logged")]
 
 mod ack;
+mod clients;
 mod expiry;
 mod live;
 mod process;

@@ -46,7 +46,7 @@ impl Program {
 }
 
 /// A folder of `tests/interop` in which `made` exists once `how` was run there.
-fn built(folder: &str, made: &str, how: &str) -> PathBuf {
+pub(crate) fn built(folder: &str, made: &str, how: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(folder);
     assert!(folder.join(made).is_dir(), "{made} is missing: run `{how}` in {}", folder.display());
     folder

@@ -1,7 +1,7 @@
 //! The file of a sink's parked events, read and rewritten beside a daemon that appends to it.
 //!
-//! * It is taken aside by a rename, to `NAME.taken`, so that the daemon, which looks at the path at least once a
-//!   second, goes on in a new file. What it still wrote into the old one is kept.
+//! * It is taken aside by a rename, to `NAME.taken`, so that the daemon, which looks at the path before and after
+//!   each line, goes on in a new file. What it still wrote into the old one is kept.
 //! * What stays parked is appended to the path again, a line a write, and is on the disk before the old file goes. Who
 //!   is interrupted in between leaves the old file: whoever comes next puts its lines back first. So a line may be
 //!   there twice, but none is lost.
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// How long after the rename a sink may still write into the old file: it looks once a second.
+/// How long after the rename a line that a sink had begun is waited for. One that takes longer the sink writes again.
 const NOTICED: Duration = Duration::from_millis(1_500);
 /// How much of a line is read at once, in bytes; a longer one is no parked event.
 const LINE_MAX: u64 = 64 << 20;

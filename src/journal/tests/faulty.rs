@@ -286,7 +286,8 @@ impl Handle for FaultyFile {
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let was_dead = self.disk.lock().dead;
-        let outcome = self.disk.begin(true);
+        let grows = usize::try_from(offset).unwrap() + bytes.len() > self.contents.lock().unwrap().now.len();
+        let outcome = self.disk.begin(grows);
         let bytes = if outcome.is_ok() { bytes } else { &bytes[..bytes.len() / 2] };
         if !was_dead {
             let start = usize::try_from(offset).unwrap();

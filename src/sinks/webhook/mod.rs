@@ -63,7 +63,8 @@ pub struct Config {
     pub timeout: Duration,
     /// The waits between attempts.
     pub retry: retry::Config,
-    /// How long an event is tried, from its first attempt on, before it counts as refused; `None` for ever.
+    /// How long an event is tried, from its first attempt in this process on, before it counts as refused; `None` for
+    /// ever.
     pub retry_for: Option<Duration>,
     /// How the endpoint is reached.
     pub http: http::Config,

@@ -66,7 +66,7 @@ pub struct Journal {
 pub struct Connection {
     /// Its name.
     pub name: String,
-    /// Its endpoint.
+    /// Its endpoint; empty until the login has said where it is, where only that does.
     pub url: String,
     /// The session's state.
     pub state: &'static str,
@@ -118,6 +118,53 @@ pub struct Connection {
     pub last_event: Option<u64>,
     /// The last failure, refusal or odd reply.
     pub last_error: Option<Error>,
+    /// The login, once there was one.
+    pub login: Option<Login>,
+    /// The org's limits that streaming uses up, where they are watched.
+    pub limits: Vec<Limit>,
+    /// When they were read.
+    pub limits_at: Option<u64>,
+}
+
+/// How a connection is logged in.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Login {
+    /// Which login it is, for a person.
+    pub what: String,
+    /// Who is logged in, where that is known.
+    pub user: Option<String>,
+    /// Since when there is the token in use; none without a token.
+    pub token_since: Option<u64>,
+    /// How many logins were begun; a token that somebody else keeps fresh counts none.
+    pub logins: u64,
+    /// How far the login host's clock is ahead of ours, in seconds, where that stood in the way.
+    pub clock_skew_s: Option<i64>,
+    /// Why there is no good token.
+    pub error: Option<Error>,
+    /// Not before then is there another login, where that is known.
+    pub next_attempt: Option<u64>,
+}
+
+impl Login {
+    /// One that has given nothing yet.
+    pub fn new(what: String) -> Self {
+        Self { what, ..Self::default() }
+    }
+}
+
+/// One limit of the org.
+#[derive(Clone, Debug, Serialize)]
+pub struct Limit {
+    /// Its name.
+    pub name: String,
+    /// What may be used.
+    pub max: u64,
+    /// What is used.
+    pub used: u64,
+    /// What is left.
+    pub left: u64,
+    /// How much is used, in percent.
+    pub percent: u64,
 }
 
 /// One channel of a connection.
@@ -169,6 +216,9 @@ impl Connection {
             last_response: None,
             last_event: None,
             last_error: None,
+            login: None,
+            limits: Vec::new(),
+            limits_at: None,
         }
     }
 

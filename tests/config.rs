@@ -11,6 +11,7 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use cometail::bayeux;
@@ -20,6 +21,7 @@ use cometail::event::ReplayId;
 use cometail::http::Proxy;
 use cometail::journal;
 use cometail::salesforce::login::{self, SecretSource};
+use cometail::salesforce::watch;
 use cometail::sinks::format::Format;
 use cometail::sinks::{Kind, webhook};
 
@@ -32,6 +34,8 @@ fn environment(name: &str) -> Option<OsString> {
         "HOME" => "/home/reader",
         "HOOK_KEY" => "hush",
         "HOOK_KEY_OLD" => "raw hush, 24 bytes of it",
+        "SF_PASSWORD" => " p<a>&'\"ss w ",
+        "SF_SECURITY_TOKEN" => "hushhush",
         _ => return None,
     };
     Some(OsString::from(value))
@@ -41,11 +45,22 @@ fn read(text: &str) -> Result<(Config, Warnings), Problems> {
     config::parse_with("x.toml", text, &environment)
 }
 
-/// The optional keys of the documented file put in force, its secrets and certificates in `dir`.
-fn with_every_key(dir: &Path) -> String {
-    for (name, text) in [("token", "00D!token\n"), ("hook", "Bearer hush\n"), ("hook-key", KEY)] {
+/// The kinds of login.
+const KINDS: [&str; 7] = ["token", "jwt", "client_credentials", "refresh", "password", "soap", "sf_cli"];
+
+/// The optional keys of the documented file put in force, with one kind of login, its secrets and certificates in `dir`.
+fn with_every_key(dir: &Path, kind: &str) -> String {
+    for (name, text) in [
+        ("token", "00D!token\n"),
+        ("hook", "Bearer hush\n"),
+        ("hook-key", KEY),
+        ("client-secret", "hush\n"),
+        ("refresh-token", "5Aep!hush\n"),
+    ] {
         std::fs::write(dir.join(name), text).unwrap();
     }
+    let key = ["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", "jwt.key"];
+    assert!(Command::new("openssl").args(key).current_dir(dir).output().unwrap().status.success());
     let certificate = rcgen::generate_simple_self_signed(vec!["ca.example".to_owned()]).unwrap();
     std::fs::write(dir.join("ca.pem"), certificate.cert.pem()).unwrap();
     let starts_a_key = |rest: &str| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
@@ -54,7 +69,20 @@ fn with_every_key(dir: &Path) -> String {
         .map(|line| line.strip_prefix('#').filter(|rest| starts_a_key(rest)).unwrap_or(line))
         .collect();
     let dir = dir.to_str().unwrap();
-    uncommented.join("\n").replace("/run/credentials/cometail", dir).replace("/etc/cometail", dir)
+    let mut other = false;
+    let chosen = uncommented.into_iter().filter(|line| {
+        if line.starts_with('[') {
+            other =
+                line.strip_prefix("[connection.acme.login.").is_some_and(|rest| rest != format!("{kind}]"));
+        }
+        // It stands for another host.
+        !other && *line != "sandbox = false"
+    });
+    chosen
+        .collect::<Vec<_>>()
+        .join("\n")
+        .replace("/run/credentials/cometail", dir)
+        .replace("/etc/cometail", dir)
 }
 
 #[test]
@@ -79,7 +107,8 @@ fn the_documented_file_loads_as_it_is() {
 #[test]
 fn every_documented_key_is_a_key_and_every_default_is_the_default() {
     let dir = tempfile::tempdir().unwrap();
-    let (every, _) = read(&with_every_key(dir.path())).unwrap_or_else(|problems| panic!("{problems}"));
+    let (every, _) =
+        read(&with_every_key(dir.path(), "token")).unwrap_or_else(|problems| panic!("{problems}"));
     let (plain, _) = read(EVERY_KEY).unwrap();
     assert_eq!(every.grace, plain.grace);
     assert_eq!(plain.journal, journal::Config::default());
@@ -132,6 +161,38 @@ fn webhook_of(config: &Config, index: usize) -> &webhook::Config {
     }
 }
 
+#[test]
+fn every_documented_login_is_one_and_every_default_is_the_default() {
+    let dir = tempfile::tempdir().unwrap();
+    for kind in KINDS {
+        let text = with_every_key(dir.path(), kind);
+        let (every, warnings) = read(&text).unwrap_or_else(|problems| panic!("{kind}: {problems}"));
+        assert!(warnings.as_slice().iter().all(|one| one.to_string().contains("mode 0600")), "{warnings}");
+        let one = &every.connections[0];
+        let config = one.login.clone().unwrap();
+        assert_eq!(config.kind(), kind);
+        let options = &one.login_options;
+        let defaults = login::Options::default();
+        assert_eq!((options.timeout, options.logins_per_hour), (defaults.timeout, defaults.logins_per_hour));
+        assert_eq!((options.retry, options.cache.clone()), (defaults.retry, None));
+        assert_eq!(options.org, Some(one.url.clone()));
+        assert_eq!(
+            one.limits,
+            Some(watch::Config { every: Duration::from_mins(15), thresholds: vec![80, 95] })
+        );
+        assert!(!format!("{every:?}").contains("hush"), "{kind}");
+        let text = text.lines().filter(|line| !line.starts_with("host = ")).collect::<Vec<_>>().join("\n");
+        let (plain, _) = read(&text).unwrap_or_else(|problems| panic!("{kind}: {problems}"));
+        let wanted = if kind == "client_credentials" {
+            "https://acme.my.salesforce.com/"
+        } else {
+            "https://login.salesforce.com/"
+        };
+        let host = plain.connections[0].login.as_ref().and_then(login::Config::host).map(url::Url::as_str);
+        assert!(host.is_none_or(|host| host == wanted), "{kind}: {host:?}");
+    }
+}
+
 /// Every table gets a key that does not exist; the hints then name all that do.
 #[test]
 fn every_key_is_documented() {
@@ -144,6 +205,14 @@ fn every_key_is_documented() {
         "[connection.a]",
         "[connection.a.login]",
         "[connection.a.login.token]",
+        "[connection.b]",
+        "[connection.b.login.soap]",
+        "[connection.c.login.password]",
+        "[connection.d.login.refresh]",
+        "[connection.e.login.client_credentials]",
+        "[connection.f.login.jwt]",
+        "[connection.g.login.sf_cli]",
+        "[connection.g.limits]",
         "[sink.a]",
         "[sink.a.stdout]",
         "[sink.b.file]",

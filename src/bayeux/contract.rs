@@ -1,6 +1,6 @@
 //! What goes into a session and what comes out of it.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub enum Input {
     Outcome(ExchangeId, Outcome),
     /// A message came over the socket.
     Frame(Bytes),
-    /// The answer to [`Output::Authenticate`].
+    /// The answer to [`Output::Authenticate`], or another token that came unasked.
     Credentials(Credentials),
     /// The time of the last [`Output::Wait`] has come.
     Time,
@@ -51,12 +51,16 @@ pub enum Input {
 pub enum Credentials {
     /// There is one to try, or none is needed.
     Ready,
+    /// As [`Credentials::Ready`], and the server is another from now on: a session of the old one is not known there.
+    Elsewhere,
     /// There is none but the refused one, or none at all: why, and whether waiting can change that.
     Failed {
         /// For a person.
         reason: String,
         /// Whether there will never be another.
         permanent: bool,
+        /// How long until another can be had, where that is known.
+        after: Option<Duration>,
     },
 }
 

@@ -18,6 +18,8 @@ pub enum Cause {
     Advised,
     /// The token was refused.
     Token,
+    /// The server is another.
+    Moved,
     /// The server refused the session for another reason.
     Refused,
     /// Exchanges failed, or were answered oddly.
@@ -34,6 +36,7 @@ impl Cause {
             Self::UnknownClient => "unknown_client",
             Self::Advised => "advised",
             Self::Token => "token",
+            Self::Moved => "moved",
             Self::Refused => "refused",
             Self::Failed => "failed",
             Self::Watchdog => "watchdog",

@@ -19,6 +19,7 @@ pub mod advice;
 pub mod border;
 mod closing;
 pub mod contract;
+mod credentials;
 pub mod decode;
 mod encode;
 pub mod liveness;

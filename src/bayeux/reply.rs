@@ -134,8 +134,16 @@ impl Session {
         match meaning {
             Meaning::Unauthenticated => {
                 self.say(Notice::Refused { channel: None, text: text.clone(), meaning, retry_in: None });
-                self.forget_session(text, Cause::Token);
                 self.refused_tokens = self.refused_tokens.saturating_add(1);
+                // A server that asks for no handshake may know the session still, and takes each request by its token.
+                let known =
+                    known.filter(|_| advice.reconnect != Some(Reconnect::None) && self.refused_tokens == 1);
+                if let Some(client) = known {
+                    self.reported_live = false;
+                    let next = self.go_on(client);
+                    return self.authenticate(next, true);
+                }
+                self.forget_session(text, Cause::Token);
                 if self.refused_tokens < TOKENS_MAX {
                     return self.authenticate(Next::Handshake, true);
                 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::advice::TIMEOUT_MAX;
 use super::border::{Exchange, ExchangeId, Lane};
-use super::contract::{Credentials, Input, Now, Output, Snapshot};
+use super::contract::{Input, Now, Output, Snapshot};
 use super::liveness::Liveness;
 use super::notice::{Closed, Notice};
 use super::pace::Pace;
@@ -226,33 +226,6 @@ impl Session {
             }
             let then = resumed.map_or(Next::Handshake, |client| self.go_on(client));
             self.authenticate(then, false);
-        }
-    }
-
-    pub(super) fn authenticate(&mut self, then: Next, refused: bool) {
-        self.state = State::Authenticating { then, refused };
-        self.put(Output::Authenticate { refused });
-    }
-
-    fn on_credentials(&mut self, credentials: Credentials) {
-        let State::Authenticating { then, refused } = &self.state else {
-            return;
-        };
-        let (then, refused) = (then.clone(), *refused);
-        match credentials {
-            Credentials::Ready if refused => {
-                let wait = self.pace.after_failure(None);
-                let wait = if self.pace.failures() > 1 { wait } else { Duration::ZERO };
-                self.rest(wait, then, "before a handshake with another token");
-            }
-            Credentials::Ready => self.enter(then),
-            Credentials::Failed { reason, permanent: true } => self.end(Closed::Unauthenticated(reason)),
-            Credentials::Failed { reason, permanent: false } => {
-                let wait = self.config.retry.max;
-                let meaning = super::refusal::Meaning::Unauthenticated;
-                self.say(Notice::Refused { channel: None, text: reason, meaning, retry_in: Some(wait) });
-                self.rest(wait, Next::Authenticate, "for another token");
-            }
         }
     }
 

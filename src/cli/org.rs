@@ -94,7 +94,7 @@ impl Place {
     }
 
     fn api(&self) -> Outcome<Api> {
-        let (url, login, http) = match &self.url {
+        let (url, login, options, http) = match &self.url {
             Some(url) => self.told(url)?,
             None => self.configured()?,
         };
@@ -104,12 +104,12 @@ impl Place {
         if let Some(wire) = wire {
             client = client.with_wire(wire);
         }
-        let options = Options { one_shot: true, org: Some(url), timeout: self.timeout, ..Options::default() };
+        let options = Options { one_shot: true, timeout: self.timeout, ..options };
         let login = Login::with(login, &http, options).map_err(|error| fail(CONFIG, &error))?;
         Ok(Api::new(client, login, org, self.timeout))
     }
 
-    fn told(&self, url: &str) -> Outcome<(Url, Option<Config>, http::Config)> {
+    fn told(&self, url: &str) -> Outcome<(Url, Option<Config>, Options, http::Config)> {
         let example = "https://acme.my.salesforce.com";
         let url = address("--url", url, example, TOKEN).map_err(|error| fail(USAGE, &error))?;
         let login = token(self.token_file.clone());
@@ -117,10 +117,10 @@ impl Place {
             fail(0, &"warning: --url is http; everybody on the way can read the access token");
         }
         let http = http::Config { ca_file: self.ca_file.clone(), ..http::Config::default() };
-        Ok((url, login, http))
+        Ok((url, login, Options::default(), http))
     }
 
-    fn configured(&self) -> Outcome<(Url, Option<Config>, http::Config)> {
+    fn configured(&self) -> Outcome<(Url, Option<Config>, Options, http::Config)> {
         if self.config.is_none() && self.connection.is_none() {
             return Err(fail(USAGE, &"which org? Give --url ORG, or -c FILE and --connection NAME"));
         }
@@ -135,7 +135,7 @@ impl Place {
         let one = found.ok_or_else(|| {
             fail(USAGE, &format!("--connection wants one of: {}", names.join(", ").escape_debug()))
         })?;
-        Ok((one.url, one.login, one.http))
+        Ok((one.url, one.login, one.login_options, one.http))
     }
 }
 

@@ -3,6 +3,8 @@
 //! Constraints: names and words in it come from servers; none is printed with a control character. Whether the daemon
 //! runs is told by its lock on the directory, which ends with the process, whatever the status says.
 
+mod login;
+
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -96,6 +98,9 @@ struct Connection {
     late: u64,
     channels: Vec<ChannelStatus>,
     last_error: Option<Trouble>,
+    login: Option<login::Login>,
+    #[serde(default)]
+    limits: Vec<login::Limit>,
 }
 
 #[derive(Deserialize)]
@@ -189,7 +194,9 @@ fn down(one: &Connection, now: u64) -> Option<String> {
     if one.state != "live" {
         let (state, waiting) = (one.state.escape_debug(), one.waiting.escape_debug());
         let since = ago(now.saturating_sub(one.since));
-        return Some(format!("connection {name} is {state} for {since}, waiting {waiting}"));
+        let error = one.login.as_ref().and_then(|login| login.error.as_ref());
+        let error = error.map(|error| format!(": {}", error.text.escape_debug())).unwrap_or_default();
+        return Some(format!("connection {name} is {state} for {since}, waiting {waiting}{error}"));
     }
     if one.stalled {
         return Some(format!("connection {name}: no connect has succeeded for too long"));
@@ -231,6 +238,10 @@ fn print(out: &mut impl io::Write, snapshot: &Snapshot, now: u64) -> io::Result<
         for channel in &one.channels {
             writeln!(out, "  {} {}", channel.name.escape_debug(), channel.standing.escape_debug())?;
         }
+        if let Some(login) = &one.login {
+            login.print(out, now)?;
+        }
+        one.limits.iter().try_for_each(|limit| limit.print(out))?;
         if let Some(error) = &one.last_error {
             let since = ago(now.saturating_sub(error.at));
             writeln!(out, "  last trouble {since} ago: {}", error.text.escape_debug())?;

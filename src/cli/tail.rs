@@ -14,6 +14,7 @@ use crate::bayeux::Wanted;
 use crate::config::{Config, Connection};
 use crate::daemon::Options;
 use crate::event::{Channel, ReplayId};
+use crate::salesforce::version;
 use crate::sinks::format::Format;
 
 /// Print the events of channels, one JSON object a line
@@ -128,7 +129,20 @@ pub(super) fn main(tail: Tail) -> u8 {
         (Err(error), _) => return fail(IO, &error),
         (Ok(wire), Ok(config)) => (wire, config),
     };
-    run_daemon(config, Options { one_shot: true, wire, commands: None }, &[])
+    let warnings = shortcomings(&config);
+    run_daemon(config, Options { one_shot: true, wire, commands: None }, &warnings)
+}
+
+/// What the version of the API in the URL cannot do.
+fn shortcomings(config: &Config) -> Vec<String> {
+    let of_one = |one: &Connection| {
+        let version = version::of_path(one.url.path())?;
+        let channels = one.session.channels.iter().map(|wanted| wanted.channel.as_str());
+        let say =
+            |note: version::Note| format!("API version {version}: {} ({} or later)", note.text, note.wanted);
+        Some(version::notes(version, &channels).into_iter().map(say).collect::<Vec<_>>())
+    };
+    config.connections.iter().filter_map(of_one).flatten().collect()
 }
 
 fn config(tail: Tail) -> Result<Config, String> {

@@ -2,17 +2,19 @@
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use url::{Host, Url};
-
+use super::endpoint::{self, Endpoint};
 use super::load::Environment;
+use super::login::{self, Around};
 use super::reader::{Node, Table, shown};
-use super::{Connection, OnStop, secrets, urls};
+use super::{Connection, OnStop, limits, secrets, urls};
 use crate::bayeux::{self, ReplayLost, Wanted};
 use crate::event::{Channel, ReplayId};
-use crate::salesforce::login;
+use crate::salesforce::api::ApiVersion;
+use crate::salesforce::version;
 use crate::sinks::{Order, filter::Pattern};
 use crate::{http, journal, retry};
 
@@ -36,16 +38,30 @@ pub(super) fn read(
     name: &str,
     node: &Node<'_>,
     environment: Environment<'_>,
+    state_dir: Option<&Path>,
 ) -> Option<(Connection, Vec<Order>)> {
     let mut table = node.table("a table [connection.NAME]")?;
     let name: Arc<str> = Arc::from(name);
-    let url_node = table.need("url", "the URL of a CometD endpoint");
-    let url = url_node.as_ref().and_then(urls::endpoint);
+    let (url, version) = (table.get("url"), table.get("api_version"));
+    let endpoint = endpoint::read(url.as_ref(), version.as_ref());
     let channels = channels(&mut table);
-    let login = table.table("login").and_then(|table| login(table, environment));
-    if let (Some(node), Some(url)) = (&url_node, &url) {
-        warn_about(node, url, login.is_some());
+    let login_node = table.get("login");
+    let login = login_node.as_ref().and_then(|node| {
+        let place = endpoint.as_ref();
+        let url = place.filter(|place| place.is_located).map(|place| &place.url);
+        let version = place.and_then(|place| place.version).unwrap_or(ApiVersion::DEFAULT);
+        login::read(node.table("a table")?, &Around { environment, state_dir, name: &name, url, version })
+    });
+    // A login that cannot be read may be one that tells.
+    let told = login.as_ref().map_or(login_node.is_some(), |(config, _)| login::tells_instance(config));
+    if url.is_none() && !told {
+        table.miss("url", "the URL of a CometD endpoint");
     }
+    if let (Some(node), Some(endpoint)) = (url.as_ref().or(version.as_ref()), &endpoint) {
+        warn_about(node, endpoint, login.is_some());
+        warn_of_version(version.as_ref().unwrap_or(node), endpoint, channels.as_deref().unwrap_or_default());
+    }
+    let limits = table.table("limits").and_then(limits::read);
     let session = session(&mut table, Arc::clone(&name));
     let http = transport(&mut table);
     let stops = [("disconnect", OnStop::Disconnect), ("keep", OnStop::Keep)];
@@ -55,7 +71,11 @@ pub(super) fn read(
     let order = orders(&name, &channels);
     let channels = channels.into_iter().map(|(wanted, _)| wanted).collect();
     let session = bayeux::Config { channels, ..session };
-    Some((Connection { name, url: url?, session, http, login, on_stop }, order))
+    let Endpoint { url, is_located, is_legacy, .. } = endpoint?;
+    let (login, login_options) = login.map(|(config, options)| (Some(config), options)).unwrap_or_default();
+    let connection =
+        Connection { name, url, is_located, is_legacy, session, http, login, login_options, limits, on_stop };
+    Some((connection, order))
 }
 
 /// The protocol's part, without its channels.
@@ -78,7 +98,7 @@ fn session(table: &mut Table<'_>, connection: Arc<str>) -> bayeux::Config {
         poll_timeout,
         poll_margin,
         request_timeout,
-        retry: waits(table),
+        retry: waits(table, defaults.retry),
         handshakes_per_minute: handshakes.unwrap_or(defaults.handshakes_per_minute),
         replay_lost: replay_lost.unwrap_or(defaults.replay_lost),
         watchdog: watchdog.unwrap_or(defaults.watchdog),
@@ -113,11 +133,10 @@ pub(super) fn way_out(table: &mut Table<'_>) -> http::Config {
     http::Config { ca_file, proxy, ..defaults }
 }
 
-/// `retry_initial` and `retry_max`, for sessions and for webhooks.
-pub(super) fn waits(table: &mut Table<'_>) -> retry::Config {
+/// `retry_initial` and `retry_max`, for sessions, logins and webhooks.
+pub(super) fn waits(table: &mut Table<'_>, defaults: retry::Config) -> retry::Config {
     let (initial_node, max_node) = (table.get("retry_initial"), table.get("retry_max"));
     let read = |node: &Option<Node<'_>>, range| node.as_ref().and_then(|node| node.duration(&range));
-    let defaults = retry::Config::default();
     let initial = read(&initial_node, TIMEOUT).unwrap_or(defaults.initial);
     let max = read(&max_node, MILLISECOND..=DAY).unwrap_or(defaults.max);
     if initial > max {
@@ -139,37 +158,25 @@ pub(super) fn waits(table: &mut Table<'_>) -> retry::Config {
     retry::Config { initial, max }
 }
 
-/// `[connection.NAME.login.KIND]`, exactly one kind.
-fn login(mut login: Table<'_>, environment: Environment<'_>) -> Option<login::Config> {
-    let wanted = "a table with file or env";
-    if login.is_empty() {
-        login.absent("token", wanted, None);
-    }
-    let source = login.get("token").and_then(|node| {
-        if node.is_table() {
-            return secrets::source(node.table(wanted)?, environment);
-        }
-        node.report("a value here", wanted, Some("token = { file = \"PATH\" } or { env = \"VARIABLE\" }"));
-        None
-    });
-    login.end();
-    source.map(|(source, _)| login::Config::Token(source))
-}
-
 /// What is allowed, and on most servers not meant.
-fn warn_about(node: &Node<'_>, url: &Url, token: bool) {
+fn warn_about(node: &Node<'_>, endpoint: &Endpoint, token: bool) {
+    let url = &endpoint.url;
     if !url.path().contains("/cometd") {
         let hint = "on Salesforce it is https://HOST/cometd/61.0";
         node.warn(&format!("the path {}", shown(url.path())), "a path with /cometd", Some(hint));
     }
-    let local = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    if url.scheme() == "http" && token && !local {
+    if url.scheme() == "http" && token && !urls::is_local(url) {
         node.warn("http", "https", Some("everybody on the way can read the access token"));
+    }
+}
+
+/// What is asked for and cannot be had at this version of the API.
+fn warn_of_version(node: &Node<'_>, endpoint: &Endpoint, channels: &[Ordered]) {
+    let Some(version) = endpoint.version else { return };
+    let names = channels.iter().map(|(wanted, _)| wanted.channel.as_str());
+    for note in version::notes(version, &names) {
+        let wanted = format!("{} or later", note.wanted);
+        node.warn(&format!("API version {version}"), &wanted, Some(note.text));
     }
 }
 

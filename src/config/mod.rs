@@ -11,8 +11,11 @@
 //! and read environment variables through a function.
 
 mod connection;
+mod endpoint;
 mod journal;
+mod limits;
 mod load;
+mod login;
 mod problem;
 mod reader;
 mod root;
@@ -35,7 +38,7 @@ pub use problem::{Problem, Problems, Warnings};
 pub use topic::Topic;
 pub use units::duration;
 
-use crate::salesforce::login;
+use crate::salesforce::{login as logins, watch};
 use crate::{bayeux, http, journal as log, sinks, telemetry};
 
 /// The daemon's configuration, every value checked.
@@ -62,14 +65,22 @@ pub struct Config {
 pub struct Connection {
     /// Its name in the configuration, events, logs and status.
     pub name: Arc<str>,
-    /// The CometD endpoint.
+    /// The CometD endpoint; the login may say that its host is another.
     pub url: Url,
+    /// Whether the host of `url` is real: otherwise only the login says where the org is.
+    pub is_located: bool,
+    /// Whether it is the endpoint without a version, which wants cookies set by hand (API 22).
+    pub is_legacy: bool,
     /// The protocol.
     pub session: bayeux::Config,
     /// The transport.
     pub http: http::Config,
     /// Where the access token comes from; a server that asks for none needs none.
-    pub login: Option<login::Config>,
+    pub login: Option<logins::Config>,
+    /// How that login goes about it.
+    pub login_options: logins::Options,
+    /// Whether and how the org's limits are watched.
+    pub limits: Option<watch::Config>,
     /// What becomes of the session on the server when the daemon ends.
     pub on_stop: OnStop,
 }
@@ -79,7 +90,18 @@ impl Connection {
     pub fn new(name: &str, url: Url, channels: Vec<bayeux::Wanted>) -> Self {
         let name: Arc<str> = Arc::from(name);
         let session = bayeux::Config::new(name.clone(), channels);
-        Self { name, url, session, http: http::Config::default(), login: None, on_stop: OnStop::default() }
+        Self {
+            name,
+            url,
+            is_located: true,
+            is_legacy: false,
+            session,
+            http: http::Config::default(),
+            login: None,
+            login_options: logins::Options::default(),
+            limits: None,
+            on_stop: OnStop::default(),
+        }
     }
 }
 

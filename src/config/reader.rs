@@ -110,9 +110,14 @@ impl<'t> Table<'t> {
     pub(super) fn need(&mut self, name: &'static str, wanted: &str) -> Option<Node<'t>> {
         let node = self.get(name);
         if node.is_none() {
-            self.missing.push((name, wanted.to_owned()));
+            self.miss(name, wanted);
         }
         node
+    }
+
+    /// Has [`Self::end`] report a key that turned out to be required and is missing.
+    pub(super) fn miss(&mut self, name: &'static str, wanted: &str) {
+        self.missing.push((name, wanted.to_owned()));
     }
 
     /// The table at an optional key.

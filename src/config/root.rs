@@ -24,7 +24,7 @@ pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_
     let grace = daemon(&mut table);
     let logs = log_section(&mut table);
     let connections = named(&mut table, "connection", CONNECTIONS_MAX, |name, node| {
-        let read = connection::read(name, node, environment)?;
+        let read = connection::read(name, node, environment, state_dir.as_deref())?;
         if state_dir.is_none() && read.0.on_stop == OnStop::Keep {
             warn_unkept(node);
         }

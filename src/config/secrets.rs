@@ -12,7 +12,7 @@ use rustls::pki_types::pem::PemObject as _;
 
 use super::load::Environment;
 use super::reader::{Node, Table};
-use crate::salesforce::login::SecretSource;
+use crate::salesforce::login::{self, SecretSource};
 use crate::secret::Secret;
 
 /// The largest secret read, in bytes.
@@ -21,15 +21,27 @@ const SECRET_MAX: u64 = 64 << 10;
 /// The largest file of certificates read, in bytes.
 const CA_MAX: u64 = 16 << 20;
 
+/// What a secret looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// One line, without the white space around it: a token.
+    Line,
+    /// Any text but none: a password.
+    Text,
+    /// A private key in PEM.
+    Key,
+}
+
 /// Reads `file` or `env`, exactly one, and the secret there, so that a missing one is known now.
 pub(super) fn source(
     mut table: Table<'_>,
     environment: Environment<'_>,
+    shape: Shape,
 ) -> Option<(SecretSource, Secret<String>)> {
     let (file, env) = (table.get("file"), table.get("env"));
     let source = match (&file, &env) {
-        (Some(file), None) => from_file(file),
-        (None, Some(env)) => from_environment(env, environment),
+        (Some(file), None) => from_file(file, shape),
+        (None, Some(env)) => from_environment(env, environment, shape),
         // Whatever else stands there is reported as an unknown key.
         (None, None) if !table.is_empty() => None,
         (None, None) => {
@@ -45,7 +57,11 @@ pub(super) fn source(
     source
 }
 
-fn from_environment(node: &Node<'_>, environment: Environment<'_>) -> Option<(SecretSource, Secret<String>)> {
+fn from_environment(
+    node: &Node<'_>,
+    environment: Environment<'_>,
+    shape: Shape,
+) -> Option<(SecretSource, Secret<String>)> {
     let wanted = "the name of an environment variable that is set";
     let name = node.text(wanted)?;
     let good =
@@ -62,19 +78,26 @@ fn from_environment(node: &Node<'_>, environment: Environment<'_>) -> Option<(Se
         node.report("a variable that is not set", wanted, None);
         return None;
     };
-    let value = value.into_string().map(Secret::new).map_err(|_| "not UTF-8");
-    let value = value.and_then(|value| tidy(value.expose()));
-    let value =
-        value.map_err(|what| node.report(&format!("a variable that is {what}"), wanted, None)).ok()?;
-    Some((SecretSource::Env(name.to_owned()), value))
+    let value = value.into_string().map(Secret::new).map_err(|_| Unfit("not UTF-8", None));
+    let value = value.and_then(|value| shape.read(value.expose()));
+    let unfit =
+        |Unfit(what, hint)| node.report(&format!("a variable that is {what}"), wanted, hint.as_deref());
+    Some((SecretSource::Env(name.to_owned()), value.map_err(unfit).ok()?))
 }
 
-fn from_file(node: &Node<'_>) -> Option<(SecretSource, Secret<String>)> {
+fn from_file(node: &Node<'_>, shape: Shape) -> Option<(SecretSource, Secret<String>)> {
     let path = node.path()?;
-    let wanted = "a file with one line of text";
+    let wanted = match shape {
+        Shape::Line => "a file with one line of text",
+        Shape::Text => "a file of text",
+        Shape::Key => "a file with an RSA key (PEM)",
+    };
     let bytes = read(node, &path, SECRET_MAX, wanted)?;
-    let text = std::str::from_utf8(bytes.expose()).map_err(|_| "not UTF-8").and_then(tidy);
-    let text = text.map_err(|what| node.report(&named("a file that is", what, &path), wanted, None)).ok()?;
+    let text = std::str::from_utf8(bytes.expose()).map_err(|_| Unfit("not UTF-8", None));
+    let text = text.and_then(|text| shape.read(text));
+    let unfit =
+        |Unfit(what, hint)| node.report(&named("a file that is", what, &path), wanted, hint.as_deref());
+    let text = text.map_err(unfit).ok()?;
     if is_world_readable(&path) {
         let found = named("a secret that every user of this machine can read", "", &path);
         node.warn(&found, "a file of mode 0600 or 0640", Some("chmod o-rwx"));
@@ -82,12 +105,25 @@ fn from_file(node: &Node<'_>) -> Option<(SecretSource, Secret<String>)> {
     Some((SecretSource::File(path), text))
 }
 
-/// A secret without white space at its ends, or why it cannot be one.
-fn tidy(text: &str) -> Result<Secret<String>, &'static str> {
-    match text.trim() {
-        "" => Err("empty"),
-        trimmed if trimmed.chars().any(char::is_control) => Err("more than one line"),
-        trimmed => Ok(Secret::new(trimmed.to_owned())),
+/// Why a text cannot be a secret of its shape, and a hint.
+struct Unfit(&'static str, Option<String>);
+
+impl Shape {
+    /// The secret in a text.
+    fn read(self, text: &str) -> Result<Secret<String>, Unfit> {
+        let trimmed = text.trim();
+        match self {
+            Self::Line if trimmed.chars().any(char::is_control) => Err(Unfit("more than one line", None)),
+            Self::Line | Self::Key if trimmed.is_empty() => Err(Unfit("empty", None)),
+            Self::Text if text.trim_end_matches(['\r', '\n']).is_empty() => Err(Unfit("empty", None)),
+            Self::Line => Ok(Secret::new(trimmed.to_owned())),
+            Self::Text => Ok(Secret::new(text.to_owned())),
+            Self::Key => {
+                let key = Secret::new(text.to_owned());
+                login::check_key(&key).map_err(|reason| Unfit("no key to sign with", Some(reason)))?;
+                Ok(key)
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::{Config, Problems, Warnings, parse_with};
 
 mod cases;
+mod login;
 mod secret;
 mod webhook;
 

@@ -3,7 +3,7 @@
 //! Constraints: a URL may hold a secret in its user information, path or query (webhooks often do), so a
 //! problem shows its scheme and host at most.
 
-use url::{ParseError, Url};
+use url::{Host, ParseError, Url};
 
 use super::reader::{Node, nearest, shown};
 use crate::http::Proxy;
@@ -62,6 +62,16 @@ fn parse(node: &Node<'_>, wanted: &str) -> Option<Url> {
             node.report(&safe(text), wanted, Some(&hint));
             None
         }
+    }
+}
+
+/// Whether a URL leads no further than this machine.
+pub(super) fn is_local(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

@@ -7,11 +7,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::aside::Aside;
 use super::flight::{Flights, Landed};
 use super::intake::{Intake, Position};
+use super::meter::Access;
+use super::renewal::Site;
 use super::store::Keeper;
 use super::tell::{standing_name, tell};
 use super::token::Token;
@@ -67,6 +69,9 @@ pub(super) struct Connection {
     pub(super) session: Session,
     pub(super) flights: Flights,
     pub(super) token: Token,
+    pub(super) site: Site,
+    /// Tells whoever reads the org's limits where it is, and with which token.
+    pub(super) meter: Option<watch::Sender<Access>>,
     pub(super) intake: Intake,
     /// What is not sent before the journal has the events before it.
     pub(super) unsent: Option<Exchange>,
@@ -91,7 +96,7 @@ impl Connection {
         loop {
             let committed = self.intake.take_committed();
             self.commit(committed);
-            let wait = self.settle(&mut why).await;
+            let wait = self.settle(&mut why);
             if self.session.is_closed() && !wait.held {
                 break;
             }
@@ -103,7 +108,7 @@ impl Connection {
                 }
             }
             match self.next_input(wait).await {
-                Some(close @ Input::Close { .. }) => self.close(close, &mut why).await,
+                Some(close @ Input::Close { .. }) => self.close(close, &mut why),
                 Some(input) => self.give(input),
                 None => {}
             }
@@ -113,7 +118,7 @@ impl Connection {
     }
 
     async fn finish(self) {
-        self.flights.close().await;
+        tokio::join!(self.flights.close(), self.token.finish());
         if let Some(keeper) = self.keeper {
             keeper.finish().await;
         }
@@ -130,11 +135,11 @@ impl Connection {
     }
 
     /// The end was asked for. What is held up is not sent any more: it could only bring events that nobody takes.
-    async fn close(&mut self, close: Input, why: &mut Closed) {
+    fn close(&mut self, close: Input, why: &mut Closed) {
         let mut unsent: Vec<_> = self.unsent.take().map(|exchange| exchange.id).into_iter().collect();
         self.intake.end();
         if self.paused || !unsent.is_empty() {
-            while let Err(id) = self.act(why, false).await {
+            while let Err(id) = self.act(why, false) {
                 unsent.extend(id);
             }
         }
@@ -146,9 +151,9 @@ impl Connection {
     }
 
     /// Does what the session wants until it wants to wait, and tells until when.
-    async fn settle(&mut self, why: &mut Closed) -> Wait {
+    fn settle(&mut self, why: &mut Closed) -> Wait {
         while self.is_free() {
-            if let Ok(until) = self.act(why, true).await {
+            if let Ok(until) = self.act(why, true) {
                 return Wait { until, held: false };
             }
         }
@@ -158,7 +163,7 @@ impl Connection {
 
     /// Does one thing that the session wants; until when it wants to wait, where that is all. Without `send`, the
     /// exchange that it would have sent.
-    async fn act(&mut self, why: &mut Closed, send: bool) -> Result<Option<Instant>, Option<ExchangeId>> {
+    fn act(&mut self, why: &mut Closed, send: bool) -> Result<Option<Instant>, Option<ExchangeId>> {
         match self.session.poll_output() {
             Output::Send(exchange) if !send => return Err(Some(exchange.id)),
             Output::Send(exchange) => self.send(exchange),
@@ -166,10 +171,7 @@ impl Connection {
             Output::Cancel(id) => self.flights.cancel(id),
             Output::HangUp { broken } => self.flights.hang_up(broken),
             Output::Renew => self.flights.renew(),
-            Output::Authenticate { refused } => {
-                let credentials = self.token.renew(refused).await;
-                self.give(Input::Credentials(credentials));
-            }
+            Output::Authenticate { refused } => self.token.ask(refused),
             Output::Save(session) => {
                 if let Some(keeper) = &mut self.keeper {
                     keeper.session(session);
@@ -248,6 +250,7 @@ impl Connection {
                 None => Input::Close { disconnect: true },
             }),
             () = self.intake.changed(self.unsent.is_some()) => None,
+            renewed = self.token.renewed(), if !held => self.on_renewed(renewed),
             landed = self.flights.next(), if !held => Some(self.on_landed(landed)),
             () = time, if !held => Some(Input::Time),
         }

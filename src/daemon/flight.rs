@@ -11,7 +11,7 @@ use url::Url;
 
 use super::socket::Line;
 use crate::bayeux::border::{Exchange, ExchangeId, Lane, Outcome};
-use crate::http::{Client, Request};
+use crate::http::{Client, Jar, Request};
 use crate::secret::Secret;
 
 /// An exchange under way. Its memory is used again: there is one for every response.
@@ -42,6 +42,7 @@ pub(super) struct Flights {
     url: Arc<Url>,
     /// What new lanes are made from; it sends nothing itself.
     origin: Client,
+    jar: Arc<Jar>,
     poll: Option<Idle>,
     side: Option<Idle>,
     /// Two, or a few more while a session closes.
@@ -50,10 +51,18 @@ pub(super) struct Flights {
 }
 
 impl Flights {
-    pub(super) fn new(url: Url, origin: Client) -> Self {
+    pub(super) fn new(url: Url, origin: Client, jar: Arc<Jar>) -> Self {
         let url = Arc::new(url);
         let line = Line::new(url.clone());
-        Self { url, origin, poll: None, side: None, open: Vec::new(), line }
+        Self {
+            url,
+            origin: origin.with_jar(jar.clone()),
+            jar,
+            poll: None,
+            side: None,
+            open: Vec::new(),
+            line,
+        }
     }
 
     /// Starts an exchange; it moves on whenever [`Flights::next`] is awaited.
@@ -82,6 +91,18 @@ impl Flights {
     pub(super) fn renew(&mut self) {
         self.poll = None;
         self.side = None;
+    }
+
+    /// Sends what follows to another address. What is under way goes on, and cookies stay with their host.
+    pub(super) fn move_to(&mut self, url: &Url) {
+        self.url = Arc::new(url.clone());
+        self.renew();
+        self.line.move_to(self.url.clone());
+    }
+
+    /// The cookies.
+    pub(super) fn jar(&self) -> Arc<Jar> {
+        self.jar.clone()
     }
 
     /// Closes the websocket: with the session, or as if it had broken for a reason.

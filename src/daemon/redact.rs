@@ -8,26 +8,32 @@ use crate::bayeux::decode::Bad;
 use crate::bayeux::notice::{Closed, Notice};
 use crate::secret::{Secret, hide};
 
-/// Knows the token that is in use.
+/// Knows the token that is in use, and the one before.
 pub(super) struct Redactor {
-    /// The whole header value, `Bearer ...`.
-    header: Option<Arc<Secret<String>>>,
+    /// The whole header values, `Bearer ...`.
+    headers: Vec<Arc<Secret<String>>>,
 }
 
 impl Redactor {
-    pub(super) const fn new(header: Option<Arc<Secret<String>>>) -> Self {
-        Self { header }
+    pub(super) const fn new(headers: Vec<Arc<Secret<String>>>) -> Self {
+        Self { headers }
     }
 
     /// A text without the token.
     fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let header = self.header.as_deref().map_or("", |header| header.expose());
-        hide(text, header.strip_prefix("Bearer ").unwrap_or(header))
+        let mut text = Cow::Borrowed(text);
+        for header in &self.headers {
+            let header = header.expose();
+            if let Cow::Owned(shown) = hide(&text, header.strip_prefix("Bearer ").unwrap_or(header)) {
+                text = Cow::Owned(shown);
+            }
+        }
+        text
     }
 
     /// A notice without the token; [`Redactor::beginning`] is for the bytes of a malformed message.
     pub(super) fn notice<'n>(&self, notice: &'n Notice) -> Cow<'n, Notice> {
-        if self.header.is_none() {
+        if self.headers.is_empty() {
             return Cow::Borrowed(notice);
         }
         let mut notice = notice.clone();
@@ -41,7 +47,7 @@ impl Redactor {
 
     /// The first `most` characters of bytes from a server, on one line, without the token.
     pub(super) fn beginning(&self, bytes: &[u8], most: usize) -> String {
-        let token = self.header.as_deref().map_or(0, |header| header.expose().len());
+        let token = self.headers.iter().map(|header| header.expose().len()).max().unwrap_or_default();
         // A token that begins before the cut is seen whole, and with backslashes in it.
         let window = bytes.get(..most.saturating_add(token * 2)).unwrap_or(bytes);
         let text = String::from_utf8_lossy(window);

@@ -48,6 +48,12 @@ impl Line {
         Self { url, phase: Phase::Closed, unsent, open, ended, alarm: None }
     }
 
+    /// Opens the next socket at another address.
+    pub(super) fn move_to(&mut self, url: Arc<Url>) {
+        self.hang_up(None);
+        self.url = url;
+    }
+
     /// Starts an exchange; `origin` opens the socket where there is none.
     pub(super) fn send(
         &mut self,

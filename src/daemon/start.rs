@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::aside::Aside;
@@ -13,7 +13,10 @@ use super::connection::Connection;
 use super::flight::Flights;
 use super::intake::Intake;
 use super::journal::Opened;
+use super::meter::{Access, Meter};
+use super::newer::Newer;
 use super::outlet::Outlet;
+use super::renewal::Site;
 use super::report::{Reporter, Sources};
 use super::stop::{Daemon, Running};
 use super::store::{Kept, Store, StoreError};
@@ -22,9 +25,9 @@ use super::{Ending, Options};
 use crate::bayeux::contract::Now;
 use crate::bayeux::session::Session;
 use crate::config::{self, Config, OnStop};
-use crate::salesforce::login::Login;
+use crate::salesforce::login::{self, Login, SecretSource};
 use crate::sinks::Supply;
-use crate::{http, journal, sinks, status};
+use crate::{http, journal, salesforce, sinks, status};
 
 /// Commands that may wait for a connection.
 const COMMANDS: usize = 64;
@@ -163,19 +166,34 @@ fn prepare(
     store: Option<&Store>,
     mut journal: Option<&mut Opened>,
 ) -> Result<(Running, Connection), String> {
-    let config::Connection { name, url, mut session, http, login, on_stop } = config;
-    let Kept { session: kept, jar } = store.map(|store| store.load(&name, &url)).unwrap_or_default();
+    let config::Connection { name, url: configured, mut session, http, on_stop, .. } = config;
+    let (is_located, is_legacy) = (config.is_located, config.is_legacy);
+    let tells = !matches!(config.login, None | Some(login::Config::Token(_)));
+    let kept = store.map(|store| store.load(&name, &configured, tells)).unwrap_or_default();
+    let Kept { session: kept, jar, url } = kept;
+    let url = url.unwrap_or_else(|| configured.clone());
     let jar = Arc::new(jar);
     let no_way = |error| format!("connection {name}: {error}");
     let client = http::Client::new(&http).map_err(no_way)?;
-    let login = Login::new(login, &http, options.one_shot).map_err(no_way)?;
-    let mut client = client.with_jar(jar.clone());
+    let newer = match &config.login {
+        Some(login::Config::Token(SecretSource::File(path))) => Some(Newer::new(path.clone())),
+        _ => None,
+    };
+    let precious = matches!(config.login, Some(login::Config::Refresh { .. }));
+    let told = config.login.is_some();
+    let logins = login::Options { one_shot: options.one_shot, seed: seed(), ..config.login_options };
+    let login = Login::with(config.login, &http, logins).map_err(no_way)?;
+    let mut client = client;
     if let Some(wire) = &options.wire {
         client = client.with_wire(wire.clone());
     }
-    let keeper = store.map(|store| store.keeper(&name, &url, kept.clone(), jar));
+    let keeper = store.map(|store| store.keeper(&name, &url, kept.clone(), jar.clone()));
     let aside = store.map(|store| Aside::new(store.aside_path(&name)));
-    let status = Arc::new(Mutex::new(status::Connection::new(&name, url.as_str())));
+    let shown = if is_located || url != configured { url.as_str() } else { "" };
+    let mut status = status::Connection::new(&name, shown);
+    status.login = told.then(|| status::Login::new(login.describe()));
+    let status = Arc::new(Mutex::new(status));
+    let meter = config.limits.map(|limits| start_meter(&name, limits, &client, &status));
     let (sender, commands) = mpsc::channel(COMMANDS);
     let now = Now { mono: Instant::now(), wall: SystemTime::now() };
     if let Some(journal) = &mut journal {
@@ -188,8 +206,10 @@ fn prepare(
     let connection = Connection {
         name: name.clone(),
         session,
-        flights: Flights::new(url, client),
-        token: Token(login),
+        flights: Flights::new(url.clone(), client, jar),
+        token: Token::new(login, newer, precious),
+        site: Site { configured, is_located, is_legacy, url },
+        meter,
         intake: Intake::Memory(outlet.clone()),
         unsent: None,
         paused: false,
@@ -203,6 +223,19 @@ fn prepare(
     };
     let disconnect = on_stop == OnStop::Disconnect;
     Ok((Running { name, status, commands: sender, disconnect }, connection))
+}
+
+/// Has the org's limits read; told where it is, and with which token, by what is given back.
+fn start_meter(
+    name: &Arc<str>,
+    config: salesforce::watch::Config,
+    client: &http::Client,
+    status: &Arc<Mutex<status::Connection>>,
+) -> watch::Sender<Access> {
+    let (sender, access) = watch::channel(None);
+    let (connection, client, status) = (name.clone(), client.lane(), status.clone());
+    tokio::spawn(Meter { connection, config, client, access, status }.run());
+    sender
 }
 
 /// Different in every process and for every connection.

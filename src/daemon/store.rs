@@ -101,6 +101,8 @@ pub fn is_running(dir: &Path) -> io::Result<bool> {
 pub(super) struct Kept {
     pub(super) session: Option<Snapshot>,
     pub(super) jar: Jar,
+    /// The server's address.
+    pub(super) url: Option<Url>,
 }
 
 #[derive(Serialize)]
@@ -138,12 +140,13 @@ impl Store {
         Err(StoreError::InUse(dir.to_owned()))
     }
 
-    /// What an earlier process kept for this connection and this server.
-    pub(super) fn load(&self, connection: &str, url: &Url) -> Kept {
+    /// What an earlier process kept for this connection and this server; `anywhere`: for this endpoint of any server, of
+    /// which the login has to say that it is still the one.
+    pub(super) fn load(&self, connection: &str, url: &Url, anywhere: bool) -> Kept {
         let path = self.session_path(connection);
         match read_file(&path) {
             Ok(None) => Kept::default(),
-            Ok(Some(text)) => parse(text.expose(), url).unwrap_or_else(|reason| {
+            Ok(Some(text)) => parse(text.expose(), url, anywhere).unwrap_or_else(|reason| {
                 tracing::warn!(%connection, path = %path.display(), reason, "saved session not used; a handshake follows");
                 Kept::default()
             }),
@@ -201,6 +204,13 @@ impl Keeper {
     /// The session changed.
     pub(super) fn session(&mut self, session: Option<Snapshot>) {
         self.session = session;
+        self.write();
+    }
+
+    /// The server is at another address from now on, where no session is known.
+    pub(super) fn move_to(&mut self, url: &Url) {
+        self.url = url.clone();
+        self.session = None;
         self.write();
     }
 
@@ -285,16 +295,18 @@ fn read_file(path: &Path) -> io::Result<Option<Secret<String>>> {
     Ok(Some(Secret::new(text)))
 }
 
-fn parse(text: &str, url: &Url) -> Result<Kept, String> {
+fn parse(text: &str, url: &Url, anywhere: bool) -> Result<Kept, String> {
     let read: Read<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if read.version != VERSION {
         return Err(format!("it has version {}, this program knows {VERSION}", read.version));
     }
-    if read.url != *url {
+    let same =
+        read.url == *url || anywhere && read.url.path() == url.path() && read.url.query() == url.query();
+    if !same {
         return Err(String::from("it is of another server"));
     }
     let jar = Jar::load(read.cookies.get()).map_err(|error| error.to_string())?;
-    Ok(Kept { session: read.session.and_then(plausible), jar })
+    Ok(Kept { session: read.session.and_then(plausible), jar, url: Some(read.url) })
 }
 
 /// A session as this program keeps them: anyone may have written into the file.
@@ -315,7 +327,7 @@ mod tests {
     fn kept(session: &Snapshot) -> Option<Snapshot> {
         let text =
             serde_json::json!({"version": 1, "url": url(), "session": session, "cookies": []}).to_string();
-        parse(&text, &url()).unwrap().session
+        parse(&text, &url(), false).unwrap().session
     }
 
     #[test]
@@ -376,6 +388,6 @@ mod tests {
         let mode = rustix::fs::Mode::from_bits_truncate(0o600);
         let pipe = store.session_path("c");
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        assert!(store.load("c", &url()).session.is_none());
+        assert!(store.load("c", &url(), false).session.is_none());
     }
 }

@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn no_notice_tells_the_token_that_a_server_repeats() {
-        let secrets = Redactor::new(Some(Arc::new(Secret::new(format!("Bearer {TOKEN}")))));
+        let secrets = Redactor::new(vec![Arc::new(Secret::new(format!("Bearer {TOKEN}")))]);
         let mut status = status::Connection::new("c", "http://localhost/");
         let mut count = 0;
         let text = logged(|| {
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn what_a_message_begins_with_is_short_and_on_one_line() {
-        let secrets = Redactor::new(None);
+        let secrets = Redactor::new(Vec::new());
         assert_eq!(secrets.beginning(b"a\n\xff\x1b", 200), "a\\n\u{fffd}\\u{1b}");
         assert_eq!(secrets.beginning(&[b'x'; 5000], 200), "x".repeat(200));
     }

@@ -107,6 +107,14 @@ impl Jar {
         inner.header = None;
     }
 
+    /// Puts a cookie in as if the server of `url` had set it, for all its paths and until the session ends.
+    pub fn set(&self, name: &str, value: &Secret<String>, url: &Url) {
+        let text = Secret::new(format!("{name}={}; Path=/", value.expose()));
+        if let Some(cookie) = parse(text.expose(), url) {
+            self.lock().insert(cookie, url);
+        }
+    }
+
     /// The value of `Cookie` for a request to `url`, if any cookie is for it.
     pub(super) fn header(&self, url: &Url) -> Option<HeaderValue> {
         let mut inner = self.lock();

@@ -17,5 +17,7 @@ pub mod identity;
 pub mod limits;
 pub mod login;
 pub mod topic;
+pub mod version;
+pub mod watch;
 
 pub use error::{ApiError, Complaint};

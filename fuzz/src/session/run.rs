@@ -321,10 +321,15 @@ impl<'a> Run<'a> {
 
     fn authenticate(&mut self) {
         let credentials = match self.tape.byte() {
-            b'x' => Credentials::Failed { reason: String::from("no token"), permanent: false },
+            b'x' => Credentials::Failed { reason: String::from("no token"), permanent: false, after: None },
+            b'w' => {
+                let after = Some(Duration::from_secs(u64::from(self.tape.byte())));
+                Credentials::Failed { reason: String::from("no token yet"), permanent: false, after }
+            }
+            b'e' => Credentials::Elsewhere,
             b'X' => {
                 self.may_end = true;
-                Credentials::Failed { reason: String::from("no token ever"), permanent: true }
+                Credentials::Failed { reason: String::from("no token ever"), permanent: true, after: None }
             }
             _ => Credentials::Ready,
         };

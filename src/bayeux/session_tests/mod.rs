@@ -1,5 +1,6 @@
 mod bench;
 mod recovery;
+mod tokens;
 mod vigil;
 mod websocket;
 
@@ -173,6 +174,12 @@ fn a_401_asks_for_a_token_whatever_reconnect_says() {
             "{body}"
         );
         bench.give(Input::Credentials(Credentials::Ready));
+        // Only a server that says so wants another session; one that knows this one no more says so too.
+        if body[0]["advice"]["reconnect"] != "none" {
+            assert_eq!(bench.channel_asked(), "/meta/connect");
+            bench.unknown_client();
+            bench.pass_wait();
+        }
         bench.handshake("c2");
         bench.accept_subscriptions();
         bench.connected();
@@ -185,9 +192,17 @@ fn a_token_that_cannot_change_ends_the_session_and_one_that_can_is_waited_for() 
     let mut bench = Bench::new(config(&[]), None);
     bench.reply_with(401, "");
     let reason = String::from("refused");
-    bench.give(Input::Credentials(Credentials::Failed { reason: reason.clone(), permanent: false }));
+    bench.give(Input::Credentials(Credentials::Failed {
+        reason: reason.clone(),
+        permanent: false,
+        after: None,
+    }));
     bench.pass_wait();
-    bench.give(Input::Credentials(Credentials::Failed { reason: reason.clone(), permanent: true }));
+    bench.give(Input::Credentials(Credentials::Failed {
+        reason: reason.clone(),
+        permanent: true,
+        after: None,
+    }));
     assert_eq!(bench.closed(), &Closed::Unauthenticated(reason));
 }
 

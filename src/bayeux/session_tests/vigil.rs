@@ -235,8 +235,11 @@ fn handshakes_have_their_causes() {
     bench.pass_wait();
     bench.handshake("c2");
     bench.connected();
-    bench.reply_with(401, "");
-    bench.give(Input::Credentials(Credentials::Ready));
+    for _ in 0..2 {
+        bench.reply_with(401, "");
+        bench.give(Input::Credentials(Credentials::Ready));
+    }
+    bench.pass_wait();
     bench.pass_wait();
     assert_eq!(causes(&bench), [Cause::Start, Cause::UnknownClient, Cause::Token]);
 }

@@ -11,6 +11,7 @@ use super::super::load::Environment;
 use super::super::reader::{Node, Table, shown};
 use super::super::{connection, secrets, units, urls};
 use super::{Claim, Surroundings, path_claim};
+use crate::retry;
 use crate::secret::Secret;
 use crate::sinks::Kind;
 use crate::sinks::webhook::{Batch, Config, Key, Ordering};
@@ -47,7 +48,7 @@ pub(super) fn read<'t>(
 ) -> Option<(Kind, Vec<Claim<'t>>)> {
     let url = table.need("url", "an http or https URL").and_then(|node| urls::endpoint(&node));
     let timeout = table.get("timeout").and_then(|node| node.duration(&connection::TIMEOUT));
-    let retry = connection::waits(table);
+    let retry = connection::waits(table, retry::Config::default());
     let retry_node = table.get("retry_for");
     let headers = table.get("headers").and_then(|node| headers(&node, surroundings.environment));
     let keys = keys(table, surroundings.environment);
@@ -153,7 +154,7 @@ fn several_keys<'t>(node: &Node<'t>) -> Vec<Node<'t>> {
 
 fn key(node: &Node<'_>, environment: Environment<'_>) -> Option<Key> {
     let source = node.table("{ file = \"PATH\" } or { env = \"VARIABLE\" }")?;
-    let (_, secret) = secrets::source(source, environment)?;
+    let (_, secret) = secrets::source(source, environment, secrets::Shape::Line)?;
     let hint = "make one with: echo whsec_$(openssl rand -base64 32)";
     let report = |error: crate::sinks::webhook::KeyError| {
         node.report(
@@ -207,7 +208,7 @@ fn header_name(name: &str, node: &Node<'_>) -> Option<HeaderName> {
 fn header_value(node: &Node<'_>, environment: Environment<'_>) -> Option<Secret<String>> {
     let wanted = "a header's value, { file = \"PATH\" } or { env = \"VARIABLE\" }";
     let value = if node.is_table() {
-        secrets::source(node.table(wanted)?, environment).map(|(_, value)| value)?
+        secrets::source(node.table(wanted)?, environment, secrets::Shape::Line).map(|(_, value)| value)?
     } else {
         Secret::new(node.text(wanted)?.to_owned())
     };

@@ -154,7 +154,11 @@ fn connections() {
 fn logins() {
     check(
         &[
-            ("login = {}", "4:1: connection.a.login.token: found nothing, wanted a table with file or env"),
+            (
+                "login = {}",
+                "4:1: connection.a.login: found nothing, wanted one of the tables token, soap, password, refresh, \
+                 client_credentials, jwt and sf_cli",
+            ),
             ("login.token = {}", "4:7: connection.a.login.token: found nothing, wanted file or env"),
             (
                 "login.token = { env = \"TOKEN\", file = \"x\" }",

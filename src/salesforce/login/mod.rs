@@ -91,6 +91,8 @@ enum Kind {
     Token(Box<token::Token>),
     /// A server, or a program, that gives tokens.
     Flow(Box<renewal::Renewal>),
+    /// The token of another login, as it is.
+    Given(Arc<Secret<String>>),
 }
 
 impl Login {
@@ -117,9 +119,15 @@ impl Login {
         }))
     }
 
+    /// The token that another login has, as the value of its header; it is used as it is and never renewed.
+    pub const fn given(header: Arc<Secret<String>>) -> Self {
+        Self(Kind::Given(header))
+    }
+
     /// The value of the `Authorization` header, `Bearer TOKEN`.
     pub fn header(&self) -> Option<Arc<Secret<String>>> {
         match &self.0 {
+            Kind::Given(header) => Some(Arc::clone(header)),
             Kind::Token(token) => token.header(),
             Kind::Flow(flow) => flow.header(),
         }
@@ -130,6 +138,7 @@ impl Login {
         match &self.0 {
             Kind::Token(token) => token.grant(),
             Kind::Flow(flow) => flow.grant(),
+            Kind::Given(_) => None,
         }
     }
 
@@ -148,13 +157,14 @@ impl Login {
         match &self.0 {
             Kind::Token(token) => token.describe(),
             Kind::Flow(flow) => flow.describe(),
+            Kind::Given(_) => String::from("the token of another login"),
         }
     }
 
     /// How many logins were begun; a token that somebody else keeps fresh counts none.
     pub fn begun(&self) -> u64 {
         match &self.0 {
-            Kind::Token(_) => 0,
+            Kind::Token(_) | Kind::Given(_) => 0,
             Kind::Flow(flow) => flow.begun(),
         }
     }
@@ -162,7 +172,7 @@ impl Login {
     /// How far the login host's clock is ahead of ours, in seconds, where that stood in the way of a login.
     pub fn clock_skew(&self) -> Option<i64> {
         match &self.0 {
-            Kind::Token(_) => None,
+            Kind::Token(_) | Kind::Given(_) => None,
             Kind::Flow(flow) => flow.clock_skew(),
         }
     }
@@ -179,6 +189,7 @@ impl Login {
         match &mut self.0 {
             Kind::Token(token) => token.accepted(),
             Kind::Flow(flow) => flow.accepted(),
+            Kind::Given(_) => {}
         }
     }
 
@@ -191,8 +202,21 @@ impl Login {
         match &mut self.0 {
             Kind::Token(token) => token.renew(refused).await,
             Kind::Flow(flow) => flow.renew(refused).await,
+            Kind::Given(_) if refused => {
+                let reason = String::from("the server refused the access token");
+                Err(Failure { reason, permanent: false, after: None })
+            }
+            Kind::Given(_) => Ok(()),
         }
     }
+}
+
+/// Whether a PEM holds a key that a JWT login can sign with.
+///
+/// # Errors
+/// Why not, without any part of it.
+pub fn check_key(pem: &Secret<String>) -> Result<(), String> {
+    jwt::key(pem).map(drop).map_err(|trouble| trouble.reason)
 }
 
 /// The value of `Authorization` for a token.

@@ -10,7 +10,7 @@
 //! * A cursor of which nothing whole is left begins anew with the oldest event in the journal: what the sink had comes
 //!   again, also in files, and nothing is lost.
 //! * What a sink does not get is counted: [`SinkStatus`]. Where events are not in the journal any more, gap records
-//!   take their place, as exactly as events ([`mod@tell`]).
+//!   take their place, as exactly as events.
 //! * A sink that has ended by itself holds back nothing in the journal once its owner [releases](Handle::release)
 //!   it; one without a handle never does.
 //!

@@ -17,13 +17,14 @@ const DAY: Duration = Duration::from_hours(24);
 /// Show the limits of the org: used, allowed, left
 #[derive(Debug, Args)]
 #[command(after_help = "\
-An org does not tell how fast a limit is used. --rate reads twice and takes what was used in between. Most limits count
-the last 24 hours: what was used a day ago comes back, which the forecast does not know.
+An org does not tell how fast a limit is used. --rate reads twice and takes what was used in between. Most \
+limits count the last 24 hours: what was used a day ago comes back, which the forecast does not know.
 
 Examples:
   COMETAIL_TOKEN=00D... cometail limits --url https://acme.my.salesforce.com
   cometail limits -c /etc/cometail/cometail.toml --connection acme --rate 1m
-  cometail limits --url https://acme.my.salesforce.com --all --json | jq '.limits[] | select(.percent > 80)'")]
+  cometail limits --url https://acme.my.salesforce.com --all --json \\
+      | jq '.limits[] | select(.percent > 80)'")]
 pub(super) struct Limits {
     #[command(flatten)]
     place: Place,

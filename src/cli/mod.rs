@@ -111,7 +111,9 @@ pub fn main() -> ExitCode {
 /// Says what is wrong on standard error and gives the exit code back.
 fn fail(code: u8, error: &impl Display) -> u8 {
     // A closed standard error leaves nobody to tell.
-    drop(writeln!(io::stderr().lock(), "cometail: {error}"));
+    let odd = |c: char| table::is_odd(c) && !matches!(c, '\n' | '\t');
+    let text = error.to_string().replace(odd, " ");
+    drop(writeln!(io::stderr().lock(), "cometail: {text}"));
     code
 }
 

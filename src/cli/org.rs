@@ -12,6 +12,7 @@ use clap::Args;
 use serde::Serialize;
 use url::{Host, Url};
 
+use super::table::is_odd;
 use super::{CONFIG, FAILED, IO, USAGE, duration, fail, load, open_wire};
 use crate::http::{self, Client};
 use crate::salesforce::ApiError;
@@ -201,7 +202,17 @@ pub(super) fn printed(written: io::Result<()>) -> Outcome<()> {
 /// Prints one JSON document and a line end.
 pub(super) fn print_json(value: &impl Serialize) -> Outcome<()> {
     let text = serde_json::to_string_pretty(value).map_err(|error| fail(FAILED, &error))?;
-    print(&(text + "\n"))
+    print(&(plain_json(&text) + "\n"))
+}
+
+/// JSON with every character escaped that might control a terminal; line ends, which stand between its strings, stay.
+pub(super) fn plain_json(text: &str) -> String {
+    let escaped = |c: char| match c {
+        '\n' => vec![c],
+        _ if is_odd(c) => format!("\\u{:04x}", u32::from(c)).chars().collect(),
+        _ => vec![c],
+    };
+    text.chars().flat_map(escaped).collect()
 }
 
 /// Prints a text for a person.

@@ -9,6 +9,20 @@ use unicode_width::UnicodeWidthStr as _;
 /// Between two columns.
 const GAP: &str = "  ";
 
+/// The widest that a cell makes its column: what is wider stands out of it.
+const WIDTH_MAX: usize = 300;
+
+/// A server's words without what would control a terminal, or turn the direction of its text.
+pub(super) fn clean(text: &str) -> String {
+    text.chars().flat_map(|c| if is_odd(c) { c.escape_debug().collect() } else { vec![c] }).collect()
+}
+
+/// Whether a terminal may take it for something else than a character of the line.
+pub(super) fn is_odd(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}')
+}
+
 /// Rows under a head.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -32,17 +46,13 @@ impl Table {
 
     /// Adds a row; cells beyond the columns are left out.
     pub(super) fn row<C: Display>(&mut self, cells: impl IntoIterator<Item = C>) {
-        let clean = |cell: C| {
-            let text = cell.to_string();
-            text.chars()
-                .flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] })
-                .collect()
-        };
-        self.rows.push(cells.into_iter().take(self.numbers.len()).map(clean).collect());
+        let cells = cells.into_iter().take(self.numbers.len());
+        self.rows.push(cells.map(|cell| clean(&cell.to_string())).collect());
     }
 
     fn width(&self, column: usize) -> usize {
-        self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max().unwrap_or_default()
+        let cells = self.rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.width().min(WIDTH_MAX)).max().unwrap_or_default()
     }
 }
 
@@ -68,10 +78,10 @@ mod tests {
     fn columns_stand_below_their_heads() {
         let mut table = Table::new(&["NAME", "#COUNT", "NOTE"]);
         table.row(["/u/a", "7", ""]);
-        table.row(["/u/\u{8ab2}\u{984c}", "1000", "two\nlines\u{1b}[0m"]);
+        table.row(["/u/\u{8ab2}\u{984c}", "1000", "two\u{202e}\nlines\u{1b}[0m"]);
         assert_eq!(
             table.to_string(),
-            "NAME     COUNT  NOTE\n/u/a         7\n/u/\u{8ab2}\u{984c}   1000  two\\nlines\\u{1b}[0m\n"
+            "NAME     COUNT  NOTE\n/u/a         7\n/u/\u{8ab2}\u{984c}   1000  two\\u{202e}\\nlines\\u{1b}[0m\n"
         );
     }
 

@@ -13,13 +13,15 @@ use url::Url;
 use super::access::{Access, Credentials};
 use super::config::MappingConfig;
 use super::connection::{Connection, Mapping};
-use super::error::{ApiError, refusal};
+use super::error::{ApiError, OPEN, refusal};
 use crate::http::{Client, Request, Response};
 
 /// The most pages of one list.
 const PAGES_MAX: usize = 100;
 /// The most connections that one list gives.
 const CONNECTIONS_MAX: usize = 10_000;
+/// The largest answer, in bytes, and how much all pages of a list may be together.
+const ANSWER_MAX: usize = 16 << 20;
 /// The longest id, in bytes.
 const ID_MAX: usize = 100;
 /// The status of a token that is not taken.
@@ -78,6 +80,7 @@ fn with_path(url: &Url, path: &str) -> Url {
 impl Api {
     /// An API that nothing was asked yet.
     pub fn new(client: Client, credentials: Credentials, service: Service) -> Self {
+        let client = client.with_answers_of(ANSWER_MAX);
         Self { access: Access::new(client.lane(), credentials), client, service }
     }
 
@@ -90,20 +93,24 @@ impl Api {
     pub async fn connections(&mut self, app: &str) -> Result<Vec<Connection>, ApiError> {
         let mut url = self.service.url("connections");
         url.query_pairs_mut().append_pair("app", app);
-        let mut found = Vec::new();
+        let (mut found, mut size) = (Vec::new(), 0);
         for _ in 0..PAGES_MAX {
-            let mut page: Page = self.ask(&Method::GET, &url, None).await?;
+            let body = self.exchange(&Method::GET, &url, None).await?.body;
+            let mut page: Page = parse(&Method::GET, &url, &body)?;
             found.append(&mut page.results);
-            if found.len() > CONNECTIONS_MAX {
+            size += body.len();
+            if found.len() > CONNECTIONS_MAX || size > ANSWER_MAX {
                 break;
             }
-            match page.next {
+            match page.next.filter(|next| !next.is_empty()) {
                 None => return Ok(found),
                 Some(next) => url = self.next(&next)?,
             }
         }
-        let what =
-            format!("the app has more than {CONNECTIONS_MAX} connections or {PAGES_MAX} pages of them");
+        let mib = ANSWER_MAX >> 20;
+        let what = format!(
+            "the app has more than {CONNECTIONS_MAX} connections, or {PAGES_MAX} pages or {mib} MiB of them"
+        );
         Err(ApiError::Malformed(what))
     }
 
@@ -149,7 +156,7 @@ impl Api {
     async fn act(&mut self, connection: &str, action: &str) -> Result<(), ApiError> {
         let url = self.service.url(&format!("connections/{}/actions/{action}", checked(connection)?));
         // What comes with 202 says nothing more.
-        self.exchange(&Method::POST, &url, None).await.map(|_| ())
+        self.exchange(&Method::POST, &url, None).await.map(|_| ()).map_err(ApiError::of_change)
     }
 
     /// A page link, which must not take the token elsewhere.
@@ -168,13 +175,13 @@ impl Api {
         url: &Url,
         body: Option<&Value>,
     ) -> Result<T, ApiError> {
-        let response = self.exchange(method, url, body).await?;
-        serde_json::from_slice(&response.body).map_err(|error| {
-            // The error of the decoder may repeat the text; its place and kind say enough.
-            let (kind, line, column) = (error.classify(), error.line(), error.column());
-            let what = format!("{method} {}: the answer is not what was expected", url.path());
-            ApiError::Malformed(format!("{what} ({kind:?}, line {line}, column {column})"))
-        })
+        let ended = self.exchange(method, url, body).await;
+        if *method == Method::GET {
+            return parse(method, url, &ended?.body);
+        }
+        let response = ended.map_err(ApiError::of_change)?;
+        let parsed = parse(method, url, &response.body);
+        parsed.map_err(|error| ApiError::Malformed(format!("{error}; {OPEN}")))
     }
 
     /// One exchange that succeeded, with a new token once where the service does not take the one in use.
@@ -215,6 +222,21 @@ impl Api {
         };
         self.client.send(method.clone(), request).await.map_err(ApiError::Fault)
     }
+}
+
+/// Reads an answer.
+fn parse<T: DeserializeOwned>(method: &Method, url: &Url, body: &[u8]) -> Result<T, ApiError> {
+    serde_json::from_slice(body).map_err(|error| {
+        // The error of the decoder may repeat the text; its place and kind say enough.
+        let (kind, line, column) = (error.classify(), error.line(), error.column());
+        let place = match (body, body.trim_ascii_start()) {
+            ([], _) => String::from("there is none"),
+            (_, [b'<', ..]) => String::from("a page for people; is this the address of the API?"),
+            _ => format!("{kind:?}, line {line}, column {column}"),
+        };
+        let path = url.path();
+        ApiError::Malformed(format!("{method} {path}: the answer is not what was expected: {place}"))
+    })
 }
 
 fn body(object: &str, config: &MappingConfig) -> Value {

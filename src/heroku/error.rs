@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::bayeux::border::Fault;
+use crate::bayeux::border::{Fault, FaultKind};
 use crate::http::Response;
 use crate::secret::hide;
 
@@ -13,6 +13,10 @@ use crate::secret::hide;
 const TEXT_MAX: usize = 1_000;
 /// The longest text that is kept of a body that is no JSON, in characters.
 const PLAIN_MAX: usize = 100;
+/// The longest body of a refusal that is looked into, in bytes: a small text can be large when it is taken apart.
+const BODY_MAX: usize = 256 << 10;
+/// What is said of a change where nobody can tell whether it was made.
+pub(super) const OPEN: &str = "it may have been done all the same; look before it is asked for again";
 /// Members of an answer that tell what is wrong, the best first.
 const MEMBERS: [&str; 5] = ["message", "error", "detail", "error_description", "id"];
 
@@ -59,6 +63,21 @@ impl ApiError {
             Self::Fault(_) | Self::Denied(_) | Self::Malformed(_) => None,
         }
     }
+
+    /// The error of a request that was to change something; it tells where that may be done.
+    pub(super) fn of_change(mut self) -> Self {
+        match &mut self {
+            Self::Fault(Fault { sent: true, kind, detail }) if *kind != FaultKind::Redirect => {
+                *detail = format!("{detail}; {OPEN}");
+            }
+            Self::Refused { status: 500.., message, .. } => {
+                let gap = if message.is_empty() { "" } else { "; " };
+                *message = format!("{message}{gap}{OPEN}");
+            }
+            _ => {}
+        }
+        self
+    }
 }
 
 impl fmt::Display for ApiError {
@@ -66,10 +85,16 @@ impl fmt::Display for ApiError {
         match self {
             Self::Fault(fault) => fault.fmt(f),
             Self::Denied(what) | Self::Malformed(what) => f.write_str(what),
-            Self::Refused { status, message, .. } if message.is_empty() => {
-                write!(f, "the service answers HTTP {status}")
+            Self::Refused { status, message, retry_after } => {
+                match message.as_str() {
+                    "" => write!(f, "the service answers HTTP {status}")?,
+                    message => write!(f, "{message} (HTTP {status})")?,
+                }
+                match retry_after.map(|wait| wait.as_secs()) {
+                    None | Some(0) => Ok(()),
+                    Some(seconds) => write!(f, "; it wants to be left alone for {seconds} s"),
+                }
             }
-            Self::Refused { status, message, .. } => write!(f, "{message} (HTTP {status})"),
         }
     }
 }
@@ -78,9 +103,10 @@ impl std::error::Error for ApiError {}
 
 /// What a response that is no success says, without `secrets`.
 pub(super) fn refusal(response: &Response, secrets: &[&str]) -> ApiError {
-    let message = match serde_json::from_slice::<Value>(&response.body) {
+    let body = response.body.get(..BODY_MAX).unwrap_or(&response.body);
+    let message = match serde_json::from_slice::<Value>(body) {
         Ok(value) => tidy(&told(&value), secrets),
-        Err(_) => plain(&response.body, secrets),
+        Err(_) => plain(response.status, body, secrets),
     };
     ApiError::Refused { status: response.status, message, retry_after: response.retry_after }
 }
@@ -94,11 +120,14 @@ fn told(value: &Value) -> String {
     }
 }
 
-fn plain(body: &[u8], secrets: &[&str]) -> String {
+fn plain(status: u16, body: &[u8], secrets: &[&str]) -> String {
     let body = body.trim_ascii();
     if body.starts_with(b"<") {
-        return String::from("a page for people came; is this the address of the API?");
+        let why = if status < 500 { "is this the address of the API?" } else { "the service is in trouble" };
+        return format!("a page for people came; {why}");
     }
+    // What is shown of it is short, and to look for secrets is not.
+    let body = body.get(..TEXT_MAX).unwrap_or(body);
     tidy(&String::from_utf8_lossy(body), secrets).chars().take(PLAIN_MAX).collect()
 }
 

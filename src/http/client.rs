@@ -120,6 +120,14 @@ impl Client {
         self
     }
 
+    /// Takes no answer larger than `bytes`, before and after inflation, where more was allowed.
+    #[must_use]
+    pub fn with_answers_of(mut self, bytes: usize) -> Self {
+        let Limits { read, inflated } = self.limits;
+        self.limits = Limits { read: read.min(bytes), inflated: inflated.min(bytes) };
+        self
+    }
+
     /// Writes every request and response to `wire`.
     #[must_use]
     pub fn with_wire(mut self, wire: Arc<Wire>) -> Self {

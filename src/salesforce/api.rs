@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::{Url, form_urlencoded};
 
-use super::error::{ApiError, refusal};
+use super::error::{ApiError, OPEN, refusal};
 use super::login::{Failure, Login};
 use crate::http::{Client, Request, Response};
 
@@ -26,6 +26,9 @@ use crate::http::{Client, Request, Response};
 pub const RECORDS_MAX: usize = 50_000;
 /// The most pages of one query; orgs put 200 records or more on each but the last.
 const PAGES_MAX: usize = 500;
+/// The largest answer, in bytes, and how much all pages of a query may be together.
+const ANSWER_MAX: usize = 16 << 20;
+const QUERY_MAX: usize = 64 << 20;
 /// The status of a token that is not taken, `INVALID_SESSION_ID`.
 const UNAUTHORIZED: u16 = 401;
 /// Without it some resources answer in XML.
@@ -123,12 +126,14 @@ pub struct Api {
 struct Page<T> {
     records: Vec<T>,
     next_records_url: Option<String>,
+    /// Whether these are the last records.
+    done: Option<bool>,
 }
 
 impl Api {
     /// An API that nothing was asked yet; `deadline` is for each request, from its start to its last byte.
-    pub const fn new(client: Client, login: Login, org: Org, deadline: Duration) -> Self {
-        Self { client, login, org, deadline, begun: false }
+    pub fn new(client: Client, login: Login, org: Org, deadline: Duration) -> Self {
+        Self { client: client.with_answers_of(ANSWER_MAX), login, org, deadline, begun: false }
     }
 
     /// The org as it was given.
@@ -191,19 +196,28 @@ impl Api {
         let escaped: String = form_urlencoded::byte_serialize(soql.as_bytes()).collect();
         let mut path = format!("query?q={escaped}");
         let mut records = Vec::new();
+        let mut size = 0;
         for _ in 0..PAGES_MAX {
-            let mut page: Page<T> = self.get(&path).await?;
+            let body = self.answer(&Method::GET, &path, Bytes::new()).await?;
+            let mut page: Page<T> = read(&Method::GET, &path, &body)?;
             records.append(&mut page.records);
-            if records.len() > RECORDS_MAX {
+            size += body.len();
+            if records.len() > RECORDS_MAX || size > QUERY_MAX {
                 break;
             }
             match page.next_records_url {
+                None if page.done == Some(false) => {
+                    let what = "the org has more records, and does not say where";
+                    return Err(ApiError::Malformed(String::from(what)));
+                }
                 None => return Ok(records),
                 Some(next) if next.starts_with('/') => path = next,
                 Some(next) => return Err(stray(&next)),
             }
         }
-        let what = format!("the query has more than {RECORDS_MAX} records or {PAGES_MAX} pages");
+        let mib = QUERY_MAX >> 20;
+        let what =
+            format!("the query has more than {RECORDS_MAX} records or {PAGES_MAX} pages, or {mib} MiB");
         Err(ApiError::Malformed(what))
     }
 
@@ -213,18 +227,23 @@ impl Api {
         path: &str,
         body: Bytes,
     ) -> Result<T, ApiError> {
-        let response = self.exchange(&method, path, body).await?;
-        if !(200..300).contains(&response.status) {
-            return Err(refusal(&response, self.login.header().as_deref()));
+        let ended = self.answer(&method, path, body).await;
+        if method == Method::GET {
+            return read(&method, path, &ended?);
         }
-        let bytes = if response.body.is_empty() { b"null" } else { &response.body[..] };
-        serde_json::from_slice(bytes).map_err(|error| {
-            // The error of the decoder may repeat the text; its place and kind say enough.
-            let kind = error.classify();
-            let (line, column) = (error.line(), error.column());
-            let what = format!("{method} {}: the answer is not what was expected", shown(path));
-            ApiError::Malformed(format!("{what} ({kind:?}, line {line}, column {column})"))
-        })
+        let body = ended.map_err(ApiError::of_change)?;
+        read(&method, path, &body).map_err(|error| ApiError::Malformed(format!("{error}; {OPEN}")))
+    }
+
+    /// The body of an answer that is no refusal.
+    async fn answer(&mut self, method: &Method, path: &str, body: Bytes) -> Result<Bytes, ApiError> {
+        let response = self.exchange(method, path, body).await?;
+        if (200..300).contains(&response.status) {
+            return Ok(response.body);
+        }
+        let asked =
+            format!("{method} {}", self.url(path).map_or_else(|_| shown(path), |url| shown(url.path())));
+        Err(refusal(&response, self.login.header().as_deref()).of_request(&asked))
     }
 
     /// One exchange, with the token renewed once where the org does not take it.
@@ -271,6 +290,22 @@ impl Api {
         let url = url.ok().filter(|url| url.origin() == instance.origin());
         url.ok_or_else(|| stray(path))
     }
+}
+
+/// Reads an answer, of which there may be nothing.
+fn read<T: DeserializeOwned>(method: &Method, path: &str, body: &[u8]) -> Result<T, ApiError> {
+    let bytes = if body.is_empty() { b"null" } else { body };
+    serde_json::from_slice(bytes).map_err(|error| {
+        // The error of the decoder may repeat the text; its place and kind say enough.
+        let (kind, line, column) = (error.classify(), error.line(), error.column());
+        let place = match (body, body.trim_ascii_start()) {
+            ([], _) => "there is none".to_owned(),
+            (_, [b'<', ..]) => "a page for people; is this the address of an org?".to_owned(),
+            _ => format!("{kind:?}, line {line}, column {column}"),
+        };
+        let path = shown(path);
+        ApiError::Malformed(format!("{method} {path}: the answer is not what was expected: {place}"))
+    })
 }
 
 fn json(body: &impl Serialize) -> Result<Bytes, ApiError> {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::login::Failure;
-use crate::bayeux::border::Fault;
+use crate::bayeux::border::{Fault, FaultKind};
 use crate::http::Response;
 use crate::secret::{Secret, hide};
 
@@ -15,6 +15,14 @@ use crate::secret::{Secret, hide};
 const COMPLAINTS_MAX: usize = 20;
 /// The longest text of one error that is kept, in characters.
 const TEXT_MAX: usize = 1_000;
+/// The longest body of a refusal that is looked into, in bytes: a small text can be large when it is taken apart.
+const BODY_MAX: usize = 256 << 10;
+/// What is said of a change where nobody can tell whether it was made.
+pub(super) const OPEN: &str = "it may have been done all the same; look before it is asked for again";
+/// The status of what nobody of this name may do.
+const FORBIDDEN: u16 = 403;
+/// The status of a thing that is not there.
+const NOT_FOUND: u16 = 404;
 
 /// Codes of a user who may not do what was asked, whatever is tried again.
 const PERMISSION: [&str; 9] = [
@@ -64,16 +72,12 @@ pub struct Complaint {
 }
 
 impl ApiError {
-    /// Whether the org said that there is no such thing.
-    pub fn is_missing(&self) -> bool {
-        matches!(self, Self::Refused { status: 404, .. })
-    }
-
     /// Whether the token, or its user, may not do what was asked.
     pub fn is_permission(&self) -> bool {
         match self {
             Self::Login(failure) => failure.permanent,
             Self::Refused { status: 401, .. } => true,
+            Self::Refused { status: FORBIDDEN, errors, .. } => !errors.iter().any(Complaint::is_busy),
             Self::Refused { errors, .. } => errors.iter().any(Complaint::is_permission),
             Self::Fault(_) | Self::Malformed(_) => false,
         }
@@ -84,9 +88,33 @@ impl ApiError {
         match self {
             Self::Login(failure) => !failure.permanent,
             Self::Refused { status: 408 | 429 | 500.., .. } | Self::Fault(_) => true,
-            Self::Refused { errors, .. } => errors.iter().any(|one| BUSY.contains(&one.code.as_str())),
+            Self::Refused { errors, .. } => errors.iter().any(Complaint::is_busy),
             Self::Malformed(_) => false,
         }
+    }
+
+    /// The error of a request that was to change something; it tells where that may be done. An org that names its error
+    /// has undone what it began.
+    pub(super) fn of_change(mut self) -> Self {
+        match &mut self {
+            Self::Fault(fault) if fault.sent && fault.kind != FaultKind::Redirect => {
+                fault.detail = format!("{}; {OPEN}", fault.detail);
+            }
+            Self::Refused { status: 500.., errors, .. } if errors.iter().all(|one| one.code.is_empty()) => {
+                errors.push(Complaint::of(OPEN));
+            }
+            _ => {}
+        }
+        self
+    }
+
+    /// The error of a request for `what`, which is told where there is no such thing.
+    pub(super) fn of_request(mut self, what: &str) -> Self {
+        if let Self::Refused { status: NOT_FOUND, errors, .. } = &mut self {
+            let text = format!("asked was {what}; 'cometail whoami' shows the API versions of the org");
+            errors.push(Complaint::of(&text));
+        }
+        self
     }
 }
 
@@ -96,11 +124,10 @@ impl fmt::Display for ApiError {
             Self::Fault(fault) => fault.fmt(f),
             Self::Login(failure) => failure.fmt(f),
             Self::Malformed(what) => f.write_str(what),
-            Self::Refused { status, errors, .. } if errors.is_empty() => {
-                write!(f, "the org answers HTTP {status}")
-            }
-            Self::Refused { errors, .. } => {
-                let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
+            Self::Refused { errors, retry_after, .. } => {
+                let mut texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
+                let wait = retry_after.map(|wait| wait.as_secs()).filter(|seconds| *seconds > 0);
+                texts.extend(wait.map(|seconds| format!("it wants to be left alone for {seconds} s")));
                 f.write_str(&texts.join("; "))
             }
         }
@@ -110,6 +137,15 @@ impl fmt::Display for ApiError {
 impl std::error::Error for ApiError {}
 
 impl Complaint {
+    /// Words without a code.
+    fn of(message: &str) -> Self {
+        Self { message: message.to_owned(), ..Self::default() }
+    }
+
+    fn is_busy(&self) -> bool {
+        BUSY.contains(&self.code.as_str())
+    }
+
     /// The identity service has no codes, but words of its own.
     fn is_permission(&self) -> bool {
         PERMISSION.contains(&self.code.as_str()) || self.message.contains("_OAuth_Token")
@@ -143,8 +179,9 @@ struct Written {
 pub(super) fn refusal(response: &Response, header: Option<&Secret<String>>) -> ApiError {
     let token = header.map_or("", |header| header.expose());
     let token = token.strip_prefix("Bearer ").unwrap_or(token);
-    let written: Vec<Written> = serde_json::from_slice(&response.body)
-        .or_else(|_| serde_json::from_slice(&response.body).map(|one| vec![one]))
+    let body = response.body.get(..BODY_MAX).unwrap_or(&response.body);
+    let written: Vec<Written> = serde_json::from_slice(body)
+        .or_else(|_| serde_json::from_slice(body).map(|one| vec![one]))
         .unwrap_or_default();
     let mut errors: Vec<_> = written
         .into_iter()
@@ -162,7 +199,12 @@ pub(super) fn refusal(response: &Response, header: Option<&Secret<String>>) -> A
         })
         .filter(|one| *one != Complaint::default())
         .collect();
-    errors.extend(errors.is_empty().then(|| plain(response, token)).flatten());
+    if errors.is_empty() {
+        errors.push(Complaint::of(&plain(response.status, body, token)));
+    }
+    if response.status == FORBIDDEN && header.is_none() {
+        errors.push(Complaint::of("no access token was sent; set COMETAIL_TOKEN or give --token-file"));
+    }
     ApiError::Refused { status: response.status, errors, retry_after: response.retry_after }
 }
 
@@ -181,15 +223,17 @@ fn tidy(text: &str, token: &str) -> String {
 }
 
 /// What is said of a body that is no JSON.
-fn plain(response: &Response, token: &str) -> Option<Complaint> {
-    let body = response.body.trim_ascii();
-    let status = response.status;
-    let message = if body.starts_with(b"<") {
-        format!("HTTP {status} with a page for people; is this the address of an org?")
-    } else {
-        let text = tidy(&String::from_utf8_lossy(body), token);
-        let text = text.chars().take(100).collect::<String>();
-        (!text.is_empty()).then(|| format!("HTTP {status}: {text}"))?
-    };
-    Some(Complaint { message, ..Complaint::default() })
+fn plain(status: u16, body: &[u8], token: &str) -> String {
+    let body = body.trim_ascii();
+    if body.starts_with(b"<") {
+        let why = if status < 500 { "is this the address of an org?" } else { "the org is in trouble" };
+        return format!("HTTP {status} with a page for people; {why}");
+    }
+    // What is shown of it is short, and to look for the token is not.
+    let body = body.get(..TEXT_MAX).unwrap_or(body);
+    let text = tidy(&String::from_utf8_lossy(body), token);
+    match text.chars().take(100).collect::<String>() {
+        text if text.is_empty() => format!("the org answers HTTP {status}"),
+        text => format!("HTTP {status}: {text}"),
+    }
 }

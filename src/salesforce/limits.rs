@@ -61,7 +61,12 @@ struct Written {
 /// Reads all limits that the org tells, by name.
 pub async fn limits(api: &mut Api) -> Result<Vec<Limit>, ApiError> {
     let all: Map<String, Value> = api.get("limits").await?;
-    Ok(all.into_iter().filter_map(|(name, value)| Limit::read(name, value)).collect())
+    let told = all.len();
+    let limits: Vec<_> = all.into_iter().filter_map(|(name, value)| Limit::read(name, value)).collect();
+    if limits.is_empty() && told > 0 {
+        return Err(ApiError::Malformed(String::from("GET limits: the answer tells of no limit")));
+    }
+    Ok(limits)
 }
 
 impl Limit {

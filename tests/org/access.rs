@@ -138,6 +138,7 @@ fn exit_codes_tell_who_may_do_what() {
     for (number, code, exit) in [
         (403, "INSUFFICIENT_ACCESS_OR_READONLY", 77),
         (403, "API_DISABLED_FOR_ORG", 77),
+        (403, "FORBIDDEN", 77),
         (403, "REQUEST_LIMIT_EXCEEDED", 1),
         (404, "NOT_FOUND", 69),
         (400, "INVALID_FIELD", 69),
@@ -149,7 +150,9 @@ fn exit_codes_tell_who_may_do_what() {
             error(number, code, "the reason\u{1b}[31m, with 00Dxx0000001gPL!hush-hush-hush")
         });
         let said = failed(exit, &["limits", "--url", &org.url]);
-        assert_eq!(said, format!("cometail: {code}: the reason [31m, with ***\n"));
+        let asked = "; asked was GET /services/data/v61.0/limits; 'cometail whoami' shows the API versions of the org";
+        let more = if number == 404 { asked } else { "" };
+        assert_eq!(said, format!("cometail: {code}: the reason [31m, with ***{more}\n"));
         assert_eq!(org.seen().len(), 1);
     }
 }
@@ -159,7 +162,10 @@ fn answers_that_are_none_of_an_org_are_told_as_such() {
     for (number, body, exit, wanted) in [
         (200, "<html>Welcome</html>", 1, "the answer is not what was expected"),
         (200, "[", 1, "the answer is not what was expected"),
-        (200, "", 1, "the answer is not what was expected"),
+        (200, "", 1, "the answer is not what was expected: there is none"),
+        (200, r#"{"error": null, "A": {"Max": "1"}}"#, 1, "tells of no limit"),
+        (403, "", 77, "HTTP 403"),
+        (503, "<html>", 1, "with a page for people; the org is in trouble"),
         (404, "<html>", 69, "with a page for people"),
         (404, "no such page", 69, "HTTP 404: no such page"),
         (404, "", 69, "HTTP 404"),
@@ -171,6 +177,54 @@ fn answers_that_are_none_of_an_org_are_told_as_such() {
         let said = failed(exit, &["limits", "--url", &org.url]);
         assert!(said.contains(wanted), "{body}: {said}");
     }
+}
+
+#[test]
+fn a_wait_that_the_org_asks_for_is_told() {
+    for (number, body) in [(429, ""), (503, "<html>"), (403, r#"[{"errorCode": "REQUEST_LIMIT_EXCEEDED"}]"#)]
+    {
+        let org = Org::start(move |_| Said::Status(number, "Retry-After: 90\r\n".into(), body.into()));
+        let said = failed(1, &["limits", "--url", &org.url]);
+        assert!(said.ends_with("; it wants to be left alone for 90 s\n"), "{said}");
+    }
+}
+
+#[test]
+fn a_change_without_a_clear_answer_may_be_done_and_is_not_asked_for_again() {
+    let (gateway, half) = ("<html>Bad Gateway</html>", r#"{"id": "0M6"#);
+    for (number, body, open) in [
+        (502, gateway, true),
+        (504, "", true),
+        (201, half, true),
+        (201, "", true),
+        (201, r#"{"id": null}"#, true),
+        (500, r#"[{"errorCode": "UNKNOWN_EXCEPTION", "message": "x"}]"#, false),
+        (400, "", false),
+        (302, "", false),
+    ] {
+        let org = Org::start(move |_| status(number, body));
+        for command in [&["channel", "create", "/u/a"][..], &["limits"]] {
+            let ended = run(&[command, &["--url", &org.url]].concat());
+            let is_told = ended.stderr.contains("may have been done all the same");
+            let is_change = command.len() > 1;
+            assert_eq!(is_told, open && is_change, "{number} {body}: {}", ended.stderr);
+        }
+        assert_eq!(org.seen().len(), 2);
+    }
+    let org = Org::start(|_| Said::Close);
+    assert!(failed(1, &["channel", "create", "/u/a", "--url", &org.url]).contains("may have been done"));
+    assert_eq!(org.seen().len(), 1);
+}
+
+#[test]
+fn an_answer_is_bounded_before_and_after_inflation() {
+    let large = "x".repeat((16 << 20) + 1);
+    let org = Org::start(move |_| status(200, &large));
+    assert!(failed(1, &["limits", "--url", &org.url]).contains("too large"));
+    // What is small as a text, and large when it is taken apart, is not taken apart.
+    let many = format!("[{}{{}}]", "{},".repeat(1 << 20));
+    let org = Org::start(move |_| status(400, &many));
+    assert!(failed(69, &["limits", "--url", &org.url]).contains("HTTP 400: [{},{},"));
 }
 
 #[test]
@@ -251,7 +305,8 @@ fn a_standard_output_that_is_full_ends_with_74() {
 
 #[test]
 fn every_exchange_is_recorded_without_the_token() {
-    let (org, place) = (Org::start(|_| ok(&json!({"echo": TOKEN}))), Place::new());
+    let (org, place) =
+        (Org::start(|_| ok(&json!({"echo": TOKEN, "A": {"Max": 1, "Remaining": 1}}))), Place::new());
     let file = place.text("wire.har");
     printed(&["limits", "--url", &org.url, "--wire", &file]);
     let text = std::fs::read_to_string(&file).unwrap();
@@ -291,5 +346,8 @@ fn every_command_has_an_example_in_its_help() {
             stdout.contains(&format!("cometail {command}")) && stdout.contains("COMETAIL_TOKEN"),
             "{stdout}"
         );
+        // An example that was broken up would not run as it stands there.
+        let broken = |line: &str| line.starts_with("  --") || line.starts_with("  https:");
+        assert!(!stdout.lines().any(broken), "{stdout}");
     }
 }

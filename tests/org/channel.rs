@@ -74,11 +74,17 @@ fn pages_without_end_end() {
     let org = Org::start(|_| ok(&json!({"records": [], "nextRecordsUrl": "/next"})));
     assert!(failed(1, &["channel", "list", "--url", &org.url]).contains("or 500 pages"));
     assert_eq!(org.seen().len(), 500);
+    let org = Org::start(|_| ok(&json!({"records": [], "done": false})));
+    assert!(failed(1, &["channel", "list", "--url", &org.url]).contains("more records"));
     let records: Vec<_> = (0..2_000).map(|_| record(NAME, ID)).collect();
     let page = json!({"records": records, "nextRecordsUrl": "/next"}).to_string();
     let org = Org::start(move |_| status(200, &page));
     assert!(failed(1, &["channel", "list", "--url", &org.url]).contains("more than 50000 records or"));
     assert_eq!(org.seen().len(), 26);
+    let page = json!({"records": [record(&"x".repeat(15 << 20), ID)], "nextRecordsUrl": "/next"}).to_string();
+    let org = Org::start(move |_| status(200, &page));
+    assert!(failed(1, &["channel", "list", "--url", &org.url]).contains("or 64 MiB"));
+    assert_eq!(org.seen().len(), 5);
 }
 
 #[test]

@@ -109,10 +109,19 @@ fn the_identity_services_own_words_for_a_bad_token_end_with_77() {
 #[test]
 fn no_word_of_a_server_controls_the_terminal() {
     let org = Org::start(|asked| match asked.path.as_str() {
-        "/services/data" => ok(&json!([{"version": "\u{1b}[2J"}])),
+        "/services/data" => ok(&json!([{"version": "\u{1b}[2J\u{9b}2J\u{202e}"}])),
         _ => ok(&json!({"user_id": "a\nb", "organization_id": "\u{1b}]0;x\u{7}", "name": "\r"})),
     });
     let table = printed(&["whoami", "--url", &org.url]);
-    assert!(!table.contains(['\u{1b}', '\u{7}', '\r']), "{table:?}");
+    let drive = ['\u{1b}', '\u{7}', '\r', '\u{9b}', '\u{202e}'];
+    assert!(!table.contains(drive), "{table:?}");
+    let json = printed(&["whoami", "--json", "--url", &org.url]);
+    assert!(!json.contains(drive), "{json:?}");
+    assert_eq!(crate::support::json(&json)["api_versions"][0], "\u{1b}[2J\u{9b}2J\u{202e}");
     assert!(table.contains("a\\nb"), "{table}");
+    let org = Org::start(|_| Said::Status(403, String::new(), "\u{202e}no".into()));
+    let ended = crate::support::run(&["limits", "--url", &org.url]);
+    assert_eq!(ended.code, Some(77));
+    let none = "no access token was sent; set COMETAIL_TOKEN or give --token-file";
+    assert_eq!(ended.stderr, format!("cometail: HTTP 403:  no; {none}\n"));
 }

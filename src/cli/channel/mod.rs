@@ -27,7 +27,8 @@ pub(super) enum Channel {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  COMETAIL_TOKEN=00D... cometail channel list --url https://acme.my.salesforce.com --json | jq -r '.channels[].name'")]
+  COMETAIL_TOKEN=00D... cometail channel list \\
+      --url https://acme.my.salesforce.com --json | jq -r '.channels[].name'")]
 pub(super) struct List {
     #[command(flatten)]
     place: Place,
@@ -37,7 +38,8 @@ pub(super) struct List {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  cometail channel create /u/notifications/Example --description 'To everybody' --url https://acme.my.salesforce.com")]
+  cometail channel create /u/notifications/Example --description 'To everybody' \\
+      --url https://acme.my.salesforce.com")]
 pub(super) struct Create {
     /// Its name: /u/ and letters, digits, '_' and '/', at most 80 characters
     name: String,

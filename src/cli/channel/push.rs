@@ -12,7 +12,7 @@ use clap::Args;
 use serde_json::json;
 use tokio::sync::mpsc::{self, Receiver};
 
-use super::super::org::{Outcome, Place, printed, refused};
+use super::super::org::{Outcome, Place, plain_json, printed, refused};
 use super::super::{FAILED, IO, fail};
 use super::{find, unfit};
 use crate::salesforce::ApiError;
@@ -29,8 +29,10 @@ Without PAYLOAD and --file each line of standard input is an event, sent when it
 
 Examples:
   cometail channel push /u/notifications/Example 'hello world' --url https://acme.my.salesforce.com
-  cometail channel push /u/notifications/Example --user 005D0000001QXi1IAG --file note.json --url https://acme.my.salesforce.com
-  tail -f app.log | cometail channel push /u/notifications/Example --url https://acme.my.salesforce.com")]
+  cometail channel push /u/notifications/Example --user 005D0000001QXi1IAG --file note.json \\
+      --url https://acme.my.salesforce.com
+  tail -f app.log | cometail channel push /u/notifications/Example \\
+      --url https://acme.my.salesforce.com")]
 pub(in crate::cli) struct Push {
     /// The channel's name or id
     channel: String,
@@ -172,7 +174,8 @@ impl Report {
     fn begin(json: bool, channel: StreamingChannel) -> Outcome<Self> {
         let this = Self { json, channel, sent: 0 };
         if json {
-            let (id, name) = (json!(this.channel.id), json!(this.channel.name));
+            let [id, name] =
+                [&this.channel.id, &this.channel.name].map(|text| plain_json(&json!(text).to_string()));
             this.write(&format!("{{\"id\":{id},\"name\":{name},\"events\":["))?;
         }
         Ok(this)
@@ -189,7 +192,7 @@ impl Report {
     }
 
     fn element(&self, one: &Pushed) -> String {
-        format!("{}\n{}", if self.sent > 1 { "," } else { "" }, json!(one))
+        format!("{}\n{}", if self.sent > 1 { "," } else { "" }, plain_json(&json!(one).to_string()))
     }
 
     fn line(&self, one: &Pushed) -> String {

@@ -52,7 +52,8 @@ pub(super) struct Connections {
 #[command(after_help = "\
 Example:
   COMETAIL_HEROKU_TOKEN=... cometail heroku connection 15d2306c-4567-47bf-bd0c-38989a00e7e6
-  cometail heroku connection 15d2306c-4567-47bf-bd0c-38989a00e7e6 --json | jq '.mappings[0]' > contact.json")]
+  cometail heroku connection 15d2306c-4567-47bf-bd0c-38989a00e7e6 --json \\
+      | jq '.mappings[0]' > contact.json")]
 pub(super) struct Connection {
     /// Its id
     #[arg(value_parser = place::id)]

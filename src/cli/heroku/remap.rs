@@ -22,8 +22,10 @@ taken away. The change is made from the revision of --revision, of the file, or 
 changed the mapping since, nothing is changed and what is different is shown.
 
 Examples:
-  COMETAIL_HEROKU_TOKEN=... cometail heroku remap 15d2306c-4567-47bf-bd0c-38989a00e7e6 Contact --field Email --wait
-  cometail heroku connection 15d2306c-4567-47bf-bd0c-38989a00e7e6 --json | jq '.mappings[0]' > contact.json
+  COMETAIL_HEROKU_TOKEN=... cometail heroku remap 15d2306c-4567-47bf-bd0c-38989a00e7e6 Contact \\
+      --field Email --wait
+  cometail heroku connection 15d2306c-4567-47bf-bd0c-38989a00e7e6 --json \\
+      | jq '.mappings[0]' > contact.json
   cometail heroku remap 15d2306c-4567-47bf-bd0c-38989a00e7e6 Contact --file contact.json")]
 pub(in crate::cli) struct Remap {
     /// The connection's id

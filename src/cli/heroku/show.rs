@@ -3,12 +3,8 @@
 use serde_json::{Value, json};
 
 use super::super::table::Table;
+pub(super) use super::super::table::clean;
 use crate::heroku::{Connection, Mapping};
-
-/// A server's words without what would control a terminal.
-pub(super) fn clean(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_debug().collect() } else { vec![c] }).collect()
-}
 
 /// One connection of a list, as JSON.
 pub(super) fn entry(one: &Connection) -> Value {

@@ -1,8 +1,8 @@
 //! `cometail topic apply`: the org's topics are made those of a file.
 //!
 //! Constraints: the plan is told before anything changes, and nothing changes where any topic of the file would be refused.
-//! A topic that the org refuses all the same keeps none of the others from being done; an org that is not reached, or
-//! does not know the user, does. Deletions come last.
+//! A topic that the org refuses all the same keeps none of the others from being done; an org that is not reached, does
+//! not know the user, or wants to be left alone for a while, does. Deletions come last.
 
 use std::path::PathBuf;
 
@@ -124,7 +124,8 @@ impl Apply {
             let done = self.carry_out_one(api, step).await.unwrap_or_else(Done::Refused);
             if let Done::Refused(error) = &done {
                 let code = fail(exit_code(error), &format!("{}: {error}", step.name().escape_debug()));
-                let last = matches!(error, ApiError::Fault(_) | ApiError::Login(_));
+                let waits = matches!(error, ApiError::Refused { retry_after: Some(_), .. });
+                let last = waits || matches!(error, ApiError::Fault(_) | ApiError::Login(_));
                 let first = ended.err().map_or(code, |(first, _)| first);
                 ended = Err((first, last));
             }

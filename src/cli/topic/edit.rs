@@ -20,8 +20,10 @@ const FILE_MAX: u64 = 64 << 10;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cometail topic create InvoiceStatementUpdates --query 'SELECT Id, Name FROM Invoice_Statement__c' --url https://acme.my.salesforce.com
-  cometail topic create NewCases --query-file new-cases.soql --operations create --url https://acme.my.salesforce.com")]
+  cometail topic create InvoiceStatementUpdates --query 'SELECT Id, Name FROM Invoice_Statement__c' \\
+      --url https://acme.my.salesforce.com
+  cometail topic create NewCases --query-file new-cases.soql --operations create \\
+      --url https://acme.my.salesforce.com")]
 pub(in crate::cli) struct Create {
     /// Its name, at most 25 characters
     name: String,
@@ -35,8 +37,10 @@ pub(in crate::cli) struct Create {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cometail topic update NewCases --query 'SELECT Id, Subject FROM Case' --url https://acme.my.salesforce.com
-  cometail topic update NewCases --operations create,delete --notify-for-fields All --url https://acme.my.salesforce.com")]
+  cometail topic update NewCases --query 'SELECT Id, Subject FROM Case' \\
+      --url https://acme.my.salesforce.com
+  cometail topic update NewCases --operations create,delete --notify-for-fields All \\
+      --url https://acme.my.salesforce.com")]
 pub(in crate::cli) struct Update {
     /// Its name or id
     topic: String,

@@ -36,7 +36,8 @@ pub(super) enum Topic {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  COMETAIL_TOKEN=00D... cometail topic list --url https://acme.my.salesforce.com --json | jq -r '.topics[].channel'")]
+  COMETAIL_TOKEN=00D... cometail topic list \\
+      --url https://acme.my.salesforce.com --json | jq -r '.topics[].channel'")]
 pub(super) struct List {
     #[command(flatten)]
     place: Place,

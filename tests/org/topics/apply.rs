@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::server::{Org, error, ok};
+use crate::server::{Org, Said, error, ok};
 use crate::support::{Place, json as parsed};
 use crate::{failed, printed, run};
 
@@ -162,6 +162,20 @@ fn an_org_that_does_not_know_the_user_any_more_ends_it() {
     assert_eq!(ended.code, Some(77));
     assert_eq!(org.lines().iter().filter(|line| line.starts_with("POST")).count(), 1, "{:?}", org.lines());
     assert!(actions(&parsed(&ended.stdout)).iter().all(|(_, _, done)| !done));
+}
+
+#[test]
+fn an_org_that_wants_to_be_left_alone_is() {
+    let org = Org::start(|asked| match asked.method.as_str() {
+        "GET" => ok(&json!({"records": []})),
+        _ => Said::Status(429, "Retry-After: 60\r\n".into(), String::new()),
+    });
+    let place = Place::new();
+    let more = format!("[topic.Another]\nquery = \"{QUERY}\"\n{FILE}");
+    let ended = run(&["topic", "apply", "-f", &place.write("topics.toml", &more), "--url", &org.url]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("left alone for 60 s"), "{}", ended.stderr);
+    assert_eq!(org.lines().iter().filter(|line| line.starts_with("POST")).count(), 1, "{:?}", org.lines());
 }
 
 #[test]

@@ -11,6 +11,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::auth::{self, Caller, Denied};
+use super::event::Event;
+use super::faults::Met;
+use super::ledger::Receipts;
 use super::message::{Message, Refusal, Reply, names, render};
 use super::poll::{Held, OpenConnect};
 use super::records::Call;
@@ -45,6 +48,32 @@ pub(super) struct Answer {
     pub(super) set_cookie: Option<String>,
     /// JSON texts of messages.
     pub(super) messages: Vec<String>,
+    /// What of them is for whom.
+    pub(super) receipts: Receipts,
+    /// Which of them are events.
+    events: Vec<usize>,
+}
+
+impl Answer {
+    /// Adds an event that the session `client` gets.
+    fn add(&mut self, client: &str, event: &Event, text: String) {
+        self.events.push(self.messages.len());
+        self.messages.push(text);
+        let events = self.receipts.entry(client.to_owned()).or_default();
+        *events.entry(Arc::clone(&event.channel)).or_default() += 1;
+    }
+
+    /// Puts the events into another order.
+    pub(super) fn reorder(&mut self, met: &mut Met) {
+        let event = |at: &usize| self.messages.get(*at).cloned();
+        let mut events: Vec<_> = self.events.iter().filter_map(event).collect();
+        met.shuffle(&mut events);
+        for (at, event) in self.events.iter().zip(events) {
+            if let Some(message) = self.messages.get_mut(*at) {
+                *message = event;
+            }
+        }
+    }
 }
 
 impl Request {
@@ -61,8 +90,14 @@ impl Request {
                 }
                 Ok(caller) => self.answer_at_once(caller, channel, message, &mut answer),
             };
+            let client = reply.as_ref().ok().and_then(|members| members.get("clientId"));
+            let client = client.and_then(Value::as_str).or(message.client.as_deref());
+            if let (Ok(_), Some(client)) = (&reply, client) {
+                answer.receipts.entry(client.to_owned()).or_default();
+            }
             answer.messages.push(render(message, reply));
         }
+        self.shared.lock().ledger.hand_out(&answer.receipts);
         answer
     }
 
@@ -159,7 +194,7 @@ impl Request {
         for event in events {
             let mut text = String::new();
             event.render(version, &user, client, &mut text);
-            answer.messages.push(text);
+            answer.add(client, &event, text);
         }
         let mut members = Map::new();
         if first {

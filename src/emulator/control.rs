@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::event::{Content, Draft};
-use super::faults::Fault;
 use super::heroku;
+use super::faults::{Active, Fault};
 use super::http::{Reply, json as json_reply};
 use super::login::control as logins;
 use super::records::{ObjectSeed, RecordSeeds};
@@ -53,6 +53,7 @@ impl Wrong {
 pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) -> Reply {
     let done = match (method, path) {
         (&Method::GET, "/_emulator/state") => show(shared),
+        (&Method::GET, "/_emulator/deliveries") => Ok(show_deliveries(shared)),
         (&Method::POST, "/_emulator/publish") => publish(shared, body),
         (&Method::POST, "/_emulator/sessions/expire") => Ok(json!({"expired": shared.lock().forget_all()})),
         (&Method::POST, "/_emulator/restart") => restart(shared, body),
@@ -111,6 +112,14 @@ fn show(shared: &Shared) -> Result<Value, Wrong> {
         tokens: state.tokens.alive(),
     };
     serde_json::to_value(shown).map_err(|error| Wrong::new(error.to_string()))
+}
+
+/// What was sent to whom.
+fn show_deliveries(shared: &Shared) -> Value {
+    let state = shared.lock();
+    let accounts = state.ledger.accounts();
+    let clients: BTreeMap<_, _> = accounts.collect();
+    json!({"clients": clients, "others": state.ledger.others()})
 }
 
 #[derive(Deserialize)]
@@ -192,7 +201,7 @@ fn set_fault(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
     let fault: Fault = parse(body)?;
     fault.check().map_err(Wrong::new)?;
     let next = fault.next;
-    shared.lock().fault = (next > 0).then_some(fault);
+    shared.lock().fault = Active::new(fault);
     Ok(json!({"next": next}))
 }
 

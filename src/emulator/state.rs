@@ -12,9 +12,11 @@ use tokio::time::Instant;
 
 use super::Config;
 use super::event::{self, Audience, Content, Event};
-use super::faults::Fault;
 use super::heroku;
+use super::faults::{Active, Met};
+use super::ledger::Ledger;
 use super::login::attempts::Attempts;
+use super::message::Message;
 use super::records::{Call, Notice, Records, Usage};
 use super::session::{Overflow, Session};
 use super::store::{Store, TooManyChannels};
@@ -49,6 +51,7 @@ impl Shared {
             store: Store::new(config.scaled(config.retention)),
             heroku: heroku::Store::default(),
             counters: Counters::default(),
+            ledger: Ledger::default(),
             token: config.token.clone(),
             tokens,
             attempts: Attempts::default(),
@@ -95,6 +98,8 @@ pub(super) struct State {
     pub(super) heroku: heroku::Store,
     /// What happened so far.
     pub(super) counters: Counters,
+    /// What was sent to whom.
+    pub(super) ledger: Ledger,
     /// The token demanded now.
     pub(super) token: Option<String>,
     /// What logins have given out.
@@ -105,8 +110,8 @@ pub(super) struct State {
     pub(super) instance: Option<String>,
     /// Whether the last Bayeux request had an `Authorization`.
     pub(super) last_authorization: bool,
-    /// The fault that the next requests meet.
-    pub(super) fault: Option<Fault>,
+    /// The fault that requests meet.
+    pub(super) fault: Option<Active>,
     /// The org's records.
     pub(super) records: Records,
     /// What was used of the org's allowances.
@@ -145,6 +150,10 @@ pub(super) struct Counters {
     pub(super) events_published: u64,
     /// Events put into responses, each session's counted.
     pub(super) events_handed_out: u64,
+    /// Those of them that were in responses that were written to their end.
+    pub(super) events_written: u64,
+    /// Requests that met a fault.
+    pub(super) faults: u64,
 }
 
 impl State {
@@ -156,10 +165,18 @@ impl State {
         self.sessions.get_mut(client)
     }
 
+    /// The fault that a request of these messages meets; counts it.
+    pub(super) fn fault_of(&mut self, messages: &[Message]) -> Option<Met> {
+        let met = self.fault.as_mut()?.meets(messages);
+        self.counters.faults += u64::from(met.is_some());
+        met
+    }
+
     /// The fault that a request for `path` meets; counts it.
-    pub(super) fn fault_of_path(&mut self, path: &str) -> Option<Fault> {
-        let fault = self.fault.as_mut()?;
-        fault.meets_path(path).then(|| fault.clone())
+    pub(super) fn fault_of_path(&mut self, path: &str) -> Option<Met> {
+        let met = self.fault.as_mut()?.meets_path(path);
+        self.counters.faults += u64::from(met.is_some());
+        met
     }
 
     /// Forgets the sessions that have expired.

@@ -37,6 +37,7 @@
 //! | `POST /_emulator/objects` `{NAME:{"fields":{NAME:TYPE}}}` | makes objects, or adds fields to them, as a seed does |
 //! | `POST /_emulator/records` `{NAME:[{FIELD:VALUE}]}` | makes records as the Bulk API does: nobody is told |
 //! | `POST /_emulator/usage` `{"events":N,"generic_events":N}` | sets what was used of the day's allowances |
+//! | `POST /_emulator/limits` `{"clients":N,"topic_clients":N,"server_clients":N}` | sets how many clients the org, each channel and this server (at most 10,000) may have |
 //!
 //! # Faults
 //!
@@ -74,6 +75,17 @@
 //! [`Config::strict`] says otherwise. A `PushTopic` record tells of changes on `/topic/NAME`, a `StreamingChannel` of
 //! pushes on `/u/NAME`; only these events count against the day's allowance of the [`Edition`].
 //!
+//! `/topic/NAME?FieldA='v'&FieldB='w'` is a filtered subscription: the event of a record that meets one of the
+//! conditions comes, under the name subscribed to. Where a `PushTopic` has the name, its query has to select the fields
+//! (`400::Query fields {...} do not exist on the topic entity`).
+//!
+//! # Refused subscriptions
+//!
+//! Wildcards and `/meta/*` get `403::Restricted channel`. A channel that does not exist gets from API 37 on the 400 of
+//! the later guides, before that `403:denied_by_security_policy:create_denied`, or `404::Unknown channel` where no
+//! channel could have the name. By API 36 and before a user without access gets
+//! `403:denied_by_security_policy:subscribe_denied`. `/data/*` takes the permission `ViewAllData`.
+//!
 //! # Who is let in
 //!
 //! A login's token stands for its user for [`Config::session_timeout`], then it is refused, as are revoked ones. Other
@@ -87,10 +99,12 @@
 mod ack;
 mod auth;
 mod bayeux;
+mod channels;
 mod config;
 mod control;
 mod event;
 mod faults;
+mod filter;
 mod generate;
 mod heroku;
 mod http;

@@ -14,6 +14,7 @@ use super::Config;
 use super::event::{self, Audience, Content, Event};
 use super::heroku;
 use super::faults::{Active, Met};
+use super::filter::{self, Filter};
 use super::ledger::Ledger;
 use super::login::attempts::Attempts;
 use super::message::Message;
@@ -207,16 +208,17 @@ impl State {
         std::mem::take(&mut self.down)
     }
 
-    /// Subscribes the session `client` to `channel` from a checked position.
+    /// Subscribes the session `client` to `name`, a channel perhaps with a filter, from a checked position.
     pub(super) fn subscribe(
         &mut self,
         client: &str,
-        channel: Arc<str>,
+        name: Arc<str>,
+        filter: Option<Filter>,
         position: i64,
     ) -> Result<(), Overflow> {
-        let owed = self.store.replay(&channel, position);
+        let owed = self.store.replay(filter::split(&name).0, position);
         let session = self.sessions.get_mut(client);
-        session.map_or(Ok(()), |session| session.subscribe(channel, owed.as_deref()))
+        session.map_or(Ok(()), |session| session.subscribe(name, filter, owed.as_deref()))
     }
 
     /// Publishes to every subscriber and gives the replay id.
@@ -248,7 +250,7 @@ impl State {
         let mut published = 0;
         for notice in notices {
             let channel = &*notice.channel;
-            let heard = || self.sessions.values().any(|session| session.channels.contains(channel));
+            let heard = || self.sessions.values().any(|session| session.listens(channel));
             if (notice.former && !heard()) || !self.count_event(channel) {
                 continue;
             }
@@ -283,18 +285,24 @@ impl State {
         usize::try_from(self.records.allowances().clients).unwrap_or(usize::MAX)
     }
 
+    /// Whether the server has as many sessions as it may have, of whatever org.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.sessions.len() >= usize::try_from(self.records.allowances().server_clients).unwrap_or(usize::MAX)
+    }
+
     /// Whether the session `client` may subscribe to `channel`; the Bayeux error where not.
     pub(super) fn admit(
         &mut self,
         client: &str,
         call: Call<'_>,
         channel: &str,
+        filter: Option<&Filter>,
         strict: bool,
     ) -> Result<(), String> {
-        self.records.subscribe(call, channel, strict)?;
+        self.records.subscribe(call, channel, filter, strict)?;
         let others = self.sessions.iter().filter(|(id, _)| *id != client);
-        let listen = others.filter(|(_, session)| session.channels.contains(channel)).count();
-        if listen >= self.clients_max() {
+        let listen = others.filter(|(_, session)| session.listens(channel)).count();
+        if listen >= usize::try_from(self.records.allowances().topic_clients).unwrap_or(usize::MAX) {
             return Err("403::Subscription limit exceeded for this topic".to_owned());
         }
         Ok(())

@@ -10,7 +10,9 @@
 mod access;
 mod allowances;
 mod client;
+mod errors;
 mod faults;
+mod filtered;
 mod generic;
 mod heroku;
 mod identity;

@@ -21,7 +21,7 @@ pub struct Config {
     pub poll_interval: Duration,
     /// Events of the emulator's own.
     pub generate: Option<Generate>,
-    /// How long events are kept for replay, before scaling.
+    /// How long events are kept for replay, before scaling; platform and change events three times as long.
     pub retention: Duration,
     /// The token that `Authorization` must carry.
     pub token: Option<String>,

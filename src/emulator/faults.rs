@@ -21,6 +21,7 @@ const DELAY_MAX: u64 = 3_600_000;
 /// What requests meet instead of an answer, or beside it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a member of the request of its own")]
 pub(super) struct Fault {
     /// How many requests meet it; 0 ends a fault that is on. Without it, which takes a rate: any number.
     pub(super) next: Option<u64>,

@@ -78,22 +78,18 @@ impl Ledger {
 
     fn note(&mut self, receipts: &Receipts, sent: impl Fn(u64) -> Sent) {
         for (client, events) in receipts {
-            let account = match self.accounts.get_mut(client) {
-                Some(account) => account,
-                None => {
-                    self.order.push_back(client.clone());
-                    self.entries += 1;
-                    self.accounts.entry(client.clone()).or_default()
-                }
-            };
+            if !self.accounts.contains_key(client) {
+                self.order.push_back(client.clone());
+                self.entries += 1;
+            }
+            let account = self.accounts.entry(client.clone()).or_default();
             account.responses.add(sent(1));
             for (channel, count) in events {
-                match account.events.get_mut(&**channel) {
-                    Some(so_far) => so_far.add(sent(*count)),
-                    None => {
-                        self.entries += 1;
-                        account.events.insert(channel.to_string(), sent(*count));
-                    }
+                if let Some(so_far) = account.events.get_mut(&**channel) {
+                    so_far.add(sent(*count));
+                } else {
+                    self.entries += 1;
+                    account.events.insert(channel.to_string(), sent(*count));
                 }
             }
             self.make_way();

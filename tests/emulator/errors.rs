@@ -55,8 +55,8 @@ async fn client_of(address: SocketAddr, user: &str, path: &str) -> Client {
 }
 
 /// The refusal of a subscription; the session stays as it was.
-async fn refused(client: &mut Client, subscription: &Value, replay: Value) -> Value {
-    let reply = client.subscribe(subscription, replay).await;
+async fn refused(client: &mut Client, subscription: &Value, positions: Value) -> Value {
+    let reply = client.subscribe(subscription, positions).await;
     assert_eq!((&reply["successful"], &reply["subscription"]), (&json!(false), subscription), "{reply}");
     let mut message = client.connect_message();
     message["advice"] = json!({"timeout": 0});

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::event::{Content, Draft};
-use super::heroku;
 use super::faults::{Active, Fault};
+use super::heroku;
 use super::http::{Reply, json as json_reply};
 use super::login::control as logins;
 use super::records::{ObjectSeed, RecordSeeds, SERVER_CLIENTS_MAX};

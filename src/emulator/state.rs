@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use super::Config;
 use super::event::{self, Audience, Content, Event};
-use super::heroku;
 use super::faults::{Active, Met};
 use super::filter::{self, Filter};
+use super::heroku;
 use super::ledger::Ledger;
 use super::login::attempts::Attempts;
 use super::message::Message;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
@@ -33,9 +33,18 @@ impl std::error::Error for Closed {}
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cut(pub(super) usize);
 
-/// What the body of a connection and its stream have in common: receipts of what is not flushed yet.
+/// What the bodies of a connection and its stream have in common.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wire(Arc<Mutex<Vec<Receipts>>>);
+pub(super) struct Wire(Arc<Mutex<Pending>>);
+
+/// What waits for a flush.
+#[derive(Debug, Default)]
+struct Pending {
+    /// Of responses.
+    receipts: Vec<Receipts>,
+    /// A body that ends too early once what there is of it was written.
+    cut: Option<Waker>,
+}
 
 impl Wire {
     /// The body of a reply, which may be cut, with what it holds for whom.
@@ -48,7 +57,7 @@ impl Wire {
         Outgoing { bytes, missing, flushing: false, receipts, wire: self.clone() }
     }
 
-    fn pending(&self) -> MutexGuard<'_, Vec<Receipts>> {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -74,16 +83,17 @@ impl Body for Outgoing {
         if !self.bytes.is_empty() {
             let bytes = std::mem::take(&mut self.bytes);
             let receipts = if self.missing == 0 { self.receipts.take() } else { None };
-            self.wire.pending().extend(receipts);
+            self.wire.pending().receipts.extend(receipts);
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
         if self.missing == 0 {
             return Poll::Ready(None);
         }
-        if !self.flushing {
-            // An error now would throw away what came before it: hyper flushes while a body is not ready.
-            self.flushing = true;
-            cx.waker().wake_by_ref();
+        // An error now would throw away what came before it: hyper flushes while a body is not ready.
+        let first = !std::mem::replace(&mut self.flushing, true);
+        let mut pending = self.wire.pending();
+        if first || pending.cut.is_some() {
+            pending.cut = Some(cx.waker().clone());
             return Poll::Pending;
         }
         Poll::Ready(Some(Err(Closed)))
@@ -142,7 +152,8 @@ impl AsyncWrite for Stream {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.inner).poll_flush(cx))?;
-        let written = std::mem::take(&mut *self.wire.pending());
+        let Pending { receipts: written, cut } = std::mem::take(&mut *self.wire.pending());
+        cut.into_iter().for_each(Waker::wake);
         if !written.is_empty() {
             let mut state = self.shared.lock();
             for receipts in &written {

@@ -65,6 +65,18 @@ async fn a_body_is_cut_where_the_fault_says() {
 }
 
 #[tokio::test]
+async fn a_large_body_is_cut_to_the_byte_too() {
+    let address = start_default().await;
+    let mut client = Client::subscribed(address, "/cometd/61.0", None).await;
+    let data = json!({"sobject": {"text": "x".repeat(4_000_000)}});
+    control(address, "publish", json!({"channel": X, "data": data})).await;
+    control(address, "faults", json!({"next": 1, "cut": 3_900_000})).await;
+    client.send_connect().await;
+    let (_, body) = last_response(&mut client).await;
+    assert_eq!(body.len(), 3_900_000);
+}
+
+#[tokio::test]
 async fn a_cut_anywhere_leaves_less_than_the_whole() {
     let address = start_default().await;
     for seed in 0..20 {

@@ -3,7 +3,6 @@
 //! One request is an array of messages or a single one. A connect is held only when it is alone in its
 //! request; its response has the events first and the reply last.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +10,11 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::auth::{self, Caller, Denied};
+use super::channels;
+use super::event::Event;
+use super::faults::Met;
+use super::filter::{self, Filter};
+use super::ledger::Receipts;
 use super::message::{Message, Refusal, Reply, names, render};
 use super::poll::{Held, OpenConnect};
 use super::records::Call;
@@ -18,12 +22,14 @@ use super::session::{Overflow, Session};
 use super::state::{Shared, State};
 use super::store;
 use super::users::Permission;
-use super::version::{self, Version};
+use super::version::Version;
 
 /// The cookie that ties requests to a session.
 pub(super) const COOKIE: &str = "BAYEUX_BROWSER";
 /// The most channels that one session subscribes to.
 const SUBSCRIPTIONS_MAX: usize = 1000;
+/// Why a handshake is denied where the server has as many clients as it may have.
+const CROWDED: &str = "403::To protect all customers from excessive use we limit the number of simultaneous connections per server.";
 
 /// What of an HTTP request matters to the messages in it.
 #[derive(Debug)]
@@ -45,6 +51,32 @@ pub(super) struct Answer {
     pub(super) set_cookie: Option<String>,
     /// JSON texts of messages.
     pub(super) messages: Vec<String>,
+    /// What of them is for whom.
+    pub(super) receipts: Receipts,
+    /// Which of them are events.
+    events: Vec<usize>,
+}
+
+impl Answer {
+    /// Adds an event that the session `client` gets.
+    fn add(&mut self, client: &str, event: &Event, text: String) {
+        self.events.push(self.messages.len());
+        self.messages.push(text);
+        let events = self.receipts.entry(client.to_owned()).or_default();
+        *events.entry(Arc::clone(&event.channel)).or_default() += 1;
+    }
+
+    /// Puts the events into another order.
+    pub(super) fn reorder(&mut self, met: &mut Met) {
+        let event = |at: &usize| self.messages.get(*at).cloned();
+        let mut events: Vec<_> = self.events.iter().filter_map(event).collect();
+        met.shuffle(&mut events);
+        for (at, event) in self.events.iter().zip(events) {
+            if let Some(message) = self.messages.get_mut(*at) {
+                *message = event;
+            }
+        }
+    }
 }
 
 impl Request {
@@ -61,8 +93,14 @@ impl Request {
                 }
                 Ok(caller) => self.answer_at_once(caller, channel, message, &mut answer),
             };
+            let client = reply.as_ref().ok().and_then(|members| members.get("clientId"));
+            let client = client.and_then(Value::as_str).or(message.client.as_deref());
+            if let (Ok(_), Some(client)) = (&reply, client) {
+                answer.receipts.entry(client.to_owned()).or_default();
+            }
             answer.messages.push(render(message, reply));
         }
+        self.shared.lock().ledger.hand_out(&answer.receipts);
         answer
     }
 
@@ -107,6 +145,10 @@ impl Request {
         }
         let mut state = self.shared.lock();
         state.expire(&self.shared.config);
+        if state.is_crowded() {
+            let advice = Some(json!({"reconnect": "none"}));
+            return Err(Refusal { error: "403::Handshake denied".into(), advice, failure: Some(CROWDED) });
+        }
         if state.sessions.len() >= state.clients_max() {
             let advice = json!({"reconnect": "none"});
             return Err(Refusal::advised("403::Organization concurrent user limit exceeded", advice));
@@ -159,7 +201,7 @@ impl Request {
         for event in events {
             let mut text = String::new();
             event.render(version, &user, client, &mut text);
-            answer.messages.push(text);
+            answer.add(client, &event, text);
         }
         let mut members = Map::new();
         if first {
@@ -178,24 +220,28 @@ impl Request {
         let (client, session) = self.session(&mut state, message)?;
         let (version, replay, count) = (session.version, session.replay, session.channels.len());
         let user = Arc::clone(&session.user);
-        let mut wanted: BTreeMap<Arc<str>, i64> = BTreeMap::new();
+        let mut wanted: BTreeMap<Arc<str>, (Option<Filter>, i64)> = BTreeMap::new();
         for name in names(message)? {
-            let channel = self.check_channel(version, name)?;
+            let config = &self.shared.config;
+            let target = channels::check(config.channels.as_deref(), version, name).map_err(Refusal::new)?;
+            let (channel, _) = filter::split(&target.name);
             let call = Call { user: &user, version: version.number(), now: self.shared.timestamp() };
-            state.admit(client, call, &channel, self.shared.config.strict).map_err(Refusal::new)?;
-            let position = message.ext.get("replay").and_then(|positions| positions.get(name));
-            let position = match position.filter(|_| replay) {
-                Some(position) => check_position(&mut state, &channel, position)?,
+            let admitted = state.admit(client, call, channel, target.filter.as_ref(), config.strict);
+            admitted.map_err(Refusal::new)?;
+            let positions = message.ext.get("replay").filter(|_| replay);
+            let by_name = |name: &str| positions.and_then(|positions| positions.get(name));
+            let position = match by_name(name).or_else(|| by_name(filter::split(name).0)) {
+                Some(position) => check_position(&mut state, channel, position)?,
                 None => store::NEW,
             };
-            wanted.insert(channel.into(), position);
+            wanted.insert(target.name, (target.filter, position));
         }
         if count + wanted.len() > SUBSCRIPTIONS_MAX {
             return Err(Refusal::new("403::Subscription limit exceeded for this topic"));
         }
         // Every channel of the message is good: only now is any of them subscribed to.
-        for (channel, position) in wanted {
-            if state.subscribe(client, channel, position) == Err(Overflow) {
+        for (name, (filter, position)) in wanted {
+            if state.subscribe(client, name, filter, position) == Err(Overflow) {
                 state.forget(client);
                 return Err(self.unknown_client());
             }
@@ -243,30 +289,6 @@ impl Request {
         }
         session.touch();
         Ok((client, session))
-    }
-
-    fn check_channel<'a>(&self, version: Version, name: &'a str) -> Result<Cow<'a, str>, Refusal> {
-        if name.is_empty() {
-            return Err(Refusal::new("400::Channel name not specified"));
-        }
-        if !name.starts_with('/') {
-            return Err(Refusal::new("400::Channel subscriptions must start with a leading '/'"));
-        }
-        if name.contains('*') || name.starts_with("/meta/") {
-            return Err(Refusal::new("403::Restricted channel"));
-        }
-        let channel = version.channel(name);
-        let listed =
-            self.shared.config.channels.as_ref().is_none_or(|all| all.iter().any(|c| **c == *channel));
-        if listed && version::is_channel(&channel) {
-            return Ok(channel);
-        }
-        Err(if version.replays() {
-            let error = format!("400::The channel you requested to subscribe to doesn't exist {{{name}}}");
-            Refusal::new(error)
-        } else {
-            Refusal::new("404::Unknown channel")
-        })
     }
 
     fn unknown_client(&self) -> Refusal {

@@ -11,11 +11,11 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::event::{Content, Draft};
-use super::faults::Fault;
+use super::faults::{Active, Fault};
 use super::heroku;
 use super::http::{Reply, json as json_reply};
 use super::login::control as logins;
-use super::records::{ObjectSeed, RecordSeeds};
+use super::records::{ObjectSeed, RecordSeeds, SERVER_CLIENTS_MAX};
 use super::state::{Counters, Shared};
 use super::version;
 
@@ -53,6 +53,7 @@ impl Wrong {
 pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) -> Reply {
     let done = match (method, path) {
         (&Method::GET, "/_emulator/state") => show(shared),
+        (&Method::GET, "/_emulator/deliveries") => Ok(show_deliveries(shared)),
         (&Method::POST, "/_emulator/publish") => publish(shared, body),
         (&Method::POST, "/_emulator/sessions/expire") => Ok(json!({"expired": shared.lock().forget_all()})),
         (&Method::POST, "/_emulator/restart") => restart(shared, body),
@@ -65,6 +66,7 @@ pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) 
         (&Method::POST, "/_emulator/objects") => define(shared, body),
         (&Method::POST, "/_emulator/records") => load(shared, body),
         (&Method::POST, "/_emulator/usage") => set_usage(shared, body),
+        (&Method::POST, "/_emulator/limits") => set_limits(shared, body),
         _ => Err(Wrong { status: StatusCode::NOT_FOUND, error: format!("no {method} {path}") }),
     };
     match done {
@@ -100,7 +102,7 @@ fn show(shared: &Shared) -> Result<Value, Wrong> {
     state.expire(&shared.config);
     let sessions = state.sessions.iter().map(|(id, session)| ShownSession {
         id: id.clone(),
-        channels: session.channels.iter().map(ToString::to_string).collect(),
+        channels: session.channels.keys().map(ToString::to_string).collect(),
         has_open_connect: session.has_open_connect(),
         queued: session.queued(),
     });
@@ -111,6 +113,14 @@ fn show(shared: &Shared) -> Result<Value, Wrong> {
         tokens: state.tokens.alive(),
     };
     serde_json::to_value(shown).map_err(|error| Wrong::new(error.to_string()))
+}
+
+/// What was sent to whom.
+fn show_deliveries(shared: &Shared) -> Value {
+    let state = shared.lock();
+    let accounts = state.ledger.accounts();
+    let clients: BTreeMap<_, _> = accounts.collect();
+    json!({"clients": clients, "others": state.ledger.others()})
 }
 
 #[derive(Deserialize)]
@@ -192,7 +202,7 @@ fn set_fault(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
     let fault: Fault = parse(body)?;
     fault.check().map_err(Wrong::new)?;
     let next = fault.next;
-    shared.lock().fault = (next > 0).then_some(fault);
+    shared.lock().fault = Active::new(fault);
     Ok(json!({"next": next}))
 }
 
@@ -224,6 +234,29 @@ fn set_usage(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
     usage.events = used.events.unwrap_or(usage.events);
     usage.generic_events = used.generic_events.unwrap_or(usage.generic_events);
     Ok(json!({"events": usage.events, "generic_events": usage.generic_events}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Limits {
+    clients: Option<u32>,
+    topic_clients: Option<u32>,
+    server_clients: Option<u32>,
+}
+
+fn set_limits(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
+    let limits: Limits = parse(body)?;
+    if limits.server_clients.is_some_and(|count| count > SERVER_CLIENTS_MAX) {
+        return Err(Wrong::new(format!("server_clients: at most {SERVER_CLIENTS_MAX} is wanted")));
+    }
+    let mut state = shared.lock();
+    let allowed = state.records.allowances_mut();
+    allowed.clients = limits.clients.unwrap_or(allowed.clients);
+    allowed.topic_clients = limits.topic_clients.unwrap_or(allowed.topic_clients);
+    allowed.server_clients = limits.server_clients.unwrap_or(allowed.server_clients);
+    Ok(json!({
+        "clients": allowed.clients, "topic_clients": allowed.topic_clients, "server_clients": allowed.server_clients,
+    }))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use jiff::Timestamp;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -30,6 +31,8 @@ pub(super) struct Event {
     pub(super) replay: i64,
     /// When it was published, for retention.
     pub(super) at: Instant,
+    /// The name that a filtered subscription gives it.
+    alias: Option<Arc<str>>,
     content: Content,
     audience: Audience,
 }
@@ -120,7 +123,41 @@ impl Event {
             Content::Raw(text) => Content::Raw(text.replace(REPLAY_ID, &replay.to_string())),
             other => other,
         };
-        Self { channel, replay, at, content, audience }
+        Self { channel, replay, at, alias: None, content, audience }
+    }
+
+    /// The event under the name of a filtered subscription to its channel.
+    pub(super) fn under(&self, name: &Arc<str>) -> Self {
+        Self {
+            channel: Arc::clone(&self.channel),
+            replay: self.replay,
+            at: self.at,
+            alias: Some(Arc::clone(name)),
+            content: self.content.clone(),
+            audience: self.audience.clone(),
+        }
+    }
+
+    /// The name under which it was subscribed to: the channel's, unless there is a filter.
+    pub(super) fn name(&self) -> &Arc<str> {
+        self.alias.as_ref().unwrap_or(&self.channel)
+    }
+
+    /// The record's fields and their values; none where it tells of no record.
+    pub(super) fn record(&self) -> Vec<(String, Value)> {
+        let (text, place) = match &self.content {
+            Content::Record { fields, .. } => {
+                let value = |text: &str| serde_json::from_str(text).unwrap_or_default();
+                return fields.iter().map(|(name, text)| (name.clone(), value(text))).collect();
+            }
+            Content::Data { rest, .. } => (format!("{{{rest}}}"), "/sobject"),
+            Content::Raw(text) => (text.clone(), "/data/sobject"),
+        };
+        let mut whole: Value = serde_json::from_str(&text).unwrap_or_default();
+        match whole.pointer_mut(place).map(Value::take) {
+            Some(Value::Object(fields)) => fields.into_iter().collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// What it weighs against bounds, in bytes.
@@ -147,7 +184,7 @@ impl Event {
             }
         };
         out.push_str("{\"channel\":");
-        out.push_str(&quoted(version.name(&self.channel)));
+        out.push_str(&quoted(version.name(self.name())));
         if !version.replays() {
             out.push_str(",\"clientId\":");
             out.push_str(&quoted(client));
@@ -232,7 +269,7 @@ fn members<'a>(members: impl Iterator<Item = (&'a String, &'a Box<RawValue>)>) -
 
 /// A JSON string.
 pub(super) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    Value::from(text).to_string()
 }
 
 /// The time by the wall clock; a clock that is out of any calendar counts as 1970.

@@ -1,6 +1,5 @@
 //! HTTP around the messages: paths, bodies, status codes, headers.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +9,7 @@ use http::header::{
     ALLOW, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -20,13 +19,14 @@ use tokio::net::TcpStream;
 use super::auth;
 use super::bayeux;
 use super::control;
-use super::faults::Fault;
+use super::faults::{Fault, Met};
 use super::heroku;
 use super::login;
 use super::message::{self, Message, Refusal};
 use super::rest;
 use super::state::Shared;
 use super::version::Version;
+use super::wire::{Closed, Cut, Outgoing, Stream, Wire};
 
 /// The largest Bayeux request (guide, "How the client connects").
 const REQUEST_MAX: usize = 32_768;
@@ -42,49 +42,43 @@ const HEAD_TIMEOUT: Duration = Duration::from_mins(1);
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An answer.
-pub(super) type Reply = Response<Full<Bytes>>;
-
-/// The connection is closed without a reply, as a fault demands.
-#[derive(Debug)]
-struct Closed;
-
-impl fmt::Display for Closed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("closed without a reply")
-    }
-}
-
-impl std::error::Error for Closed {}
+pub(super) type Reply = Response<Bytes>;
 
 /// Serves one TCP connection to its end.
 pub(super) async fn serve_connection(shared: Arc<Shared>, stream: TcpStream, peer: SocketAddr) {
     // Without it a reply waits for the peer's delayed acknowledgement; the connection works all the same.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| dated(Arc::clone(&shared), peer, request));
+    let wire = Wire::default();
+    let service = service_fn(|request| dated(Arc::clone(&shared), peer, request, wire.clone()));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_header_size(HEAD_MAX);
     // An error here is the client's: it hung up, was too slow, or spoke no HTTP.
-    let _ = builder.serve_connection(TokioIo::new(stream), service).await;
+    let stream = TokioIo::new(Stream::new(stream, wire.clone(), Arc::clone(&shared)));
+    let _ = builder.serve_connection(stream, service).await;
 }
 
 /// Answers with the time of this server's clock.
-async fn dated(shared: Arc<Shared>, peer: SocketAddr, request: Request<Incoming>) -> Result<Reply, Closed> {
+async fn dated(
+    shared: Arc<Shared>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+    wire: Wire,
+) -> Result<Response<Outgoing>, Closed> {
     let reply = meet(Arc::clone(&shared), peer, request).await?;
-    Ok(with(reply, DATE, &httpdate::fmt_http_date(shared.now())))
+    let mut reply = with(reply, DATE, &httpdate::fmt_http_date(shared.now()));
+    let (cut, receipts) = (reply.extensions_mut().remove(), reply.extensions_mut().remove());
+    Ok(reply.map(|body| wire.body(body, cut, receipts)))
 }
 
 /// Answers, unless the path meets a fault.
 async fn meet(shared: Arc<Shared>, peer: SocketAddr, request: Request<Incoming>) -> Result<Reply, Closed> {
     let path = request.uri().path();
     let fault = if control::is_path(path) { None } else { shared.lock().fault_of_path(path) };
-    let Some(fault) = fault else {
+    let Some(met) = fault else {
         return handle(shared, peer, request).await;
     };
-    if fault.after || fault.only_delays() {
-        let reply = handle(shared, peer, request).await?;
-        return faulty(&fault, Some(reply)).await;
-    }
-    faulty(&fault, None).await
+    let headers = request.headers().clone();
+    spoil(&Arc::clone(&shared), met, &headers, &[], async |_| handle(shared, peer, request).await).await
 }
 
 async fn handle(shared: Arc<Shared>, peer: SocketAddr, request: Request<Incoming>) -> Result<Reply, Closed> {
@@ -142,20 +136,16 @@ async fn exchange(
     headers: &HeaderMap,
     messages: &[Message],
 ) -> Result<Reply, Closed> {
-    let fault = {
+    let met = {
         let mut state = shared.lock();
         state.counters.requests += 1;
         state.last_authorization = headers.contains_key(AUTHORIZATION);
-        state.fault.as_mut().is_some_and(|fault| fault.meets(messages)).then(|| state.fault.clone()).flatten()
+        state.fault_of(messages)
     };
-    match fault {
-        Some(fault) if fault.after || fault.only_delays() => {
-            let reply = answer(shared, version, headers, messages).await;
-            faulty(&fault, Some(reply)).await
-        }
-        Some(fault) => faulty(&fault, None).await,
-        None => Ok(answer(shared, version, headers, messages).await),
-    }
+    let Some(met) = met else { return Ok(answer(shared, version, headers, messages, None).await) };
+    let answer =
+        async |met: &mut Met| Ok(answer(Arc::clone(&shared), version, headers, messages, Some(met)).await);
+    spoil(&shared, met, headers, messages, answer).await
 }
 
 async fn answer(
@@ -163,6 +153,7 @@ async fn answer(
     version: Result<Version, &'static str>,
     headers: &HeaderMap,
     messages: &[Message],
+    met: Option<&mut Met>,
 ) -> Reply {
     let version = match version {
         Ok(version) => version,
@@ -181,8 +172,12 @@ async fn answer(
         );
     }
     let cookie = auth::cookie(headers, bayeux::COOKIE);
-    let answer = bayeux::Request { shared, version, cookie, caller }.answer(messages).await;
-    let reply = json(StatusCode::OK, format!("[{}]", answer.messages.join(",")));
+    let mut answer = bayeux::Request { shared, version, cookie, caller }.answer(messages).await;
+    if let Some(met) = met.filter(|met| met.fault.reorder) {
+        answer.reorder(met);
+    }
+    let mut reply = json(StatusCode::OK, format!("[{}]", answer.messages.join(",")));
+    reply.extensions_mut().insert(answer.receipts);
     match answer.set_cookie {
         Some(value) => {
             with(reply, SET_COOKIE, &format!("{}={value}; Path=/cometd; HttpOnly", bayeux::COOKIE))
@@ -191,22 +186,42 @@ async fn answer(
     }
 }
 
-/// What comes instead of the answer, or where the fault is a delay alone, the answer.
-async fn faulty(fault: &Fault, answer: Option<Reply>) -> Result<Reply, Closed> {
-    tokio::time::sleep(fault.delay()).await;
-    if let Some(answer) = answer.filter(|_| fault.only_delays()) {
-        return Ok(answer);
+/// What a fault makes of a request: another reply or none, or the answer, late and damaged.
+async fn spoil(
+    shared: &Shared,
+    mut met: Met,
+    headers: &HeaderMap,
+    messages: &[Message],
+    answer: impl AsyncFnOnce(&mut Met) -> Result<Reply, Closed>,
+) -> Result<Reply, Closed> {
+    let fault = Arc::clone(&met.fault);
+    if !fault.after {
+        fault.strike(&mut shared.lock(), headers, messages);
     }
+    let answer = if fault.after || fault.keeps_answer() { Some(answer(&mut met).await?) } else { None };
+    if fault.after {
+        fault.strike(&mut shared.lock(), headers, messages);
+    }
+    tokio::time::sleep(fault.delay()).await;
     if fault.close {
         return Err(Closed);
     }
-    let mut reply =
-        with(Response::new(Full::from(fault.body.clone())), CONTENT_TYPE, "text/html;charset=UTF-8");
+    let reply = answer.filter(|_| fault.keeps_answer()).unwrap_or_else(|| replacement(&fault));
+    let (head, body) = reply.into_parts();
+    let (body, cut) = met.damage(body);
+    let mut reply = Response::from_parts(head, body);
+    cut.and_then(|at| reply.extensions_mut().insert(Cut(at)));
+    Ok(reply)
+}
+
+/// What comes instead of the answer.
+fn replacement(fault: &Fault) -> Reply {
+    let mut reply = with(Response::new(fault.body.clone().into()), CONTENT_TYPE, "text/html;charset=UTF-8");
     *reply.status_mut() = StatusCode::from_u16(fault.status()).unwrap_or_default();
-    Ok(match fault.retry_after {
+    match fault.retry_after {
         Some(seconds) => with(reply, RETRY_AFTER, &seconds.to_string()),
         None => reply,
-    })
+    }
 }
 
 /// Reads a body of at most `max` bytes; the reply where that fails.
@@ -226,14 +241,14 @@ fn too_large() -> Reply {
 
 /// A JSON reply.
 pub(super) fn json(status: StatusCode, body: String) -> Reply {
-    let mut reply = with(Response::new(Full::from(body)), CONTENT_TYPE, "application/json;charset=UTF-8");
+    let mut reply = with(Response::new(body.into()), CONTENT_TYPE, "application/json;charset=UTF-8");
     *reply.status_mut() = status;
     reply
 }
 
 /// A reply for a person.
 pub(super) fn text(status: StatusCode, body: &'static str) -> Reply {
-    let mut reply = with(Response::new(Full::from(body)), CONTENT_TYPE, "text/plain;charset=UTF-8");
+    let mut reply = with(Response::new(body.into()), CONTENT_TYPE, "text/plain;charset=UTF-8");
     *reply.status_mut() = status;
     reply
 }

@@ -22,6 +22,7 @@
 //! | request | does |
 //! |---|---|
 //! | `GET /_emulator/state` | shows sessions and counters; of the last `Authorization` only whether there was one |
+//! | `GET /_emulator/deliveries` | shows what was sent to whom |
 //! | `POST /_emulator/publish` `{"channel","data"}` | publishes; `data.event` gets what it lacks |
 //! | ... `{"channel","count":N,"data"}` | publishes N events, the number from 0 in `data.sobject.n` |
 //! | ... `{"channel","raw":TEXT,"count":N}` | publishes the text as it is, `REPLAYID` in it replaced |
@@ -32,22 +33,58 @@
 //! | `POST /_emulator/tokens/issue` `{"username","client"}` | gives an access token, with a client a refresh token too |
 //! | `POST /_emulator/tokens/revoke` `{"username","refresh"}` | ends the access tokens of a user, without one of all; with `"refresh":true` the refresh tokens too |
 //! | `POST /_emulator/instance` `{"url":TEXT}` | what logins say of where the org is; `null`: the host they came to |
-//! | `POST /_emulator/faults` `{"next":N,...}` | the next N requests meet a fault; 0 ends it |
+//! | `POST /_emulator/faults` `{"next":N,...}` | the next N requests meet a fault, or a part of them; 0 ends it |
 //! | `POST /_emulator/objects` `{NAME:{"fields":{NAME:TYPE}}}` | makes objects, or adds fields to them, as a seed does |
 //! | `POST /_emulator/records` `{NAME:[{FIELD:VALUE}]}` | makes records as the Bulk API does: nobody is told |
 //! | `POST /_emulator/usage` `{"events":N,"generic_events":N}` | sets what was used of the day's allowances |
+//! | `POST /_emulator/limits` `{"clients":N,"topic_clients":N,"server_clients":N}` | sets how many clients the org, each channel and this server (at most 10,000) may have |
 //!
-//! A fault is `"close":true` (the TCP connection is closed without a reply) or a reply made of `"status"`
-//! (default 200), `"retry_after"` (seconds) and `"body"`, either after `"delay"` milliseconds; a fault of a delay alone
-//! lets the answer come then. It meets Bayeux requests, and `"channel":"/meta/connect"` spares those without a message
-//! of that channel; with `"path":"/services/oauth2/"` it meets requests whose path begins so, of whatever kind.
-//! `"after":true` lets the server act first, so that the reply with its events or its token is lost.
+//! # Faults
+//!
+//! One fault is on at a time; the next takes its place. It meets Bayeux requests; `"channel":"/meta/connect"` spares
+//! those without a message of that channel; with `"path":"/services/oauth2/"` it meets requests whose path begins so,
+//! of whatever kind. Of the requests concerned the next `"next":N` meet it, with `"rate":0.2` a fifth of them, until N
+//! have; without `next` as long as it is on. What chance decides follows from `"seed":N` (default 0).
+//!
+//! | member | does |
+//! |---|---|
+//! | `"close":true` | the TCP connection is closed without a reply |
+//! | `"status"`, `"retry_after"`, `"body"` | a reply of that status (default 200), those seconds, that text comes instead of the answer |
+//! | `"cut":N`, `"cut":true` | the body ends after N bytes, at the latest before its last, or anywhere, and the connection is closed |
+//! | `"corrupt":N`, `"corrupt":true` | the byte at N, at the latest the last, or any one has every bit the other way round, which is no UTF-8 |
+//! | `"reorder":true` | the events of a response come in another order, within a channel too |
+//! | `"lose_session":true` | the sessions that the request names are forgotten before it is answered |
+//! | `"revoke_token":true` | the access token of a login that the request carries is revoked before it is answered |
+//! | `"delay":N` | all of that comes N milliseconds later |
+//! | `"after":true` | the server acts first: the reply with its events or its token is lost where another takes its place; sessions and tokens are lost after the answer was made |
+//!
+//! `{}` besides `next` is an empty reply of status 200. To stand for an overloaded server, a fault has the body
+//! `[{"channel":"/meta/connect","successful":false,"error":"503::Server is too busy"}]` or the status 503.
+//!
+//! # What was sent to whom
+//!
+//! `GET /_emulator/deliveries` gives `{"clients":{ID:{"responses":SENT,"events":{CHANNEL:SENT}}},"others":...}`, where
+//! SENT is `{"handed_out":N,"written":N}`: in how many responses something was put, and how many of them were written
+//! to their end. An event that was handed out and not written is one that the client cannot have got; one that was
+//! written can still be lost on the way, or in a damaged body. What waits is `queued` in the state. Sessions that are
+//! over are shown too; of very many the oldest are summed up in `others`.
 //!
 //! # Which channels there are
 //!
 //! Every channel can be subscribed to and published on by `/_emulator/publish`, unless [`Config::channels`] or
 //! [`Config::strict`] says otherwise. A `PushTopic` record tells of changes on `/topic/NAME`, a `StreamingChannel` of
 //! pushes on `/u/NAME`; only these events count against the day's allowance of the [`Edition`].
+//!
+//! `/topic/NAME?FieldA='v'&FieldB='w'` is a filtered subscription: the event of a record that meets one of the
+//! conditions comes, under the name subscribed to. Where a `PushTopic` has the name, its query has to select the fields
+//! (`400::Query fields {...} do not exist on the topic entity`).
+//!
+//! # Refused subscriptions
+//!
+//! Wildcards and `/meta/*` get `403::Restricted channel`. A channel that does not exist gets from API 37 on the 400 of
+//! the later guides, before that `403:denied_by_security_policy:create_denied`, or `404::Unknown channel` where no
+//! channel could have the name. By API 36 and before a user without access gets
+//! `403:denied_by_security_policy:subscribe_denied`. `/data/*` takes the permission `ViewAllData`.
 //!
 //! # Who is let in
 //!
@@ -62,13 +99,17 @@
 mod ack;
 mod auth;
 mod bayeux;
+mod channels;
+mod config;
 mod control;
 mod event;
 mod faults;
+mod filter;
 mod generate;
 mod heroku;
 mod http;
 mod ids;
+mod ledger;
 mod login;
 mod message;
 mod poll;
@@ -82,8 +123,8 @@ mod store;
 mod tokens;
 mod users;
 mod version;
+mod wire;
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -94,9 +135,9 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-use jiff::SignedDuration;
 use state::Shared;
 
+pub use config::{Config, ConfigError, Generate};
 pub use records::Edition;
 pub use seed::{Seed, SeedError};
 #[cfg(feature = "fuzzing")]
@@ -109,170 +150,6 @@ const CONNECTIONS_MAX: usize = 4096;
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// The connections that wait to be accepted after a restart.
 const BACKLOG: u32 = 1024;
-
-/// How the emulator behaves.
-#[derive(Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
-pub struct Config {
-    /// What the protocol's times are multiplied by, above 0 and at most 1000: 1 is real time, 0.01 a hundred
-    /// times faster. No time becomes shorter than a millisecond.
-    pub time_scale: f64,
-    /// How often the server looks for new events, not scaled, at most an hour; 0 delivers at once.
-    /// Salesforce looks about once a second.
-    pub poll_interval: Duration,
-    /// Events of the emulator's own.
-    pub generate: Option<Generate>,
-    /// How long events are kept for replay, before scaling.
-    pub retention: Duration,
-    /// The token that `Authorization` must carry.
-    pub token: Option<String>,
-    /// The only channels that exist; without it every `/topic/*`, `/u/*`, `/event/*` and `/data/*` does.
-    pub channels: Option<Vec<String>>,
-    /// Whether the session cookie is demanded.
-    pub cookies: bool,
-    /// Whether only the channels exist that the org has records of: `/topic/NAME` by a `PushTopic`, `/u/NAME` by a
-    /// `StreamingChannel`, which the first subscription makes.
-    pub strict: bool,
-    /// What the org may use of streaming.
-    pub edition: Edition,
-    /// Who and what exists at the start.
-    pub seed: Seed,
-    /// Whether requests must carry the token of a login, or [`Config::token`].
-    pub login: bool,
-    /// How long a login's token is good, before scaling.
-    pub session_timeout: Duration,
-    /// How far the server's clock is ahead, at most 100 years either way.
-    pub clock_skew: SignedDuration,
-    /// Whether clients that ask for the `ack` extension get it.
-    pub ack: bool,
-}
-
-/// A generator of `PushTopic` events.
-#[derive(Clone, Debug)]
-pub struct Generate {
-    /// Where they are published, such as `/topic/InvoiceStatementUpdates`.
-    pub channel: String,
-    /// The time between two events, not scaled, at least a millisecond.
-    pub every: Duration,
-}
-
-/// What is wrong with a [`Config`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConfigError {
-    /// `time_scale` is not a number above 0 and at most 1000.
-    TimeScale,
-    /// `poll_interval` is longer than an hour.
-    PollInterval,
-    /// `generate.every` is shorter than a millisecond.
-    GenerateEvery,
-    /// `clock_skew` is more than 100 years.
-    ClockSkew,
-    /// This is no `/topic/*`, `/u/*`, `/event/*` or `/data/*` channel.
-    Channel(String),
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TimeScale => f.write_str("time scale: a number above 0 and at most 1000 is wanted"),
-            Self::PollInterval => f.write_str("poll interval: at most an hour is wanted"),
-            Self::GenerateEvery => f.write_str("time between generated events: at least 1 ms is wanted"),
-            Self::ClockSkew => f.write_str("clock skew: at most 100 years are wanted"),
-            Self::Channel(name) => {
-                write!(f, "channel {name:?}: /topic/NAME, /u/NAME, /event/NAME or /data/NAME is wanted")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            time_scale: 1.0,
-            poll_interval: Duration::ZERO,
-            generate: None,
-            retention: Duration::from_hours(24),
-            token: None,
-            channels: None,
-            cookies: true,
-            strict: false,
-            edition: Edition::default(),
-            seed: Seed::default(),
-            login: false,
-            session_timeout: Duration::from_hours(2),
-            clock_skew: SignedDuration::ZERO,
-            ack: false,
-        }
-    }
-}
-
-/// Says whether there is a token, not which.
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config")
-            .field("time_scale", &self.time_scale)
-            .field("poll_interval", &self.poll_interval)
-            .field("generate", &self.generate)
-            .field("retention", &self.retention)
-            .field("token", &self.token.as_ref().map(|_| "***"))
-            .field("channels", &self.channels)
-            .field("cookies", &self.cookies)
-            .field("strict", &self.strict)
-            .field("edition", &self.edition)
-            .field("seed", &self.seed)
-            .field("login", &self.login)
-            .field("session_timeout", &self.session_timeout)
-            .field("clock_skew", &self.clock_skew)
-            .field("ack", &self.ack)
-            .finish()
-    }
-}
-
-impl Config {
-    /// Finds the first thing wrong.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        if !(self.time_scale > 0.0 && self.time_scale <= 1000.0) {
-            return Err(ConfigError::TimeScale);
-        }
-        if self.poll_interval > Duration::from_hours(1) {
-            return Err(ConfigError::PollInterval);
-        }
-        if self.generate.as_ref().is_some_and(|generate| generate.every < Duration::from_millis(1)) {
-            return Err(ConfigError::GenerateEvery);
-        }
-        if self.clock_skew.unsigned_abs() > Duration::from_hours(24 * 365 * 100) {
-            return Err(ConfigError::ClockSkew);
-        }
-        let generated = self.generate.iter().map(|generate| &generate.channel);
-        let mut channels = self.channels.iter().flatten().chain(generated);
-        match channels.find(|channel| !version::is_channel(channel)) {
-            Some(wrong) => Err(ConfigError::Channel(wrong.clone())),
-            None => Ok(()),
-        }
-    }
-
-    /// After which time an idle connect is answered (guide, "limits": 110 s).
-    fn connect_timeout(&self) -> Duration {
-        self.scaled(Duration::from_secs(110))
-    }
-
-    /// How long a session lives on without a connect (guide, "limits": 40 s).
-    fn reconnect_timeout(&self) -> Duration {
-        self.scaled(Duration::from_secs(40))
-    }
-
-    /// The wait advised before a new handshake.
-    fn rehandshake_interval(&self) -> Duration {
-        self.scaled(Duration::from_millis(500))
-    }
-
-    fn scaled(&self, time: Duration) -> Duration {
-        let scaled = Duration::try_from_secs_f64(time.as_secs_f64() * self.time_scale);
-        scaled.unwrap_or(Duration::MAX).max(Duration::from_millis(1))
-    }
-}
 
 /// Serves until `shutdown` completes; open connections are then cut, as by a server that stops.
 ///
@@ -356,43 +233,5 @@ async fn accept(
             Ok((stream, peer)) => return (stream, peer, slot),
             Err(_) => tokio::time::sleep(ACCEPT_RETRY).await,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bad_configuration_is_named() {
-        assert_eq!(Config::default().check(), Ok(()));
-        for time_scale in [0.0, -1.0, f64::NAN, f64::INFINITY, 1000.1] {
-            let config = Config { time_scale, ..Config::default() };
-            assert_eq!(config.check(), Err(ConfigError::TimeScale), "{time_scale}");
-        }
-        let config = Config { poll_interval: Duration::from_secs(3601), ..Config::default() };
-        assert_eq!(config.check(), Err(ConfigError::PollInterval));
-        let generate = |channel: &str, every| Some(Generate { channel: channel.to_owned(), every });
-        let config = Config { generate: generate("/topic/A", Duration::ZERO), ..Config::default() };
-        assert_eq!(config.check(), Err(ConfigError::GenerateEvery));
-        let config = Config { generate: generate("/A", Duration::from_secs(1)), ..Config::default() };
-        assert_eq!(config.check(), Err(ConfigError::Channel("/A".to_owned())));
-        let config = Config { channels: Some(vec!["/topic/*".to_owned()]), ..Config::default() };
-        assert!(config.check().unwrap_err().to_string().contains("\"/topic/*\""));
-    }
-
-    #[test]
-    fn times_are_scaled_within_bounds() {
-        let config = |time_scale| Config { time_scale, retention: Duration::MAX, ..Config::default() };
-        assert_eq!(config(0.01).connect_timeout(), Duration::from_millis(1100));
-        assert_eq!(config(0.01).rehandshake_interval(), Duration::from_millis(5));
-        assert_eq!(config(f64::MIN_POSITIVE).reconnect_timeout(), Duration::from_millis(1));
-        assert_eq!(config(1000.0).scaled(Duration::MAX), Duration::MAX);
-    }
-
-    #[test]
-    fn the_token_is_not_shown() {
-        let config = Config { token: Some("t0ps3cret".to_owned()), ..Config::default() };
-        assert!(!format!("{config:?} {:?}", Shared::new(config.clone())).contains("t0ps3cret"));
     }
 }

@@ -4,7 +4,8 @@
 //! the client learns of it by an unknown-client error instead of losing events in silence. Events leave the
 //! queue only when a response takes them, so a client that hangs up during a poll loses none.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 
 use super::ack::Unacknowledged;
 use super::event::Event;
+use super::filter::Filter;
 use super::users::User;
 use super::version::Version;
 
@@ -36,8 +38,8 @@ pub(super) struct Session {
     pub(super) replay: bool,
     /// Told of every event and of the session's end.
     pub(super) notify: Arc<Notify>,
-    /// The channels subscribed to.
-    pub(super) channels: BTreeSet<Arc<str>>,
+    /// The names subscribed to, which are those of channels, some with a filter.
+    pub(super) channels: BTreeMap<Arc<str>, Option<Filter>>,
     /// What it has not acknowledged, where its handshake asked for that.
     ack: Option<Unacknowledged>,
     queue: VecDeque<Arc<Event>>,
@@ -60,7 +62,7 @@ impl Session {
             cookie,
             replay,
             notify: Arc::new(Notify::new()),
-            channels: BTreeSet::new(),
+            channels: BTreeMap::new(),
             ack: ack.then(Unacknowledged::default),
             queue: VecDeque::new(),
             queue_bytes: 0,
@@ -116,29 +118,55 @@ impl Session {
         self.touch();
     }
 
-    /// Queues `event` if the session has subscribed to its channel.
+    /// Whether it has subscribed to `channel`, be it to some of its events.
+    pub(super) fn listens(&self, channel: &str) -> bool {
+        self.channels.contains_key(channel) || self.filtered(channel).next().is_some()
+    }
+
+    /// The filtered subscriptions to `channel`.
+    fn filtered(&self, channel: &str) -> impl Iterator<Item = (&Arc<str>, &Filter)> {
+        let after = (Bound::Excluded(channel), Bound::Unbounded);
+        let names = self.channels.range::<str, _>(after).map_while(move |(name, filter)| {
+            name.strip_prefix(channel).map(|rest| (name, filter.as_ref().filter(|_| rest.starts_with('?'))))
+        });
+        names.filter_map(|(name, filter)| filter.map(|filter| (name, filter)))
+    }
+
+    /// Queues `event` for each subscription to its channel that wants it.
     pub(super) fn offer(&mut self, event: &Arc<Event>) -> Result<(), Overflow> {
-        if self.channels.contains(&event.channel) {
-            self.push(event)?;
+        let wanting = self.filtered(&event.channel).filter(|(_, filter)| filter.lets(event));
+        let mut wanted: Vec<_> = wanting.map(|(name, _)| Arc::new(event.under(name))).collect();
+        if self.channels.contains_key(&event.channel) {
+            wanted.push(Arc::clone(event));
+        }
+        wanted.iter().try_for_each(|event| self.push(event))?;
+        if !wanted.is_empty() {
             self.notify.notify_waiters();
         }
         Ok(())
     }
 
-    /// Subscribes to `channel`. `owed`, where the client named a position, are the events after it: they take
-    /// the place of those of the channel that wait.
+    /// Subscribes to `name`. `owed`, where the client named a position, are the channel's events after it: they take
+    /// the place of those that wait by that name.
     pub(super) fn subscribe(
         &mut self,
-        channel: Arc<str>,
+        name: Arc<str>,
+        filter: Option<Filter>,
         owed: Option<&[Arc<Event>]>,
     ) -> Result<(), Overflow> {
         if let Some(owed) = owed {
-            self.queue.retain(|event| event.channel != channel);
+            self.queue.retain(|event| *event.name() != name);
             self.queue_bytes = self.queue.iter().map(|event| event.size()).sum();
-            owed.iter().try_for_each(|event| self.push(event))?;
+            for event in owed {
+                match &filter {
+                    None => self.push(event)?,
+                    Some(filter) if filter.lets(event) => self.push(&Arc::new(event.under(&name)))?,
+                    Some(_) => {}
+                }
+            }
             self.notify.notify_waiters();
         }
-        self.channels.insert(channel);
+        self.channels.insert(name, filter);
         Ok(())
     }
 
@@ -196,7 +224,7 @@ mod tests {
         let user = Arc::clone(Org::new(&Seed::default()).anybody().unwrap());
         let version = Version::of_path("/cometd/40.0").unwrap().unwrap();
         let mut session = Session::new(version, user, String::new(), true, false);
-        session.subscribe("/topic/A".into(), None).unwrap();
+        session.subscribe("/topic/A".into(), None, None).unwrap();
         session
     }
 
@@ -237,7 +265,7 @@ mod tests {
     fn a_replay_takes_the_place_of_what_waits() {
         let mut session = session();
         session.offer(&event(5, 0)).unwrap();
-        session.subscribe("/topic/A".into(), Some(&[event(4, 0), event(5, 0)])).unwrap();
+        session.subscribe("/topic/A".into(), None, Some(&[event(4, 0), event(5, 0)])).unwrap();
         let ids: Vec<_> = session.take(false).iter().map(|event| event.replay).collect();
         assert_eq!(ids, [4, 5]);
     }

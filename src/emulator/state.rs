@@ -12,9 +12,12 @@ use tokio::time::Instant;
 
 use super::Config;
 use super::event::{self, Audience, Content, Event};
-use super::faults::Fault;
+use super::faults::{Active, Met};
+use super::filter::{self, Filter};
 use super::heroku;
+use super::ledger::Ledger;
 use super::login::attempts::Attempts;
+use super::message::Message;
 use super::records::{Call, Notice, Records, Usage};
 use super::session::{Overflow, Session};
 use super::store::{Store, TooManyChannels};
@@ -49,6 +52,7 @@ impl Shared {
             store: Store::new(config.scaled(config.retention)),
             heroku: heroku::Store::default(),
             counters: Counters::default(),
+            ledger: Ledger::default(),
             token: config.token.clone(),
             tokens,
             attempts: Attempts::default(),
@@ -95,6 +99,8 @@ pub(super) struct State {
     pub(super) heroku: heroku::Store,
     /// What happened so far.
     pub(super) counters: Counters,
+    /// What was sent to whom.
+    pub(super) ledger: Ledger,
     /// The token demanded now.
     pub(super) token: Option<String>,
     /// What logins have given out.
@@ -105,8 +111,8 @@ pub(super) struct State {
     pub(super) instance: Option<String>,
     /// Whether the last Bayeux request had an `Authorization`.
     pub(super) last_authorization: bool,
-    /// The fault that the next requests meet.
-    pub(super) fault: Option<Fault>,
+    /// The fault that requests meet.
+    pub(super) fault: Option<Active>,
     /// The org's records.
     pub(super) records: Records,
     /// What was used of the org's allowances.
@@ -145,6 +151,10 @@ pub(super) struct Counters {
     pub(super) events_published: u64,
     /// Events put into responses, each session's counted.
     pub(super) events_handed_out: u64,
+    /// Those of them that were in responses that were written to their end.
+    pub(super) events_written: u64,
+    /// Requests that met a fault.
+    pub(super) faults: u64,
 }
 
 impl State {
@@ -156,10 +166,18 @@ impl State {
         self.sessions.get_mut(client)
     }
 
+    /// The fault that a request of these messages meets; counts it.
+    pub(super) fn fault_of(&mut self, messages: &[Message]) -> Option<Met> {
+        let met = self.fault.as_mut()?.meets(messages);
+        self.counters.faults += u64::from(met.is_some());
+        met
+    }
+
     /// The fault that a request for `path` meets; counts it.
-    pub(super) fn fault_of_path(&mut self, path: &str) -> Option<Fault> {
-        let fault = self.fault.as_mut()?;
-        fault.meets_path(path).then(|| fault.clone())
+    pub(super) fn fault_of_path(&mut self, path: &str) -> Option<Met> {
+        let met = self.fault.as_mut()?.meets_path(path);
+        self.counters.faults += u64::from(met.is_some());
+        met
     }
 
     /// Forgets the sessions that have expired.
@@ -190,16 +208,17 @@ impl State {
         std::mem::take(&mut self.down)
     }
 
-    /// Subscribes the session `client` to `channel` from a checked position.
+    /// Subscribes the session `client` to `name`, a channel perhaps with a filter, from a checked position.
     pub(super) fn subscribe(
         &mut self,
         client: &str,
-        channel: Arc<str>,
+        name: Arc<str>,
+        filter: Option<Filter>,
         position: i64,
     ) -> Result<(), Overflow> {
-        let owed = self.store.replay(&channel, position);
+        let owed = self.store.replay(filter::split(&name).0, position);
         let session = self.sessions.get_mut(client);
-        session.map_or(Ok(()), |session| session.subscribe(channel, owed.as_deref()))
+        session.map_or(Ok(()), |session| session.subscribe(name, filter, owed.as_deref()))
     }
 
     /// Publishes to every subscriber and gives the replay id.
@@ -231,7 +250,7 @@ impl State {
         let mut published = 0;
         for notice in notices {
             let channel = &*notice.channel;
-            let heard = || self.sessions.values().any(|session| session.channels.contains(channel));
+            let heard = || self.sessions.values().any(|session| session.listens(channel));
             if (notice.former && !heard()) || !self.count_event(channel) {
                 continue;
             }
@@ -266,18 +285,24 @@ impl State {
         usize::try_from(self.records.allowances().clients).unwrap_or(usize::MAX)
     }
 
+    /// Whether the server has as many sessions as it may have, of whatever org.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.sessions.len() >= usize::try_from(self.records.allowances().server_clients).unwrap_or(usize::MAX)
+    }
+
     /// Whether the session `client` may subscribe to `channel`; the Bayeux error where not.
     pub(super) fn admit(
         &mut self,
         client: &str,
         call: Call<'_>,
         channel: &str,
+        filter: Option<&Filter>,
         strict: bool,
     ) -> Result<(), String> {
-        self.records.subscribe(call, channel, strict)?;
+        self.records.subscribe(call, channel, filter, strict)?;
         let others = self.sessions.iter().filter(|(id, _)| *id != client);
-        let listen = others.filter(|(_, session)| session.channels.contains(channel)).count();
-        if listen >= self.clients_max() {
+        let listen = others.filter(|(_, session)| session.listens(channel)).count();
+        if listen >= usize::try_from(self.records.allowances().topic_clients).unwrap_or(usize::MAX) {
             return Err("403::Subscription limit exceeded for this topic".to_owned());
         }
         Ok(())

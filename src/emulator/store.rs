@@ -1,6 +1,6 @@
 //! What each channel retains for replay.
 //!
-//! Bounded three ways: by age (24 h, scaled), by number and by size per channel; and the channels themselves
+//! Bounded three ways: by age (24 h, platform and change events 72 h, scaled), by number and by size per channel; and the channels themselves
 //! are bounded. Replay ids start at the microseconds since 1970, so that the ids of an emulator started later
 //! are above those of an earlier one, whose ids are then outside its retention; they increase with gaps.
 
@@ -37,6 +37,7 @@ struct Log {
     events: VecDeque<Arc<Event>>,
     bytes: usize,
     last: i64,
+    retention: Duration,
 }
 
 /// Why an event was not taken: there are as many channels as there may be.
@@ -48,7 +49,7 @@ pub(super) struct TooManyChannels;
 pub(super) struct InvalidReplay;
 
 impl Store {
-    /// A store without events.
+    /// A store without events; those of platform and change events are kept three times as long as `retention`.
     pub(super) fn new(retention: Duration) -> Self {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let first = i64::try_from(since.as_micros()).unwrap_or(0);
@@ -68,13 +69,15 @@ impl Store {
             None if self.logs.len() >= CHANNELS_MAX => return Err(TooManyChannels),
             None => channel.into(),
         };
-        let empty = Log { events: VecDeque::new(), bytes: 0, last: self.first };
+        let retention =
+            if is_long_kept(&channel) { self.retention.saturating_mul(3) } else { self.retention };
+        let empty = Log { events: VecDeque::new(), bytes: 0, last: self.first, retention };
         let log = self.logs.entry(Arc::clone(&channel)).or_insert(empty);
         log.last += fastrand::i64(1..=3);
         let event = Arc::new(Event::new(channel, log.last, now, content, audience));
         log.bytes += event.size();
         log.events.push_back(Arc::clone(&event));
-        log.trim(now, self.retention);
+        log.trim(now);
         Ok(event)
     }
 
@@ -84,7 +87,7 @@ impl Store {
             return Ok(());
         }
         let log = self.logs.get_mut(channel).ok_or(InvalidReplay)?;
-        log.trim(Instant::now(), self.retention);
+        log.trim(Instant::now());
         if log.retains(position) { Ok(()) } else { Err(InvalidReplay) }
     }
 
@@ -97,10 +100,15 @@ impl Store {
         let Some(log) = self.logs.get_mut(channel) else {
             return Some(Vec::new());
         };
-        log.trim(Instant::now(), self.retention);
+        log.trim(Instant::now());
         let start = log.events.partition_point(|event| event.replay <= position);
         Some(log.events.range(start..).cloned().collect())
     }
+}
+
+/// Whether events of the channel are platform or change events, which are kept for 72 h and not for 24.
+fn is_long_kept(channel: &str) -> bool {
+    channel.starts_with("/event/") || channel.starts_with("/data/")
 }
 
 impl Log {
@@ -108,9 +116,9 @@ impl Log {
         self.events.front().is_some_and(|first| first.replay <= position) && position <= self.last
     }
 
-    fn trim(&mut self, now: Instant, retention: Duration) {
+    fn trim(&mut self, now: Instant) {
         while let Some(first) = self.events.front() {
-            let old = now.duration_since(first.at) > retention;
+            let old = now.duration_since(first.at) > self.retention;
             if !old && self.events.len() <= EVENTS_MAX && self.bytes <= BYTES_MAX {
                 break;
             }
@@ -154,10 +162,15 @@ mod tests {
     async fn retention_forgets_by_age() {
         let mut store = Store::new(Duration::from_secs(10));
         let old = publish(&mut store, "/topic/A");
+        let long = publish(&mut store, "/event/A__e");
         tokio::time::advance(Duration::from_secs(11)).await;
         let new = publish(&mut store, "/topic/A");
         assert_eq!(ids(&mut store, "/topic/A", ALL).unwrap(), [new]);
         assert_eq!(ids(&mut store, "/topic/A", old), Err(InvalidReplay));
+        tokio::time::advance(Duration::from_secs(19)).await;
+        assert_eq!(ids(&mut store, "/event/A__e", ALL).unwrap(), [long]);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(ids(&mut store, "/event/A__e", ALL).unwrap(), [0_i64; 0]);
     }
 
     #[test]

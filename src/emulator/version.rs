@@ -120,6 +120,33 @@ impl Version {
     }
 }
 
+/// The error for a channel whose name differs only by case from that of one that exists.
+pub(super) const VARIES_BY_CASE: &str = "404::channel names may not vary only by case";
+
+/// The error for a channel that does not exist, for a client of the API version `number`. Before 37 it is that of a
+/// CometD server whose security policy lets nobody create channels.
+pub(super) fn missing(number: u8, channel: &str) -> String {
+    if Version(number).replays() {
+        return format!("400::The channel you requested to subscribe to doesn't exist {{{channel}}}");
+    }
+    let name = Version(number).channel(channel);
+    let error = if is_channel(&name) {
+        "403:denied_by_security_policy:create_denied"
+    } else {
+        "404::Unknown channel"
+    };
+    error.to_owned()
+}
+
+/// The error for a user who has no access to a channel; before 37 it is that of the security policy.
+pub(super) fn no_access(number: u8, why: &str) -> String {
+    if Version(number).replays() {
+        why.to_owned()
+    } else {
+        "403:denied_by_security_policy:subscribe_denied".to_owned()
+    }
+}
+
 /// Whether `channel` is one that an org with every feature has: `/topic/*`, `/u/*`, `/event/*`, `/data/*`.
 pub(super) fn is_channel(channel: &str) -> bool {
     let Some(rest) = PREFIXES.iter().find_map(|prefix| channel.strip_prefix(prefix)) else {

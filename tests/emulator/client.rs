@@ -70,6 +70,14 @@ impl Client {
         timeout(LONG, self.read()).await.expect("a response in time")
     }
 
+    /// Everything until the server closes the connection.
+    pub(super) async fn drain(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        // A connection that is cut may end in an error.
+        let _ = timeout(LONG, self.stream.read_to_end(&mut bytes)).await.expect("an end in time");
+        bytes
+    }
+
     async fn read(&mut self) -> Option<Response> {
         let mut bytes = Vec::new();
         loop {

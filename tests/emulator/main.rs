@@ -10,6 +10,9 @@
 mod access;
 mod allowances;
 mod client;
+mod errors;
+mod faults;
+mod filtered;
 mod generic;
 mod heroku;
 mod identity;
@@ -50,7 +53,7 @@ async fn start_default() -> SocketAddr {
 
 async fn control(address: SocketAddr, what: &str, body: Value) -> Value {
     let path = format!("/_emulator/{what}");
-    let method = if what == "state" { "GET" } else { "POST" };
+    let method = if ["state", "deliveries"].contains(&what) { "GET" } else { "POST" };
     let response = Client::new(address, "").await.request(method, &path, &body.to_string()).await;
     assert_eq!(response.status, 200, "{}", response.body);
     response.json()
@@ -353,6 +356,12 @@ async fn control_requests_that_are_wrong_change_nothing() {
         ("publish", r#"{"channel":"/topic/X","data":[]}"#),
         ("faults", r#"{"next":1,"status":99}"#),
         ("faults", r#"{"next":1,"stauts":500}"#),
+        ("faults", r#"{"close":true}"#),
+        ("faults", r#"{"rate":0}"#),
+        ("faults", r#"{"rate":1.1}"#),
+        ("faults", r#"{"next":1,"cut":-1}"#),
+        ("faults", r#"{"next":1,"path":"/services/","channel":"/meta/connect"}"#),
+        ("faults", r#"{"next":1,"path":"/services/","lose_session":true}"#),
         ("token", "null"),
     ] {
         let response = client.request("POST", &format!("/_emulator/{what}"), body).await;

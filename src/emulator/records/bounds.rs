@@ -12,6 +12,9 @@ const RECORDS_MAX: usize = 50_000;
 /// The most bytes of records, roughly counted.
 const BYTES_MAX: usize = 128 << 20;
 
+/// The most clients of this server at a time, whatever an org may have.
+pub(in crate::emulator) const SERVER_CLIENTS_MAX: u32 = 10_000;
+
 /// How many records there are, and how large they are.
 #[derive(Debug, Default)]
 pub(super) struct Bounds {
@@ -68,8 +71,12 @@ pub enum Edition {
 pub(in crate::emulator) struct Allowances {
     /// Active `PushTopic` records.
     pub(in crate::emulator) topics: u32,
-    /// Clients at a time, of one topic or channel and of all.
+    /// Clients at a time.
     pub(in crate::emulator) clients: u32,
+    /// Clients of one topic or channel at a time.
+    pub(in crate::emulator) topic_clients: u32,
+    /// Clients of this server at a time.
+    pub(in crate::emulator) server_clients: u32,
     /// Events of `PushTopic` channels in 24 hours.
     pub(in crate::emulator) events: u32,
     /// `StreamingChannel` records.
@@ -86,6 +93,8 @@ impl Edition {
         let of = |(topics, clients, events), (channels, generic_events), calls| Allowances {
             topics,
             clients,
+            topic_clients: clients,
+            server_clients: SERVER_CLIENTS_MAX,
             events,
             channels,
             generic_events,
@@ -157,7 +166,8 @@ mod tests {
     fn the_limits_of_the_guide_row_by_row() {
         let all = [Edition::Performance, Edition::Enterprise, Edition::Developer].map(Edition::allowances);
         assert_eq!(all.map(|one| one.topics), [100, 50, 40], "PushTopics per org");
-        assert_eq!(all.map(|one| one.clients), [2000, 1000, 20], "clients per topic and at a time");
+        assert_eq!(all.map(|one| one.clients), [2000, 1000, 20], "clients at a time");
+        assert_eq!(all.map(|one| one.topic_clients), [2000, 1000, 20], "clients per topic");
         assert_eq!(all.map(|one| one.events), [1_000_000, 200_000, 50_000], "events in 24 h");
         assert_eq!(Edition::Free.allowances().events, 10_000, "events in 24 h, free orgs");
         assert_eq!(all.map(|one| one.channels), [1000, 1000, 200], "StreamingChannels per org");

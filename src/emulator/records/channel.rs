@@ -4,10 +4,12 @@ use serde::Deserialize;
 use serde_json::Map;
 
 use super::refused::Refused;
-use super::topic::Notice;
+use super::topic::{Notice, Topic};
 use super::{Call, Records};
 use crate::emulator::event::{Audience, Content, quoted};
-use crate::emulator::users::{Access, User};
+use crate::emulator::filter::Filter;
+use crate::emulator::users::{Access, Permission, User};
+use crate::emulator::version;
 
 /// The longest payload of a push, in bytes.
 const PAYLOAD_MAX: usize = 3000;
@@ -56,37 +58,41 @@ pub(super) fn check_name(name: &str) -> Result<(), Refused> {
 }
 
 impl Records {
-    /// Whether a user may subscribe to a channel; the Bayeux error where not. `strict` says that only what
-    /// there are records of exists; a `/u/` channel is then made by its first subscriber.
+    /// Whether a user may subscribe to a channel, with a filter; the Bayeux error where not. `strict` says that only
+    /// what there are records of exists; a `/u/` channel is then made by its first subscriber.
     pub(in crate::emulator) fn subscribe(
         &mut self,
         call: Call<'_>,
         channel: &str,
+        filter: Option<&Filter>,
         strict: bool,
     ) -> Result<(), String> {
-        let missing =
-            || format!("400::The channel you requested to subscribe to doesn't exist {{{channel}}}");
-        if let Some(audience) = self.topics.audience(channel) {
-            return check_reader(&audience, call.user);
+        if let Some(topic) = self.topics.find(channel) {
+            check_reader(&topic.audience(), call)?;
+            return filter.map_or(Ok(()), |filter| check_filter(topic, filter, call.user));
+        }
+        if self.topics.varies_by_case(channel) {
+            return Err(version::VARIES_BY_CASE.to_owned());
         }
         if self.topics.is_former(channel) || (strict && channel.starts_with("/topic/")) {
-            return Err(missing());
+            return Err(version::missing(call.version, channel));
         }
-        if channel.starts_with("/u/") && call.user.access("StreamingChannel") == Access::None {
-            return Err("403::No access on channel".to_owned());
+        if channel.starts_with("/data/") && !call.user.has(Permission::ViewAllData) {
+            return Err("403::User not allowed to subscribe CDC without View All Data permissions".to_owned());
         }
-        if strict && channel.starts_with("/u/") {
-            return self.subscribe_generic(call, channel);
-        }
-        Ok(())
+        if channel.starts_with("/u/") { self.subscribe_generic(call, channel, strict) } else { Ok(()) }
     }
 
-    fn subscribe_generic(&mut self, call: Call<'_>, channel: &str) -> Result<(), String> {
+    fn subscribe_generic(&mut self, call: Call<'_>, channel: &str, strict: bool) -> Result<(), String> {
+        if call.user.access("StreamingChannel") == Access::None {
+            return Err(version::no_access(call.version, "403::No access on channel"));
+        }
         let known =
             self.live("StreamingChannel").find(|(_, row)| row.text("Name").eq_ignore_ascii_case(channel));
         match known {
             Some((_, row)) if row.text("Name") == channel => return Ok(()),
-            Some(_) => return Err("404::channel names may not vary only by case".to_owned()),
+            Some(_) => return Err(version::VARIES_BY_CASE.to_owned()),
+            None if !strict => return Ok(()),
             None => {}
         }
         let name = Map::from_iter([("Name".to_owned(), channel.into())]);
@@ -105,18 +111,29 @@ impl Records {
     }
 }
 
-fn check_reader(audience: &Audience, user: &User) -> Result<(), String> {
+fn check_reader(audience: &Audience, call: Call<'_>) -> Result<(), String> {
     let Audience::Readers { object, .. } = audience else {
         return Ok(());
     };
+    let user = call.user;
     if user.access(object) == Access::None || user.access("PushTopic") == Access::None {
-        return Err("403::Subscriber does not have access to the entity in this topic".to_owned());
+        let error = "403::Subscriber does not have access to the entity in this topic";
+        return Err(version::no_access(call.version, error));
     }
     if !audience.has(user) {
         let error = "403::Subscriber does not have access to all fields referenced in the where clause of the PushTopic";
-        return Err(error.to_owned());
+        return Err(version::no_access(call.version, error));
     }
     Ok(())
+}
+
+/// Whether a filter names only fields that the topic selects and the user sees.
+fn check_filter(topic: &Topic, filter: &Filter, user: &User) -> Result<(), String> {
+    let unknown = filter.unknown(|field| topic.selects(field) && user.sees(&topic.object, field));
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(format!("400::Query fields {{{}}} do not exist on the topic entity", unknown.join(", ")))
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ use super::ids;
 use super::users::{Access, User};
 
 pub use bounds::Edition;
-pub(super) use bounds::{Allowances, Usage};
+pub(super) use bounds::{Allowances, SERVER_CLIENTS_MAX, Usage};
 pub(super) use channel::PushEvent;
 pub(super) use custom::{ObjectSeed, RecordSeeds};
 pub(super) use kind::{Field, Kind, Shape};
@@ -115,6 +115,11 @@ impl Records {
     /// What the org's edition allows.
     pub(super) fn allowances(&self) -> Allowances {
         self.allowances
+    }
+
+    /// The same, to be changed.
+    pub(super) fn allowances_mut(&mut self) -> &mut Allowances {
+        &mut self.allowances
     }
 
     /// Every type that the caller sees.

@@ -112,6 +112,11 @@ impl Topic {
         format!("/topic/{}", self.name)
     }
 
+    /// Whether its query selects a field, which a filter may then name; case does not matter.
+    pub(super) fn selects(&self, field: &str) -> bool {
+        self.select.iter().any(|name| name.eq_ignore_ascii_case(field))
+    }
+
     /// Who may hear of it.
     pub(super) fn audience(&self) -> Audience {
         let filter = self.filter.iter().cloned().collect();

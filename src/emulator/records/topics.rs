@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::topic::{Change, Notice, Topic};
-use crate::emulator::event::Audience;
 
 /// The most names that are remembered after topics have others.
 const FORMER_MAX: usize = 100;
@@ -52,10 +51,16 @@ impl Topics {
         notices
     }
 
-    /// The audience of the topic that publishes on `channel`, if there is one.
-    pub(super) fn audience(&self, channel: &str) -> Option<Audience> {
+    /// The topic that publishes on `channel`, if there is one.
+    pub(super) fn find(&self, channel: &str) -> Option<&Topic> {
         let name = channel.strip_prefix("/topic/")?;
-        self.all.values().find(|topic| topic.name == name).map(Topic::audience)
+        self.all.values().find(|topic| topic.name == name)
+    }
+
+    /// Whether there is a topic whose channel differs from this one only by case.
+    pub(super) fn varies_by_case(&self, channel: &str) -> bool {
+        let name = channel.strip_prefix("/topic/").unwrap_or_default();
+        self.all.values().any(|topic| topic.name.eq_ignore_ascii_case(name) && topic.name != name)
     }
 
     /// Whether a topic had this channel and has another one now.

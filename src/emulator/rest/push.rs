@@ -39,7 +39,7 @@ pub(super) fn push(rest: &Rest<'_>, id: &str) -> Answer {
 
 /// The ids of the users who have subscribed to a channel.
 fn listeners(state: &State, channel: &str) -> BTreeSet<String> {
-    let sessions = state.sessions.values().filter(|session| session.channels.contains(channel));
+    let sessions = state.sessions.values().filter(|session| session.listens(channel));
     sessions.map(|session| session.user.id.clone()).collect()
 }
 

@@ -163,7 +163,8 @@ impl Request {
             answer.set_cookie = Some(fresh.clone());
             fresh
         });
-        let replay = self.version.replays() && message.ext.get("replay") == Some(&Value::Bool(true));
+        // Asked for or not: Salesforce's own extension for clients waits for the offer.
+        let replay = self.version.replays();
         let ack = self.shared.config.ack && message.ext.get("ack") == Some(&Value::Bool(true));
         let client = auth::random_name(27);
         let session = Session::new(self.version, Arc::clone(&caller.user), cookie, replay, ack);

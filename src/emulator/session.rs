@@ -34,7 +34,7 @@ pub(super) struct Session {
     pub(super) user: Arc<User>,
     /// The cookie that its requests must carry.
     pub(super) cookie: String,
-    /// Whether its handshake asked for replay, and the version has it.
+    /// Whether the version has replay.
     pub(super) replay: bool,
     /// Told of every event and of the session's end.
     pub(super) notify: Arc<Notify>,

@@ -50,8 +50,21 @@ async fn nothing_is_acknowledged_that_was_not_asked_for() {
         let address = start(Config { ack: offered, ..Config::default() }).await;
         let mut client = Client::new(address, "/cometd/61.0").await;
         let reply = client.handshake_with(json!({"ack": asked})).await;
-        assert!(reply.get("ext").is_none(), "{reply}");
+        assert!(reply["ext"].get("ack").is_none(), "{reply}");
         assert!(client.connect().await.1.get("ext").is_none());
+    }
+}
+
+#[tokio::test]
+async fn replay_is_there_without_being_asked_for_in_the_handshake() {
+    for (path, offered) in [("/cometd/61.0", json!(true)), ("/cometd/36.0", Value::Null)] {
+        let address = start_default().await;
+        publish(address, 2).await;
+        let mut client = Client::new(address, path).await;
+        assert_eq!(client.handshake_with(json!({})).await["ext"]["replay"], offered);
+        assert_eq!(client.subscribe(&json!(X), json!({X: -2})).await["successful"], true);
+        let wanted: &[u64] = if offered == json!(true) { &[0, 1] } else { &[] };
+        assert_eq!(numbers(&client.connect().await.0), wanted);
     }
 }
 

@@ -7,7 +7,7 @@ import asyncio
 import sys
 
 from aiohttp import ClientSession
-from aiosfstream_ng import Client, PasswordAuthenticator, ReplayMarker, ReplayMarkerStorage, ReplayOption
+from aiosfstream_ng import Client, PasswordAuthenticator, ReplayOption
 from aiosfstream_ng.exceptions import AuthenticationError, ServerError
 
 TOPIC = {
@@ -29,26 +29,6 @@ class Authenticator(PasswordAuthenticator):
     @property
     def _token_url(self):
         return f"{self.origin}/services/oauth2/token"
-
-
-class Positions(ReplayMarkerStorage):
-    """Where each subscription stands; the emulator grants replay to those who ask for it in the handshake."""
-
-    def __init__(self, seen):
-        super().__init__()
-        self.seen = seen
-
-    async def outgoing(self, payload, headers):
-        await super().outgoing(payload, headers)
-        for message in payload:
-            if message["channel"] == "/meta/handshake":
-                message.setdefault("ext", {})["replay"] = True
-
-    async def get_replay_marker(self, subscription):
-        return self.seen.get(subscription)
-
-    async def set_replay_marker(self, subscription, replay_marker):
-        self.seen[subscription] = replay_marker
 
 
 class Org:
@@ -94,7 +74,7 @@ async def main(origin):
     async with ClientSession() as http:
         org, seen = Org(http, login), {}
         await org.create("PushTopic", TOPIC)
-        async with Client(login, replay=Positions(seen)) as client:
+        async with Client(login, replay=seen) as client:
             try:
                 await client.subscribe("/topic/Nothing")
             except ServerError as error:
@@ -108,11 +88,10 @@ async def main(origin):
 
         # A client that begins later: what came after the position of the one before, then all.
         await org.create_statements(range(101, 111))
-        async with Client(login, replay=Positions(seen)) as client:
+        async with Client(login, replay=seen) as client:
             await client.subscribe(CHANNEL)
             await expect(client, range(101, 111))
-        everything = {CHANNEL: ReplayMarker(date="", replay_id=ReplayOption.ALL_EVENTS)}
-        async with Client(login, replay=Positions(everything)) as client:
+        async with Client(login, replay=ReplayOption.ALL_EVENTS) as client:
             await client.subscribe(CHANNEL)
             await expect(client, range(1, 111))
     print("good")

@@ -11,9 +11,7 @@ class Replay {
   offered = false;
 
   outgoing(message) {
-    if (message.channel === '/meta/handshake') {
-      message.ext = { ...message.ext, replay: true };
-    } else if (message.channel === '/meta/subscribe') {
+    if (message.channel === '/meta/subscribe' && this.offered) {
       const { subscription } = message;
       message.ext = { ...message.ext, replay: { [subscription]: this.last.get(subscription) ?? -1 } };
     }

@@ -5,12 +5,6 @@ import jsforce from 'jsforce';
 import { StreamingExtension } from 'jsforce/lib/api/streaming.js';
 import { APP, CHANNEL, PASSWORD, PUSH_TOPIC, TOPIC, USER, VERSION, assertStatements, main, until } from './org.mjs';
 
-// jsforce takes replay for granted; the emulator grants it to those who ask in the handshake.
-const asksForReplay = {
-  outgoing(message, pass) {
-    pass(message.channel === '/meta/handshake' ? { ...message, ext: { ...message.ext, replay: true } } : message);
-  },
-};
 const GENERIC = '/u/notifications/ExampleUserChannel';
 
 main(async org => {
@@ -68,7 +62,6 @@ async function streamsTopic(connection, org) {
   const [all, later] = [[], []];
   const clients = [[-2, all], [-1, later]].map(([from, events]) => {
     const client = connection.streaming.createClient([
-      asksForReplay,
       new StreamingExtension.Replay(CHANNEL, from),
       new StreamingExtension.AuthFailure(message => assert.fail(JSON.stringify(message))),
     ]);

@@ -23,7 +23,7 @@ fn batch(replay: Option<i64>) -> Arc<Batch> {
 fn small(dir: &Path) -> (Intake, Arc<Appender>, Cursor) {
     let max = 100_000;
     let config = Config { max_bytes: max, segment_bytes: max / 2, queue_bytes: 100_000, ..Config::default() };
-    let opened = Opened::open(dir.join("journal"), config).unwrap();
+    let opened = Opened::open(dir.join("journal"), config, &[]).unwrap();
     let mut cursor = opened.library().cursor("slow", 0).unwrap();
     cursor.commit(0, b"", false).unwrap();
     let appender = opened.start(Arc::new(Outlet::new(Vec::new())), &[]).unwrap();

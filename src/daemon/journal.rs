@@ -13,18 +13,18 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
 use super::board::{Board, Room};
+use super::damage::Damage;
 use super::outlet::Outlet;
 use super::{Ending, StartError};
 use crate::bayeux::session::Session;
 use crate::event::{Batch, Channel, Gap, ReplayId};
-use crate::journal::{Config, Journal, Kind, Library, OpenError, Read, Record, Recovery, Refused, Writer};
+use crate::journal::{Config, Journal, Kind, Library, OpenError, Read, Record, Refused, Writer};
 use crate::status;
 
 /// How much of the journal is read at the start for the events that a server may repeat, in bytes.
 const RECENT_MAX: u64 = 16 << 20;
 
-/// How many damaged places are logged one by one, and for how many channels a gap is told.
-const HOLES_SHOWN: usize = 10;
+/// For how many channels a gap is told.
 const CHANNELS_MAX: usize = 1000;
 
 /// The least time between two rounds of gap records.
@@ -38,14 +38,20 @@ pub(super) struct Opened {
     since: SystemTime,
     positions: HashMap<String, Vec<(Channel, ReplayId)>>,
     recent: HashMap<Arc<str>, Vec<Record>>,
+    damage: Damage,
 }
 
 impl Opened {
-    /// Opens the journal in `path` and tells what was found.
-    pub(super) fn open(path: PathBuf, config: Config) -> Result<Self, StartError> {
+    /// Opens the journal in `path`, from which `sinks` are supplied, and logs what was found.
+    pub(super) fn open(path: PathBuf, config: Config, sinks: &[Arc<str>]) -> Result<Self, StartError> {
         let journal = Journal::open(&path, config).map_err(|error| refuse(&path, &error))?;
-        tell_recovery(&path, journal.recovery());
-        let library = journal.library();
+        let (library, recovery) = (journal.library(), journal.recovery());
+        if recovery.cut > 0 {
+            tracing::info!(path = %path.display(), bytes = recovery.cut, "an unfinished record at the end of the journal is cut off");
+        }
+        let passed = library.passed_by(sinks).map_err(|error| refuse(&path, &OpenError::Io(error)))?;
+        let damage = Damage::sort(&path, recovery, &library, passed);
+        damage.log(&path);
         let since = oldest(&library).unwrap_or_else(SystemTime::now);
         let mut positions = HashMap::<String, Vec<_>>::new();
         for (connection, channel, replay) in journal.positions().iter() {
@@ -62,7 +68,7 @@ impl Opened {
                 tracing::warn!(path = %path.display(), %error, "the latest events cannot be read; repeats of them are not recognised");
             }
         }
-        Ok(Self { journal, path, since, positions, recent })
+        Ok(Self { journal, path, since, positions, recent, damage })
     }
 
     pub(super) fn library(&self) -> Library {
@@ -85,16 +91,15 @@ impl Opened {
         }
     }
 
-    /// Begins to write. What was found damaged becomes gaps of `channels`.
+    /// Begins to write. What was found damaged, and is not told yet, becomes gaps of `channels`.
     pub(super) fn start(
         self,
         outlet: Arc<Outlet>,
         channels: &[(Arc<str>, Channel)],
     ) -> Result<Arc<Appender>, StartError> {
-        let Self { journal, path, since, .. } = self;
-        let holes = journal.recovery().holes.len() as u64 + journal.recovery().more_holes;
+        let Self { journal, path, since, damage, .. } = self;
         let library = journal.library();
-        let board = Arc::new(Board::new(journal.next_sequence(), journal.durable(), holes));
+        let board = Arc::new(Board::new(journal.next_sequence(), journal.durable(), damage.places()));
         let (teller, place) = (Arc::clone(&board), path.clone());
         let started = Writer::start(journal, move |progress| teller.note(progress, &place, &outlet));
         let writer = started.map_err(|error| StartError {
@@ -111,8 +116,7 @@ impl Opened {
             given_up: AtomicU64::new(0),
             busy: AtomicBool::new(false),
         };
-        if holes > 0 {
-            let reason = format!("the journal was damaged in {holes} places when it was opened");
+        if let Some(reason) = damage.reason() {
             for (connection, channel) in channels.iter().take(CHANNELS_MAX) {
                 appender.tell_gap(connection, channel, &reason);
             }
@@ -129,22 +133,6 @@ fn refuse(path: &Path, error: &OpenError) -> StartError {
         OpenError::Io(error) => format!("journal {}: {error}", path.display()),
     };
     StartError { ending, problems: vec![problem] }
-}
-
-fn tell_recovery(path: &Path, recovery: &Recovery) {
-    let path = path.display();
-    if recovery.cut > 0 {
-        tracing::info!(%path, bytes = recovery.cut, "an unfinished record at the end of the journal is cut off");
-    }
-    for hole in recovery.holes.iter().take(HOLES_SHOWN) {
-        let (first, end) = hole.events.as_ref().map(|events| (events.start, events.end)).unzip();
-        let copy = if hole.bytes.is_empty() { "" } else { "; a copy of what was there is in quarantine/" };
-        tracing::error!(%path, segment = hole.segment, at = hole.bytes.start, bytes = hole.bytes.end - hole.bytes.start, first, end, "the journal is damaged: {}{copy}", hole.reason);
-    }
-    let more = recovery.holes.len().saturating_sub(HOLES_SHOWN) as u64 + recovery.more_holes;
-    if more > 0 {
-        tracing::error!(%path, more, "the journal is damaged in more places");
-    }
 }
 
 /// When the oldest event arrived.

@@ -14,6 +14,7 @@
 mod aside;
 mod board;
 mod connection;
+mod damage;
 mod flight;
 mod intake;
 mod journal;

@@ -59,7 +59,7 @@ impl From<StoreError> for StartError {
 /// Opens the journal, starts every sink and every connection. Must be called on a tokio runtime.
 pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     let store = config.state_dir.as_deref().map(Store::open).transpose()?;
-    let mut opened = open_journal(store.as_ref(), config.journal)?;
+    let mut opened = open_journal(store.as_ref(), config.journal, &config.sinks)?;
     let channels = channels_of(&config.connections);
     let supply = match &opened {
         Some(opened) => Supply::Journal(opened.library(), channels.clone()),
@@ -110,14 +110,19 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     })
 }
 
-fn open_journal(store: Option<&Store>, config: journal::Config) -> Result<Option<Opened>, StartError> {
+fn open_journal(
+    store: Option<&Store>,
+    config: journal::Config,
+    sinks: &[sinks::Config],
+) -> Result<Option<Opened>, StartError> {
     let Some(store) = store else {
         tracing::info!(
             "no state directory: events are in memory alone, and what is not delivered when this process dies is lost"
         );
         return Ok(None);
     };
-    Opened::open(store.journal_path(), config).map(Some)
+    let names: Vec<_> = sinks.iter().map(|sink| Arc::clone(&sink.name)).collect();
+    Opened::open(store.journal_path(), config, &names).map(Some)
 }
 
 /// Every channel of every connection.

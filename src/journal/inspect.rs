@@ -81,6 +81,18 @@ impl Library {
         Cursors::new(Arc::clone(&self.shared().disk)).all()
     }
 
+    /// What each of these cursors has passed; a new one has passed everything, a damaged one nothing.
+    pub fn passed_by(&self, names: &[Arc<str>]) -> io::Result<u64> {
+        let (whole, damaged) = Cursors::new(Arc::clone(&self.shared().disk)).whole_and_damaged()?;
+        let is_asked = |one: &str| names.iter().any(|name| **name == *one);
+        if damaged.iter().any(|name| is_asked(name)) {
+            return Ok(0);
+        }
+        let asked = whole.iter().filter(|(name, _)| is_asked(name));
+        let lowest = asked.map(|(_, committed)| committed.sequence).min();
+        Ok(lowest.unwrap_or_else(|| self.next_sequence()))
+    }
+
     /// The latest records that together have the last `per_channel` events of each channel, oldest first.
     /// No more than the last `max_bytes` bytes of events are looked at or held in memory, but for a single record.
     pub fn recent(&self, per_channel: usize, max_bytes: u64) -> io::Result<Vec<Record>> {

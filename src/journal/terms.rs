@@ -199,6 +199,13 @@ pub struct Hole {
     pub events: Option<Range<u64>>,
 }
 
+impl fmt::Display for Hole {
+    /// Where and what, the same at each start that finds it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "segment {} at {}: {}", self.segment, self.bytes.start, self.reason)
+    }
+}
+
 /// What was found in the place of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -284,6 +291,15 @@ impl Library {
     /// The bytes on disk, and in how many segments they are.
     pub fn size(&self) -> (u64, usize) {
         (self.0.bytes(), self.0.segment_count())
+    }
+
+    /// The sequence number below which every event is that a hole may have had; the highest of all where the end of
+    /// the journal is in doubt.
+    pub fn end_of(&self, hole: &Hole) -> u64 {
+        let segments = self.0.segments();
+        let after = || segments.iter().find(|meta| meta.number > hole.segment);
+        let end = hole.events.as_ref().map(|events| events.end);
+        end.or_else(|| after().map(|meta| meta.first)).unwrap_or(u64::MAX)
     }
 
     /// The sequence number of the oldest event that may still be there.

@@ -36,6 +36,7 @@ mod park;
 mod per_channel;
 mod pretty;
 mod queue;
+mod refusals;
 mod resend;
 mod restore;
 mod rotate;

@@ -40,6 +40,11 @@ impl Park {
         Ok(Self { output, named: None })
     }
 
+    /// Where it is.
+    pub(super) fn path(&self) -> Arc<Path> {
+        Arc::clone(self.output.path())
+    }
+
     /// Opens the path anew with the next line.
     pub(super) fn reopen(&mut self) {
         self.output.close();

@@ -14,13 +14,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::{error, info, warn};
+use tracing::info;
 
 use super::gather::Gather;
 use super::handle::{Ended, Shared};
 use super::intake::Intake;
 use super::park::Park;
 use super::queue::{Done, Run};
+use super::refusals::Refusals;
 use super::tape::{Ahead, Tape};
 use super::target::{Failure, Refused, Target};
 use crate::event::Batch;
@@ -47,6 +48,7 @@ pub(super) struct Worker {
     intake: Intake,
     target: Target,
     park: Option<Park>,
+    refusals: Refusals,
     backoff: Backoff,
     batches: VecDeque<Arc<Batch>>,
     ready: VecDeque<Run>,
@@ -76,12 +78,14 @@ impl Worker {
     ) -> Self {
         let now = Instant::now();
         let gather = target.gathers().map(Gather::new);
+        let refusals = Refusals::new(Arc::clone(shared.meter.name()), park.as_ref().map(Park::path));
         Self {
             shared,
             tape,
             intake,
             target,
             park,
+            refusals,
             backoff,
             batches: VecDeque::new(),
             ready: VecDeque::new(),
@@ -102,7 +106,7 @@ impl Worker {
         let _even_after_a_panic = EndGuard(Arc::clone(&shared));
         tokio::select! {
             biased;
-            () = shared.aborted() => {}
+            () = shared.aborted() => self.refusals.say(),
             ended = self.work() => {
                 let Some(ended) = ended else { return };
                 info!(sink = %shared.meter.name(), ?ended, "the sink has ended");
@@ -113,7 +117,9 @@ impl Worker {
 
     /// Until the end, or none after an abort.
     async fn work(&mut self) -> Option<Ended> {
-        let ended = self.turns().await?;
+        let ended = self.turns().await;
+        self.refusals.say();
+        let ended = ended?;
         if matches!(ended, Ended::Drained) {
             return Some(self.commit().await.unwrap_or(ended));
         }
@@ -127,6 +133,7 @@ impl Worker {
             if self.shared.is_aborted() {
                 return None;
             }
+            self.refusals.look(Instant::now());
             let ahead = self.take().await;
             // After the batches were taken: one that was offered after the call finds its file opened anew.
             let mut ended = if self.shared.take_reopen() { self.reopen().await } else { None };
@@ -215,7 +222,8 @@ impl Worker {
         self.dense = false;
         let commit = self.dirty.then(|| self.committed + COMMIT);
         let gathered = self.gather.as_ref().and_then(Gather::until);
-        let deadlines = [self.intake.next_deadline(), self.target.deadline(), commit, gathered];
+        let refused = self.refusals.deadline();
+        let deadlines = [self.intake.next_deadline(), self.target.deadline(), commit, gathered, refused];
         let is_more = || self.tape.as_ref().is_some_and(Tape::is_more);
         let wait = self.shared.queue.wait(is_more);
         match deadlines.into_iter().flatten().min() {
@@ -334,16 +342,14 @@ impl Worker {
     async fn put_aside(&mut self, refused: &Refused) {
         let shared = Arc::clone(&self.shared);
         let name = shared.meter.name();
-        let Some(mut park) = self.park.take() else {
-            error!(sink = %name, id = %refused.id, reason = %refused.reason, "an event was refused for good and is lost to this sink; `parked` names a file for such events");
-            return shared.meter.refuse(false);
-        };
-        while let Err(error) = park.append(name, refused) {
-            self.wait_after(format!("parking: {error}"), None).await;
+        if let Some(mut park) = self.park.take() {
+            while let Err(error) = park.append(name, refused) {
+                self.wait_after(format!("parking: {error}"), None).await;
+            }
+            self.park = Some(park);
         }
-        self.park = Some(park);
-        warn!(sink = %name, id = %refused.id, reason = %refused.reason, "an event was refused for good and is parked");
-        shared.meter.refuse(true);
+        self.refusals.add(refused, Instant::now());
+        shared.meter.refuse(self.park.is_some());
     }
 
     async fn wait_after(&mut self, error: String, after: Option<Duration>) {

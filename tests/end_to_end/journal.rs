@@ -30,7 +30,7 @@ pub(crate) fn journaled(dir: &Path) -> Vec<u64> {
     numbers
 }
 
-fn journal_of(status: &serde_json::Value, field: &str) -> serde_json::Value {
+pub(crate) fn journal_of(status: &serde_json::Value, field: &str) -> serde_json::Value {
     status["journal"][field].clone()
 }
 
@@ -288,38 +288,6 @@ fn a_journal_of_a_newer_version_is_refused_and_not_touched() {
     assert_eq!(ended.code, Some(74), "{}", ended.stderr);
     assert!(ended.stderr.contains("has format version 2"), "{}", ended.stderr);
     assert_eq!(std::fs::read(&segment).unwrap(), bytes);
-}
-
-#[test]
-fn damage_is_told_as_a_gap_of_every_channel_and_the_rest_is_delivered() {
-    let (emulator, place) = (Emulator::start(), Place::new());
-    let config = config(&place, &emulator, "61.0", "")
-        + "[sink.all.file]\npath = "
-        + &format!("{:?}\n", place.text("out/all"));
-    let daemon = place.run(&config);
-    emulator.wait_polled(1);
-    emulator.publish_each(0..8);
-    wait("durable events", || journal_of(&place.status().unwrap_or_default(), "durable") == 8);
-    // Its record says that the others are durable: nobody is asked for them again.
-    emulator.publish(A, 8);
-    place.wait_for(ARCHIVE, 0..9);
-    assert_eq!(daemon.stop().code, Some(0));
-    let segment = place.path("state/journal/00000000000000000001.segment");
-    let mut bytes = std::fs::read(&segment).unwrap();
-    let at = bytes.len() / 2;
-    bytes[at] ^= 1;
-    std::fs::write(&segment, bytes).unwrap();
-    let daemon = place.run(&config);
-    emulator.wait_polled(1);
-    emulator.publish(A, 9);
-    wait("the last event", || place.lines("out/all").len() >= 11);
-    let gaps: Vec<_> = place.lines("out/all").into_iter().filter(|line| line.contains(r#""gap""#)).collect();
-    assert!(gaps.len() == 1 && gaps[0].contains("damaged in 1 places") && gaps[0].contains(A), "{gaps:?}");
-    wait("a status", || journal_of(&place.status().unwrap_or_default(), "damaged") == 1);
-    assert_eq!(journal_of(&place.status().unwrap(), "gaps"), 1);
-    assert!(daemon.log().contains("the journal is damaged"), "{}", daemon.log());
-    place.wait_for(ARCHIVE, 0..10);
-    assert_eq!(daemon.stop().code, Some(0));
 }
 
 #[test]

@@ -16,6 +16,7 @@
 mod bad_config;
 mod bad_input;
 mod batches;
+mod damage;
 mod demo;
 mod ends;
 mod journal;

@@ -130,6 +130,22 @@ fn an_event_that_is_refused_for_good_is_parked_with_the_reason() {
 }
 
 #[test]
+fn an_endpoint_that_refuses_everything_is_two_lines_in_the_log() {
+    let (emulator, place) = (Emulator::start(), Place::new());
+    let receiver = Server::start(|_, _| Answer::Status(410, "", "gone"));
+    let daemon = place.run(&(connection(&emulator.url("61.0"), &[A], "") + &hook(&receiver.url())));
+    emulator.wait_polled(1);
+    emulator.publish_each(0..40);
+    wait("all of them", || place.lines("state/parked/hook.jsonl").len() == 40);
+    let log = daemon.stop().stderr;
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("refused for good")).collect();
+    assert_eq!(lines.len(), 2, "{log}");
+    assert!(lines[0].contains("an event was refused"), "{log}");
+    assert!(lines[1].contains(r#""events":39"#) && lines[1].contains("HTTP status 410"), "{log}");
+    assert!(lines.iter().all(|line| line.contains("parked/hook.jsonl")), "{log}");
+}
+
+#[test]
 fn a_signed_webhook_can_be_verified_and_its_key_is_in_no_log_and_no_file() {
     let (emulator, place) = (Emulator::start(), Place::new());
     let receiver = Server::start(|at, posted| match (at, number(&posted.body)) {

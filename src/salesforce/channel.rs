@@ -8,11 +8,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::api::{Api, ApiVersion};
 use super::error::ApiError;
-use super::id::is_id;
+use super::id::{is_id, is_same};
 
 /// The first version with generic streaming.
 pub const SINCE: ApiVersion = ApiVersion(29);
@@ -125,7 +125,9 @@ pub async fn find(api: &mut Api, wanted: &str) -> Result<Option<StreamingChannel
     let field = if is_channel_id(wanted) { "Id" } else { "Name" };
     let quoted = wanted.replace('\\', "\\\\").replace('\'', "\\'");
     let found: Vec<StreamingChannel> = api.query(&format!("{FIELDS} WHERE {field} = '{quoted}'")).await?;
-    Ok(found.into_iter().next())
+    // Whatever else came is not what was named, and may be about to be deleted.
+    let named = |one: &StreamingChannel| one.name.eq_ignore_ascii_case(wanted) || is_same(&one.id, wanted);
+    Ok(found.into_iter().find(named))
 }
 
 /// Whether a text may name a channel: an id, or a name that is allowed.
@@ -163,7 +165,7 @@ pub async fn create(api: &mut Api, name: &str, description: Option<&str>) -> Res
 
 /// Deletes the channel of this id.
 pub async fn delete(api: &mut Api, id: &str) -> Result<(), ApiError> {
-    let _: Option<serde::de::IgnoredAny> = api.delete(&path(id, "")).await?;
+    let _: Option<serde::de::IgnoredAny> = api.delete(&path(id, "")?).await?;
     Ok(())
 }
 
@@ -200,8 +202,13 @@ pub struct Pushed {
     /// How many subscribers it was sent to; -1 for all of them, 0 where nobody listens.
     pub fanout_count: i64,
     /// The users it was for, and whether each was listening.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     pub user_online_status: BTreeMap<String, bool>,
+}
+
+/// Null is none.
+fn or_none<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// Pushes events into the channel of this id; what became of each.
@@ -211,7 +218,7 @@ pub async fn push(api: &mut Api, id: &str, events: &[Push]) -> Result<Vec<Pushed
     struct Events<'a> {
         push_events: &'a [Push],
     }
-    let pushed: Vec<Pushed> = api.post(&path(id, "/push"), &Events { push_events: events }).await?;
+    let pushed: Vec<Pushed> = api.post(&path(id, "/push")?, &Events { push_events: events }).await?;
     if pushed.len() == events.len() {
         return Ok(pushed);
     }
@@ -226,19 +233,22 @@ pub struct Subscribers {
     /// The channel's name.
     pub channel_name: String,
     /// The ids of the users with a subscription.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     pub online_user_ids: Vec<String>,
 }
 
 /// Asks who listens to the channel of this id.
 pub async fn subscribers(api: &mut Api, id: &str) -> Result<Subscribers, ApiError> {
-    api.get(&path(id, "/push")).await
+    api.get(&path(id, "/push")?).await
 }
 
-/// Ids come from the org; one that is none makes a path that is none.
-fn path(id: &str, rest: &str) -> String {
-    let id: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
-    format!("sobjects/StreamingChannel/{id}{rest}")
+/// The id is the org's word, and must not lead elsewhere.
+fn path(id: &str, rest: &str) -> Result<String, ApiError> {
+    if is_channel_id(id) {
+        return Ok(format!("sobjects/StreamingChannel/{id}{rest}"));
+    }
+    let shown: String = id.chars().take(50).flat_map(char::escape_debug).collect();
+    Err(ApiError::Malformed(format!("the org gave a channel an id that is none: '{shown}'")))
 }
 
 #[cfg(test)]

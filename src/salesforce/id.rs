@@ -15,6 +15,12 @@ pub fn is_id(text: &str, prefix: &str) -> bool {
         }
 }
 
+/// Whether both are of one record, in either length.
+pub fn is_same(one: &str, other: &str) -> bool {
+    let long = |id: &str| matches!(id.len(), 15 | 18);
+    long(one) && long(other) && one.get(..15) == other.get(..15)
+}
+
 /// The three characters that follow an id of 15: one for each five, a bit for each capital.
 fn check(id: &str) -> String {
     let bits = |five: &[u8]| {
@@ -26,12 +32,22 @@ fn check(id: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::is_id;
+    use super::{is_id, is_same};
 
     #[test]
     fn the_ids_of_the_guide_are_ids() {
         for id in ["005D0000001QXi1IAG", "005xx000001Svq3AAC", "005xx000001Svq4AAC", "005D0000001QXi1"] {
             assert!(is_id(id, "005"), "{id}");
+        }
+    }
+
+    #[test]
+    fn an_id_has_two_lengths() {
+        assert!(
+            is_same("005D0000001QXi1IAG", "005D0000001QXi1") && is_same("005D0000001QXi1", "005D0000001QXi1")
+        );
+        for other in ["", "005D0000001QXi", "005d0000001QXi1IAG", "005D0000001QXi2IAG"] {
+            assert!(!is_same(other, "005D0000001QXi1IAG"), "{other}");
         }
     }
 

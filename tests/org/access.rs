@@ -217,6 +217,24 @@ fn a_change_without_a_clear_answer_may_be_done_and_is_not_asked_for_again() {
 }
 
 #[test]
+fn nothing_is_changed_but_what_was_named() {
+    let record = |id: &str, name: &str| json!({"records": [{"Id": id, "Name": name}]});
+    for (code, found, command) in [
+        (69, record("0M6D000000000g7KXA", "/u/other"), "channel delete /u/a"),
+        (69, record("0M6D000000000g7KXA", "/u/other"), "channel push /u/a x"),
+        (1, record("..", "/u/a"), "channel delete /u/a"),
+        (1, record("", "/u/a"), "channel push /u/a x"),
+        (69, record("0IFD0000000000tOAA", "Other"), "topic delete Mine"),
+        (69, record("0IFD0000000000tOAA", "Other"), "topic deactivate 0IFD0000000000u"),
+    ] {
+        let org = Org::start(move |_| ok(&found));
+        let words: Vec<_> = command.split(' ').chain(["--url", &org.url]).collect();
+        failed(code, &words);
+        assert_eq!(org.seen().len(), 1, "{command}: {:?}", org.lines());
+    }
+}
+
+#[test]
 fn an_answer_is_bounded_before_and_after_inflation() {
     let large = "x".repeat((16 << 20) + 1);
     let org = Org::start(move |_| status(200, &large));

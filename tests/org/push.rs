@@ -162,6 +162,13 @@ fn an_answer_that_is_lost_leaves_open_what_was_taken() {
 }
 
 #[test]
+fn an_org_that_tells_of_no_user_has_taken_the_event_all_the_same() {
+    let told = json!([{"fanoutCount": 1, "userOnlineStatus": null}]);
+    let org = Org::start(move |asked| found(asked).unwrap_or_else(|| ok(&told)));
+    assert!(printed(&["channel", "push", NAME, "x", "--url", &org.url]).contains("sent to 1"));
+}
+
+#[test]
 fn a_refusal_ends_with_what_was_sent() {
     let org = Org::start(|asked| match found(asked) {
         Some(said) => said,

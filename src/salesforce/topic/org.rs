@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::super::api::{Api, ApiVersion};
 use super::super::error::ApiError;
-use super::super::id::is_id;
+use super::super::id::{is_id, is_same};
 use super::EACH_OPERATION;
 use super::record::{Change, Difference, Operation, Stored};
 
@@ -35,7 +35,10 @@ pub async fn find(api: &mut Api, wanted: &str) -> Result<Option<Stored>, ApiErro
     let fields = fields(api.org().version);
     let quoted = wanted.replace('\\', "\\\\").replace('\'', "\\'");
     let query = format!("SELECT {fields} FROM PushTopic WHERE {field} = '{quoted}'");
-    let found: Vec<Stored> = api.query(&query).await?;
+    let mut found: Vec<Stored> = api.query(&query).await?;
+    // Whatever else came is not what was named, and may be about to be deleted.
+    let name = wanted.to_lowercase();
+    found.retain(|one| one.name().to_lowercase() == name || is_same(one.id(), wanted));
     let exact = found.iter().position(|one| one.name() == wanted).unwrap_or_default();
     Ok(found.into_iter().nth(exact))
 }

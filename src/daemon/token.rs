@@ -121,8 +121,7 @@ impl Token {
     /// Takes the login back; nothing where the session wants more than came.
     fn take(&mut self, login: Box<Login>, result: Result<(), Failure>) -> Option<Renewed> {
         let header = login.header();
-        let text = |header: &Option<Arc<Secret<String>>>| header.as_ref().map(|one| one.expose().clone());
-        let changed = text(&header) != text(&self.header);
+        let changed = header.as_deref() != self.header.as_deref();
         self.login = Some(login);
         if changed {
             self.last = std::mem::replace(&mut self.header, header);

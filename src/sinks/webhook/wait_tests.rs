@@ -1,5 +1,7 @@
 //! Events that wait for their request to be full, over real sockets.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use super::super::testing::{eventually, one};
@@ -34,14 +36,17 @@ async fn an_event_waits_for_others_for_a_time_and_no_longer() {
 /// What came while a request was under way waits as long as anything else.
 #[tokio::test]
 async fn each_request_has_its_own_wait() {
-    let receiver = Receiver::answering(|_, _| {
-        std::thread::sleep(Duration::from_millis(200));
+    let offered = Arc::new(AtomicBool::new(false));
+    let may_answer = Arc::clone(&offered);
+    let receiver = Receiver::answering(move |_, _| {
+        eventually("the event that comes meanwhile", || may_answer.load(Ordering::SeqCst));
         "200 OK".to_owned()
     });
     let handle = started(waiting(&receiver, 3, Duration::from_secs(1)));
     handle.offer(&one("/topic/A", "1"));
     eventually("a request", || receiver.seen().len() == 1);
     handle.offer(&one("/topic/A", "2"));
+    offered.store(true, Ordering::SeqCst);
     eventually("its answer", || handle.status().delivered == 1);
     handle.offer(&one("/topic/A", "3"));
     eventually("the other request", || receiver.seen().len() == 2);

@@ -17,10 +17,12 @@
 //! | [`salesforce`] | logins, and the REST API of an org | `bayeux::border`, `http`, `retry`, `secret` |
 //! | [`heroku`] | mappings of Heroku Connect | `bayeux::border`, `http`, `retry`, `secret` |
 //! | [`emulator`] | a stand-in for Salesforce: streaming, logins, records | nothing of ours |
+//! | [`admin`] | what is asked of a running daemon | `event`, `secret`, `sinks`, `status`, `telemetry` |
 //! | [`config`] | the configuration file, all its problems at once | the `Config` of each room, `secret` |
 //! | [`daemon`] | one task per connection, one thread per sink | all above but `emulator` |
 //! | [`cli`] | one file per command | all above |
 
+pub mod admin;
 pub mod bayeux;
 pub mod cli;
 pub mod config;

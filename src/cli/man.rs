@@ -76,36 +76,30 @@ fn title(name: &str, section: u8) -> Vec<u8> {
 
 /// What stands below the options in the help: words, and then examples.
 fn after_help(roff: &mut Roff, text: &str) {
-    let (notes, examples): (Vec<_>, Vec<_>) = {
-        let mut is_example = false;
-        text.lines().partition(|line| {
-            is_example |= line.starts_with("Example");
-            !is_example
-        })
-    };
-    for (title, lines) in [("NOTES", notes.as_slice()), ("EXAMPLES", examples.get(1..).unwrap_or_default())] {
+    let lines: Vec<_> = text.lines().collect();
+    let first = lines.iter().position(|line| line.starts_with("Example")).unwrap_or(lines.len());
+    let (notes, examples) = lines.split_at(first);
+    for (title, lines) in [("NOTES", notes), ("EXAMPLES", examples.get(1..).unwrap_or_default())] {
         if !lines.is_empty() {
             roff.control("SH", [title]);
-            paragraphs(roff, lines);
+            lines.chunk_by(|a, b| is_literal(a) == is_literal(b)).for_each(|lines| paragraph(roff, lines));
         }
     }
 }
 
-/// Lines that are filled, but for those which are indented; an empty one ends a paragraph.
-fn paragraphs(roff: &mut Roff, lines: &[&str]) {
-    for lines in lines.chunk_by(|a, b| a.starts_with(' ') == b.starts_with(' ')) {
-        if lines.first().is_some_and(|line| line.starts_with(' ')) {
-            literal(roff, lines.iter().copied());
-            continue;
-        }
-        for line in
-            lines.iter().take(lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1))
-        {
-            if line.is_empty() {
-                roff.control("PP", [])
-            } else {
-                roff.text([roman(*line)])
-            };
+fn is_literal(line: &str) -> bool {
+    line.starts_with(' ')
+}
+
+/// Lines that are filled; indented ones stay as they stand, and empty ones are the space between paragraphs.
+fn paragraph(roff: &mut Roff, lines: &[&str]) {
+    if lines.first().is_some_and(|line| is_literal(line)) {
+        return literal(roff, lines.iter().copied());
+    }
+    for lines in lines.split(|line| line.is_empty()).filter(|lines| !lines.is_empty()) {
+        roff.control("PP", []);
+        for line in lines {
+            roff.text([roman(*line)]);
         }
     }
 }
@@ -178,4 +172,69 @@ fn configuration() -> io::Result<Vec<u8>> {
     let mut text = title("cometail.toml", 5);
     roff.to_writer(&mut text)?;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn commands(command: &Command) -> Vec<Command> {
+        let below = command.get_subcommands().flat_map(commands);
+        std::iter::once(command.clone()).chain(below).collect()
+    }
+
+    fn built() -> Command {
+        let mut root = Arguments::command().disable_help_subcommand(true);
+        root.build();
+        root
+    }
+
+    #[test]
+    fn every_command_has_a_page_with_every_option() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path()).unwrap();
+        let all = commands(&built());
+        assert!(all.len() > 30, "{}", all.len());
+        for command in all {
+            let name = command.get_display_name().unwrap_or("cometail").to_owned();
+            let text = fs::read_to_string(dir.path().join(format!("man1/{name}.1"))).unwrap();
+            let text = text.replace(r"\-", "-");
+            for option in command.get_arguments().filter_map(clap::Arg::get_long) {
+                assert!(text.contains(&format!("--{option}")), "{name} --{option}");
+            }
+            for below in command.get_subcommands() {
+                assert!(text.contains(&format!("{name}-{}(1)", below.get_name())), "{name} {below}");
+            }
+        }
+        let keys = fs::read_to_string(dir.path().join("man5/cometail.toml.5")).unwrap();
+        assert!(keys.contains("[connection.acme]"), "{keys}");
+    }
+
+    #[test]
+    fn every_shell_completes_every_command_and_option() {
+        use clap_complete::{Shell, generate};
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+            let mut text = Vec::new();
+            generate(shell, &mut Arguments::command(), "cometail", &mut text);
+            let text = String::from_utf8(text).unwrap();
+            for command in commands(&built()) {
+                assert!(text.contains(command.get_name()), "{shell}: {}", command.get_name());
+                for option in command.get_arguments().filter_map(clap::Arg::get_long) {
+                    let told =
+                        if shell == Shell::Fish { format!("-l {option}") } else { format!("--{option}") };
+                    assert!(text.contains(&told), "{shell}: {} {told}", command.get_name());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn notes_are_filled_and_what_is_indented_stands() {
+        let mut roff = Roff::new();
+        after_help(&mut roff, "One\ntwo.\n\n  a = 1\n\nThree.\n\nExamples:\n  cometail x \\\n      .y");
+        let text = roff.to_roff();
+        let wanted = ".SH NOTES\n.PP\nOne\ntwo.\n.nf\n  a = 1\n.fi\n.PP\nThree.\n.SH EXAMPLES\n.nf\n";
+        assert!(text.starts_with(wanted), "{text}");
+        assert!(text.ends_with("  cometail x \\e\n      .y\n.fi\n") || text.contains("\\\\"), "{text}");
+    }
 }

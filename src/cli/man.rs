@@ -183,6 +183,11 @@ mod tests {
         std::iter::once(command.clone()).chain(below).collect()
     }
 
+    /// How many words name it, `cometail` aside.
+    fn depth(command: &Command) -> usize {
+        command.get_bin_name().unwrap_or_default().split(' ').count() - 1
+    }
+
     fn built() -> Command {
         let mut root = Arguments::command().disable_help_subcommand(true);
         root.build();
@@ -217,7 +222,9 @@ mod tests {
             let mut text = Vec::new();
             generate(shell, &mut Arguments::command(), "cometail", &mut text);
             let text = String::from_utf8(text).unwrap();
-            for command in commands(&built()) {
+            // clap's completions for fish end at the second level.
+            let known = |command: &Command| shell != Shell::Fish || depth(command) < 3;
+            for command in commands(&built()).into_iter().filter(known) {
                 assert!(text.contains(command.get_name()), "{shell}: {}", command.get_name());
                 for option in command.get_arguments().filter_map(clap::Arg::get_long) {
                     let told =

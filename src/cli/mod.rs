@@ -19,6 +19,7 @@ mod journal;
 mod limits;
 mod man;
 mod org;
+mod progress;
 mod run;
 mod status;
 mod table;

@@ -20,7 +20,10 @@ pub(super) fn long() -> String {
 }
 
 /// What it was made of: set by `build.rs`, or in the environment of the build.
-const COMMIT: Option<&str> = option_env!("COMETAIL_COMMIT");
+const COMMIT: Option<&str> = match option_env!("COMETAIL_COMMIT") {
+    Some("") | None => None,
+    told => told,
+};
 
 /// Those of `Cargo.toml`.
 const FEATURES: [(&str, bool); 2] =

@@ -1,6 +1,7 @@
 //! The running daemon and its end.
 
 use std::future::pending;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,9 @@ use crate::{sinks, status};
 
 /// How long the journal may take when the end cannot wait.
 const LAST: Duration = Duration::from_secs(1);
+
+/// How often it is told what a sink that drains still holds.
+const TELL: Duration = Duration::from_secs(3);
 
 /// A connection as the daemon sees it.
 pub(super) struct Running {
@@ -148,7 +152,7 @@ impl Daemon {
         self.outlet.handles().for_each(sinks::Handle::close);
         let mut complete = true;
         for handle in self.outlet.handles() {
-            if let Ok(ended) = tokio::time::timeout(remaining(deadline), handle.ended()).await {
+            if let Some(ended) = drained(handle, deadline).await {
                 *ending = worse(*ending, sink_ending(&ended, self.one_shot));
             } else if self.journal.is_some() {
                 complete = false;
@@ -160,6 +164,22 @@ impl Daemon {
             }
         }
         complete
+    }
+}
+
+/// Waits for a sink's end and tells from time to time what it still holds; none at the deadline.
+async fn drained(handle: &sinks::Handle, deadline: Instant) -> Option<sinks::Ended> {
+    let mut ended = pin!(tokio::time::timeout(remaining(deadline), handle.ended()));
+    loop {
+        tokio::select! {
+            biased;
+            ended = &mut ended => return ended.ok(),
+            () = tokio::time::sleep(TELL) => {
+                let status = handle.status();
+                let (events, left) = (status.lag.unwrap_or(status.queued_events), remaining(deadline).as_secs());
+                tracing::info!(sink = %handle.name(), events, seconds_left = left, "still draining");
+            }
+        }
     }
 }
 

@@ -21,8 +21,8 @@ pub(super) fn long() -> String {
 
 /// What it was made of: set by `build.rs`, or in the environment of the build.
 const COMMIT: Option<&str> = match option_env!("COMETAIL_COMMIT") {
-    Some("") | None => None,
-    told => told,
+    Some(commit) if !commit.is_empty() => Some(commit),
+    _ => None,
 };
 
 /// Those of `Cargo.toml`.

@@ -59,7 +59,7 @@ fn a_terminal_has_a_line_while_it_waits_and_none_afterwards() {
     until("the reason", || {
         let text = screen.lock().unwrap().clone();
         let (_, last) = text.rsplit_once("\u{1b}[K")?;
-        (last.starts_with("cometail: ") && !last.contains("waiting for")).then_some(())
+        (last.starts_with("cometail: ") && !last.contains("waiting for the org")).then_some(())
     });
 }
 

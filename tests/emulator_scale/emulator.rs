@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -42,6 +43,15 @@ impl Emulator {
     /// The most resident memory so far, in bytes.
     pub(crate) fn peak(&self) -> u64 {
         self.memory("VmHWM:")
+    }
+
+    /// The processor time that it has used, in steps of 10 ms.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The name, in parentheses, may have spaces; user and system time are the fields 14 and 15 of the whole.
+        let fields = text.rsplit_once(')').unwrap().1.split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 10)
     }
 
     /// The bytes in a line of `/proc/PID/status`, which has KiB.

@@ -142,6 +142,8 @@ pub(crate) struct Stream {
     pub(crate) events: u64,
     /// From the first publishing to the last event read.
     pub(crate) took: Duration,
+    /// Processor time of the emulator over the same stretch.
+    pub(crate) processor: Duration,
     /// The most resident memory, in bytes.
     pub(crate) peak: u64,
 }
@@ -156,9 +158,12 @@ impl Stream {
 
 impl fmt::Display for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { events, took, peak } = self;
-        let rate = self.rate();
-        write!(f, "{events} events in {took:.2?}: {rate:.0} events/s, peak {} MiB", peak >> 20)
+        let Self { events, took, processor, peak } = self;
+        let (rate, peak) = (self.rate(), peak >> 20);
+        write!(
+            f,
+            "{events} events in {took:.2?} ({processor:.2?} of a processor): {rate:.0} events/s, peak {peak} MiB"
+        )
     }
 }
 
@@ -172,7 +177,7 @@ pub(crate) async fn stream(calls: u64, count: u32) -> Stream {
     let mut reader = Client::subscribed(emulator.address()).await;
     let publisher = Client::open(emulator.address()).await;
     let room = Arc::new(Semaphore::new(UNREAD_MAX as usize));
-    let begin = Instant::now();
+    let (processor, begin) = (emulator.processor_time(), Instant::now());
     let publishing = tokio::spawn(publish_all(publisher, calls, count, Arc::clone(&room)));
     let count = u64::from(count);
     let mut last = i64::MIN;
@@ -185,12 +190,12 @@ pub(crate) async fn stream(calls: u64, count: u32) -> Stream {
             (last, read) = (replay, read + 1);
         }
     }
-    let took = begin.elapsed();
+    let (took, processor) = (begin.elapsed(), emulator.processor_time() - processor);
     let mut publisher = publishing.await.unwrap();
     // What came twice would wait now.
     let state = publisher.control("GET", "state", &Value::Null).await;
     assert_eq!((&state["events_handed_out"], &state["sessions"][0]["queued"]), (&json!(read), &json!(0)));
-    Stream { events: read, took, peak: emulator.peak() }
+    Stream { events: read, took, processor, peak: emulator.peak() }
 }
 
 /// Makes the calls, each when there is room for its events.

@@ -190,7 +190,7 @@ pub(crate) async fn stream(calls: u64, count: u32) -> Stream {
             (last, read) = (replay, read + 1);
         }
     }
-    let (took, processor) = (begin.elapsed(), emulator.processor_time() - processor);
+    let (took, processor) = (begin.elapsed(), emulator.processor_time().saturating_sub(processor));
     let mut publisher = publishing.await.unwrap();
     // What came twice would wait now.
     let state = publisher.control("GET", "state", &Value::Null).await;

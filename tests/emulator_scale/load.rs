@@ -23,7 +23,7 @@ const AT_ONCE: usize = 128;
 const FILES: u64 = 64;
 /// The most events that are published and not read yet: the server forgets a session for which too many wait.
 const UNREAD_MAX: u32 = 400_000;
-/// Fills an event up to about 300 bytes.
+/// Fills an event up to about 320 bytes.
 const FILL: usize = 130;
 
 /// What many waiting clients cost.

@@ -167,6 +167,7 @@ pub(super) fn main(emulator: Emulator) -> u8 {
     if let Err(error) = config.check() {
         return fail(USAGE, &error);
     }
+    raise_open_files();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(FAILED, &error),
@@ -176,6 +177,18 @@ pub(super) fn main(emulator: Emulator) -> u8 {
         Err(error) => fail(IO, &format!("emulator on {}: {error}", emulator.listen)),
     }
 }
+
+/// Takes as many open files as the hard limit allows: each client is one, and what a login shell gives is often 1,024.
+/// Where that fails, clients beyond it wait.
+#[cfg(unix)]
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+#[cfg(not(unix))]
+fn raise_open_files() {}
 
 /// A duration with or without a minus before it.
 fn skew(text: &str) -> Result<SignedDuration, String> {

@@ -144,7 +144,7 @@ impl Request {
             return Err(Refusal::advised("400::Unsupported connection type", advice));
         }
         let mut state = self.shared.lock();
-        state.expire(&self.shared.config);
+        state.make_room(&self.shared.config);
         if state.is_crowded() {
             let advice = Some(json!({"reconnect": "none"}));
             return Err(Refusal { error: "403::Handshake denied".into(), advice, failure: Some(CROWDED) });
@@ -227,7 +227,7 @@ impl Request {
             let target = channels::check(config.channels.as_deref(), version, name).map_err(Refusal::new)?;
             let (channel, _) = filter::split(&target.name);
             let call = Call { user: &user, version: version.number(), now: self.shared.timestamp() };
-            let admitted = state.admit(client, call, channel, target.filter.as_ref(), config.strict);
+            let admitted = state.admit(client, call, channel, target.filter.as_ref(), config);
             admitted.map_err(Refusal::new)?;
             let positions = message.ext.get("replay").filter(|_| replay);
             let by_name = |name: &str| positions.and_then(|positions| positions.get(name));

@@ -144,8 +144,9 @@ pub use seed::{Seed, SeedError};
 #[doc(hidden)]
 pub use soql::fuzzing;
 
-/// The most TCP connections at a time; others wait to be accepted.
-const CONNECTIONS_MAX: usize = 4096;
+/// The most TCP connections at a time; others wait to be accepted. Each client that the server may have has two: its
+/// connect, and one for what else it says meanwhile.
+const CONNECTIONS_MAX: usize = 2 * records::SERVER_CLIENTS_MAX as usize;
 /// The wait after an accept error, such as too many open files.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// The connections that wait to be accepted after a restart.

@@ -62,6 +62,7 @@ impl Shared {
             records,
             usage: Usage::new(config.scaled(Duration::from_hours(24))),
             down: Duration::ZERO,
+            expired: Instant::now(),
         };
         Self { config, started: Instant::now(), org, restart: Notify::new(), state: Mutex::new(state) }
     }
@@ -119,6 +120,8 @@ pub(super) struct State {
     pub(super) usage: Usage,
     /// For how long the next restart refuses connections.
     pub(super) down: Duration,
+    /// When sessions were last looked at for those that have expired.
+    expired: Instant,
 }
 
 /// Leaves out the token.
@@ -184,6 +187,16 @@ impl State {
     pub(super) fn expire(&mut self, config: &Config) {
         let timeout = config.reconnect_timeout();
         self.sessions.retain(|_, session| !session.expired(timeout));
+        self.expired = Instant::now();
+    }
+
+    /// Forgets the sessions that have expired where a new one needs their room, or where nobody has looked for as long as
+    /// it takes one to expire: to look at all of them for each handshake would make many handshakes slow.
+    pub(super) fn make_room(&mut self, config: &Config) {
+        let is_full = self.is_crowded() || self.sessions.len() >= self.clients_max();
+        if is_full || self.expired.elapsed() > config.reconnect_timeout() {
+            self.expire(config);
+        }
     }
 
     /// Forgets the session `client`; a connect that it holds returns.
@@ -297,14 +310,61 @@ impl State {
         call: Call<'_>,
         channel: &str,
         filter: Option<&Filter>,
-        strict: bool,
+        config: &Config,
     ) -> Result<(), String> {
-        self.records.subscribe(call, channel, filter, strict)?;
+        self.records.subscribe(call, channel, filter, config.strict)?;
+        let max = usize::try_from(self.records.allowances().topic_clients).unwrap_or(usize::MAX);
+        let timeout = config.reconnect_timeout();
         let others = self.sessions.iter().filter(|(id, _)| *id != client);
-        let listen = others.filter(|(_, session)| session.listens(channel)).count();
-        if listen >= usize::try_from(self.records.allowances().topic_clients).unwrap_or(usize::MAX) {
+        let listen = others.filter(|(_, other)| other.listens(channel) && !other.expired(timeout));
+        // They are not counted where there are too few of them in any case.
+        if self.sessions.len() > max && listen.count() >= max {
             return Err("403::Subscription limit exceeded for this topic".to_owned());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::store;
+    use super::super::version::Version;
+    use super::*;
+
+    fn subscribe(shared: &Shared, client: &str) -> Result<(), String> {
+        let mut state = shared.lock();
+        let user = Arc::clone(shared.org.anybody().unwrap());
+        let version = Version::of_path("/cometd/61.0").unwrap().unwrap();
+        let session = Session::new(version, Arc::clone(&user), String::new(), true, false);
+        state.sessions.insert(client.to_owned(), session);
+        let call = Call { user: &user, version: version.number(), now: shared.timestamp() };
+        state.admit(client, call, "/topic/A", None, &shared.config)?;
+        state.subscribe(client, "/topic/A".into(), None, store::NEW).unwrap();
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_expired_takes_no_place_on_a_channel() {
+        let shared = Shared::new(Config::default());
+        shared.lock().records.allowances_mut().topic_clients = 1;
+        subscribe(&shared, "a").unwrap();
+        assert!(subscribe(&shared, "b").is_err());
+        tokio::time::advance(Duration::from_secs(41)).await;
+        subscribe(&shared, "c").unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn expired_sessions_are_forgotten_when_room_is_needed_or_after_a_time() {
+        let shared = Shared::new(Config::default());
+        for (age, looked, clients, left) in [(41, 1, 1, 0), (41, 1, 2, 1), (39, 39, 1, 1), (41, 41, 2, 0)] {
+            shared.lock().sessions.clear();
+            shared.lock().records.allowances_mut().clients = clients;
+            subscribe(&shared, "a").unwrap();
+            tokio::time::advance(Duration::from_secs(age - looked)).await;
+            shared.lock().expire(&shared.config);
+            tokio::time::advance(Duration::from_secs(looked)).await;
+            shared.lock().make_room(&shared.config);
+            assert_eq!(shared.lock().sessions.len(), left, "{age} s, looked at {looked} s ago, of {clients}");
+        }
     }
 }

@@ -73,10 +73,15 @@ pub(super) fn caller(shared: &Shared, headers: &HeaderMap) -> Result<Caller, Den
 
 /// Who a Bayeux request is from. One that carries a token to the legacy endpoint has to carry the cookies too that the
 /// guide's client sets by hand there, `sid` being the token.
-pub(super) fn bayeux_caller(shared: &Shared, headers: &HeaderMap, version: Version) -> Result<Caller, Denied> {
+pub(super) fn bayeux_caller(
+    shared: &Shared,
+    headers: &HeaderMap,
+    version: Version,
+) -> Result<Caller, Denied> {
     let caller = caller(shared, headers)?;
     let missing = |name: &&str| cookie(headers, name).is_none();
-    let complete = || !LEGACY_COOKIES.iter().any(missing) && cookie(headers, "sid").as_deref() == token(headers).ok();
+    let complete =
+        || !LEGACY_COOKIES.iter().any(missing) && cookie(headers, "sid").as_deref() == token(headers).ok();
     let demanded = version.is_legacy() && shared.config.cookies && headers.contains_key(AUTHORIZATION);
     if demanded && !complete() { Err(Denied::Wrong) } else { Ok(caller) }
 }

@@ -151,7 +151,11 @@ impl Request {
         state.make_room(&self.shared.config);
         if state.is_crowded() {
             let advice = Some(json!({"reconnect": "none"}));
-            return Err(Refusal { error: "403::Handshake denied".into(), advice, failure: Some(CROWDED.into()) });
+            return Err(Refusal {
+                error: "403::Handshake denied".into(),
+                advice,
+                failure: Some(CROWDED.into()),
+            });
         }
         if state.sessions.len() >= state.clients_max() {
             let advice = json!({"reconnect": "none"});

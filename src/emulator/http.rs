@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{
-    ALLOW, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, SET_COOKIE, WWW_AUTHENTICATE,
-};
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
@@ -145,9 +143,8 @@ async fn exchange(
     }
     let met = shared.meet(Asked { path: None, messages, user: None }, headers);
     let busy = under_way.is_too_many();
-    let answer = async |met: &mut [Met]| {
-        Ok(answer(Arc::clone(&shared), version, headers, messages, busy, met).await)
-    };
+    let answer =
+        async |met: &mut [Met]| Ok(answer(Arc::clone(&shared), version, headers, messages, busy, met).await);
     spoil(&shared, met, headers, messages, answer).await
 }
 

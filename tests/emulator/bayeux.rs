@@ -148,3 +148,21 @@ async fn events_are_kept_for_24_h_and_those_of_the_platform_for_72_h_both_scaled
         );
     }
 }
+
+#[tokio::test]
+async fn the_command_looks_for_events_once_a_second() {
+    let emulator = super::seed::Emulator::start(&[]);
+    let address = emulator.1.parse().unwrap();
+    let mut client = polling(address, "/cometd/61.0").await;
+    let mut longest = Duration::ZERO;
+    // On a busy machine what comes at one look may be read just before the next.
+    for _ in 0..4 {
+        let published = Instant::now();
+        publish(address, 1).await;
+        assert_eq!(client.receive().await.unwrap().json()[0]["channel"], X);
+        longest = longest.max(published.elapsed());
+        client.send_connect().await;
+        wait_for(address, |state| state["sessions"][0]["has_open_connect"] == true).await;
+    }
+    assert!(longest >= Duration::from_millis(500), "an event waits for a look, not {longest:?}");
+}

@@ -11,6 +11,7 @@ mod access;
 mod allowances;
 mod bayeux;
 mod client;
+mod documented;
 mod errors;
 mod faults;
 mod filtered;

@@ -128,6 +128,7 @@ impl Request {
             "/meta/subscribe" => self.subscribe(message),
             "/meta/unsubscribe" => self.unsubscribe(message),
             "/meta/disconnect" => self.disconnect(message),
+            "" => Err(Refusal::new("400::channel_missing")),
             _ if channel.starts_with("/meta/") => Err(Refusal::new("404::Unknown channel")),
             _ => Err(Refusal::new("403:denied_by_security_policy:publish_denied")),
         }
@@ -219,7 +220,8 @@ impl Request {
             answer.add(client, &event, text);
         }
         let mut members = Map::new();
-        if first {
+        // As the reference server does, also where the client gives advice of its own: it may have forgotten the server's.
+        if first || message.advice.is_object() {
             let timeout = u64::try_from(full.as_millis()).unwrap_or(u64::MAX);
             let advice = json!({"reconnect": "retry", "interval": 0, "timeout": timeout});
             members.insert("advice".to_owned(), advice);

@@ -72,6 +72,27 @@ async fn the_server_says_its_transports_whatever_the_client_has() {
 }
 
 #[tokio::test]
+async fn a_message_without_a_channel_is_refused_by_itself() {
+    let address = start_default().await;
+    let mut client = Client::subscribed(address, "/cometd/61.0", None).await;
+    let batch = json!([{"id": 1, "clientId": client.id}, {"id": 2, "channel": "/meta/connect", "clientId": client.id}]);
+    let replies = client.post(&batch).await.json();
+    assert_eq!((&replies[0]["error"], &replies[0]["id"]), (&json!("400::channel_missing"), &json!(1)));
+    assert_eq!((&replies[1]["successful"], &replies[1]["id"]), (&json!(true), &json!(2)));
+}
+
+#[tokio::test]
+async fn a_client_that_gives_advice_is_advised_again() {
+    let address = start_default().await;
+    let mut client = Client::subscribed(address, "/cometd/61.0", None).await;
+    client.connect().await;
+    let mut message = client.connect_message();
+    message["advice"] = json!({"timeout": 0});
+    let advice = json!({"reconnect": "retry", "interval": 0, "timeout": 110_000});
+    assert_eq!(client.tell(&message).await["advice"], advice);
+}
+
+#[tokio::test]
 async fn a_session_is_its_users_alone() {
     let seed = "[user.\"a@example.com\"]\npassword = \"p\"\n[user.\"b@example.com\"]\npassword = \"p\"";
     let seed = Seed::parse(seed, std::path::Path::new("")).unwrap();

@@ -348,6 +348,7 @@ async fn control_requests_that_are_wrong_change_nothing() {
         ("faults", r#"{"rate":1.1}"#),
         ("faults", r#"{"next":1,"cut":-1}"#),
         ("faults", r#"{"next":1,"restart":3600001}"#),
+        ("faults", r#"{"next":1,"restart":1,"delay":1}"#),
         ("faults", r#"{"next":1,"path":"/services/","client":"x"}"#),
         ("faults", r#"{"next":1,"path":"/services/","refuse":{"error":"x"}}"#),
         ("faults", r#"{"next":1,"body":"x","refuse":{"error":"x"}}"#),

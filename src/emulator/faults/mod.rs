@@ -166,6 +166,9 @@ impl Fault {
             _ if self.path.is_some() && of_sessions => {
                 "path: only Bayeux requests have events to reorder, sessions to lose and messages to refuse"
             }
+            _ if self.restart.is_some() && self.delay.is_some() => {
+                "restart and delay: only one of them is wanted"
+            }
             _ if self.refuse.is_some() && !self.body.is_empty() => {
                 "refuse and body: only one of them is wanted"
             }

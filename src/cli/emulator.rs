@@ -70,8 +70,8 @@ pub(super) struct Emulator {
     /// Multiply the protocol's 110 s, 40 s and 24 h by this
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
     time_scale: f64,
-    /// How often to look for new events; 0s delivers at once
-    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = duration)]
+    /// How often to look for new events, as the real server does; 0s delivers at once
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = duration)]
     poll_interval: Duration,
     /// The time between two generated events
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = duration)]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use http::HeaderMap;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::Notify;
@@ -12,12 +13,11 @@ use tokio::time::Instant;
 
 use super::Config;
 use super::event::{self, Audience, Content, Event};
-use super::faults::{Active, Met};
+use super::faults::{Asked, Faults, Met};
 use super::filter::{self, Filter};
 use super::heroku;
 use super::ledger::Ledger;
 use super::login::attempts::Attempts;
-use super::message::Message;
 use super::records::{Call, Notice, Records, Usage};
 use super::session::{Overflow, Session};
 use super::store::{Store, TooManyChannels};
@@ -58,7 +58,9 @@ impl Shared {
             attempts: Attempts::default(),
             instance: None,
             last_authorization: false,
-            fault: None,
+            faults: Faults::default(),
+            under_way: 0,
+            requests_max: u32::MAX,
             records,
             usage: Usage::new(config.scaled(Duration::from_hours(24))),
             down: Duration::ZERO,
@@ -82,6 +84,19 @@ impl Shared {
     /// The same as a moment of the calendar; one that is out of any calendar counts as 1970.
     pub(super) fn timestamp(&self) -> Timestamp {
         Timestamp::try_from(self.now()).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// The faults that a request meets; counts it.
+    pub(super) fn meet(&self, asked: Asked<'_>, headers: &HeaderMap) -> Vec<Met> {
+        let mut state = self.lock();
+        if state.faults.is_empty() {
+            return Vec::new();
+        }
+        let caller = state.caller(&self.org, headers, self.config.login);
+        let user = caller.as_ref().ok().map(|caller| &*caller.user.username);
+        let met = state.faults.meet(Asked { user, ..asked });
+        state.counters.faults += u64::from(!met.is_empty());
+        met
     }
 
     /// The state. A panic elsewhere leaves nothing half done that would matter to an emulator.
@@ -112,8 +127,12 @@ pub(super) struct State {
     pub(super) instance: Option<String>,
     /// Whether the last Bayeux request had an `Authorization`.
     pub(super) last_authorization: bool,
-    /// The fault that requests meet.
-    pub(super) fault: Option<Active>,
+    /// What requests meet.
+    pub(super) faults: Faults,
+    /// How many Bayeux requests are under way, connects that are held included.
+    pub(super) under_way: u32,
+    /// How many of them the server has the resources for.
+    pub(super) requests_max: u32,
     /// The org's records.
     pub(super) records: Records,
     /// What was used of the org's allowances.
@@ -169,20 +188,6 @@ impl State {
         self.sessions.get_mut(client)
     }
 
-    /// The fault that a request of these messages meets; counts it.
-    pub(super) fn fault_of(&mut self, messages: &[Message]) -> Option<Met> {
-        let met = self.fault.as_mut()?.meets(messages);
-        self.counters.faults += u64::from(met.is_some());
-        met
-    }
-
-    /// The fault that a request for `path` meets; counts it.
-    pub(super) fn fault_of_path(&mut self, path: &str) -> Option<Met> {
-        let met = self.fault.as_mut()?.meets_path(path);
-        self.counters.faults += u64::from(met.is_some());
-        met
-    }
-
     /// Forgets the sessions that have expired.
     pub(super) fn expire(&mut self, config: &Config) {
         let timeout = config.reconnect_timeout();
@@ -202,7 +207,7 @@ impl State {
     /// Forgets the session `client`; a connect that it holds returns.
     pub(super) fn forget(&mut self, client: &str) {
         if let Some(session) = self.sessions.remove(client) {
-            session.notify.notify_waiters();
+            session.bell.notify.notify_waiters();
         }
     }
 
@@ -210,7 +215,7 @@ impl State {
     pub(super) fn forget_all(&mut self) -> usize {
         let all: Vec<_> = self.sessions.drain().collect();
         for (_, session) in &all {
-            session.notify.notify_waiters();
+            session.bell.notify.notify_waiters();
         }
         all.len()
     }

@@ -32,6 +32,7 @@
 //! | `POST /_emulator/heroku/connections` `{"app","count"}` | adds connections of Heroku Connect; the door of `heroku` has its API |
 //! | `POST /_emulator/tokens/issue` `{"username","client"}` | gives an access token, with a client a refresh token too |
 //! | `POST /_emulator/tokens/revoke` `{"username","refresh"}` | ends the access tokens of a user, without one of all; with `"refresh":true` the refresh tokens too |
+//! | `POST /_emulator/users` `{"username","active","permissions","objects","hidden_fields"}` | changes what a user may do, at once and in the words of a seed; what is left out stays |
 //! | `POST /_emulator/instance` `{"url":TEXT}` | what logins say of where the org is; `null`: the host they came to |
 //! | `POST /_emulator/faults` `{"next":N,...}` | the next N requests meet a fault, or a part of them; 0 ends it |
 //! | `POST /_emulator/objects` `{NAME:{"fields":{NAME:TYPE}}}` | makes objects, or adds fields to them, as a seed does |

@@ -97,7 +97,7 @@ fn compare(user: &User, password: &str) -> Result<(), Refused> {
         Some("") => return Err(Refused::NoSecurityToken),
         _ => return Err(Refused::Wrong),
     }
-    if user.active { Ok(()) } else { Err(Refused::Inactive) }
+    if user.is_active() { Ok(()) } else { Err(Refused::Inactive) }
 }
 
 /// Counts a login.

@@ -119,7 +119,7 @@ fn refresh(shared: &Shared, client: &Arc<Client>, form: &Form) -> Result<Granted
     let token = value(form, "refresh_token");
     let mut state = shared.lock();
     let user = state.tokens.refresh(token, client).ok_or(EXPIRED)?;
-    if !user.active {
+    if !user.is_active() {
         return Err(INACTIVE);
     }
     let next = client.rotates.then(|| state.tokens.rotate(token, &user, client));
@@ -132,7 +132,7 @@ fn client_credentials(shared: &Shared, client: &Arc<Client>) -> Result<Granted, 
     }
     let user = client.run_as.as_deref().and_then(|name| shared.org.user(name));
     let user = user.ok_or(Denial("invalid_grant", "no client credentials user enabled"))?;
-    if user.active { Ok(Granted::new(user, client)) } else { Err(INACTIVE) }
+    if user.is_active() { Ok(Granted::new(user, client)) } else { Err(INACTIVE) }
 }
 
 fn assertion(shared: &Shared, headers: &HeaderMap, assertion: &str) -> Result<Granted, Denial> {
@@ -142,7 +142,7 @@ fn assertion(shared: &Shared, headers: &HeaderMap, assertion: &str) -> Result<Gr
     jwt.check_claims(shared, &origin(headers))?;
     let user = jwt.subject().and_then(|name| shared.org.user(name));
     let user = user.ok_or(Denial("invalid_grant", "user hasn't approved this consumer"))?;
-    if !user.active {
+    if !user.is_active() {
         return Err(INACTIVE);
     }
     if !client.is_approved_by(user) {

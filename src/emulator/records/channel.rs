@@ -92,6 +92,8 @@ impl Records {
         match known {
             Some((_, row)) if row.text("Name") == channel => return Ok(()),
             Some(_) => return Err(version::VARIES_BY_CASE.to_owned()),
+            // Guide, "Generic Streaming": the org has to have it switched on.
+            None if !self.dynamic_channels => return Err(version::missing(call.version, channel)),
             None if !strict => return Ok(()),
             None => {}
         }

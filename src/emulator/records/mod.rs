@@ -91,6 +91,8 @@ pub(super) struct Records {
     topics: Topics,
     cursors: Cursors,
     allowances: Allowances,
+    /// Whether the first subscriber to a `/u/` channel makes it.
+    pub(super) dynamic_channels: bool,
 }
 
 impl Records {
@@ -105,6 +107,7 @@ impl Records {
             topics: Topics::default(),
             cursors: Cursors::default(),
             allowances: edition.allowances(),
+            dynamic_channels: true,
         };
         for user in users {
             records.add_user(user, now);
@@ -179,6 +182,13 @@ impl Records {
         rows.into_iter().flatten().filter(|(_, row)| !row.flag("IsDeleted"))
     }
 
+    /// Says in the record of a user whether logins are taken.
+    pub(super) fn refresh_user(&mut self, user: &User) {
+        if let Some(row) = self.rows.get_mut(&user.id) {
+            row.set("IsActive", user.is_active().into());
+        }
+    }
+
     fn add_user(&mut self, user: &User, now: Timestamp) {
         let mut row = Row::default();
         for (name, text) in [
@@ -191,7 +201,7 @@ impl Records {
         ] {
             row.set(name, if text.is_empty() { serde_json::Value::Null } else { text.as_str().into() });
         }
-        row.set("IsActive", user.active.into());
+        row.set("IsActive", user.is_active().into());
         save::stamp_new(&mut row, &user.id, now);
         self.rows.insert(user.id.clone(), row);
     }

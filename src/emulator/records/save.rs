@@ -121,6 +121,7 @@ impl Records {
         id: Option<&str>,
         given: &BTreeSet<String>,
     ) -> Result<Ready, Refused> {
+        given.iter().try_for_each(|name| self.check_reference(kind, name, &row))?;
         derive(kind, &mut row);
         let topic = match kind.name.as_str() {
             "PushTopic" => {
@@ -136,6 +137,28 @@ impl Records {
             _ => None,
         };
         Ok(Ready { row, topic })
+    }
+
+    /// Whether a field that holds the id of another record does so of one that there is and that may be named there.
+    fn check_reference(&self, kind: &Kind, name: &str, row: &Row) -> Result<(), Refused> {
+        let Some((field, Shape::Reference(to))) = kind.field(name).map(|field| (field, &field.shape)) else {
+            return Ok(());
+        };
+        let id = row.text(name);
+        let Some(to) = self.kinds.get(&to.to_lowercase()).filter(|_| !id.is_empty()) else {
+            return Ok(());
+        };
+        if ids::prefix(id) != to.prefix {
+            let message = format!("{}: id value of incorrect type: {id}", field.label);
+            return Err(Refused::new("MALFORMED_ID", message).of([name]));
+        }
+        match self.rows.get(id) {
+            Some(row) if row.flag("IsDeleted") => {
+                Err(Refused::new("ENTITY_IS_DELETED", "entity is deleted").of([name]))
+            }
+            Some(_) => Ok(()),
+            None => Err(Refused::new("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id").of([name])),
+        }
     }
 
     /// Whether the org may have this topic too.
@@ -225,6 +248,10 @@ fn apply(
     let mut refused = Vec::new();
     for (name, value) in body.iter().filter(|(name, _)| *name != "attributes") {
         let field = visible(kind, call, name)?;
+        if field.shape == Shape::Id {
+            let message = "The Id field should not be specified in the sobject data.";
+            return Err(Refused::new("INVALID_FIELD", message));
+        }
         if !field.settable || call.version > field.until {
             refused.push(field.name.clone());
         } else {

@@ -30,6 +30,7 @@
 //! [object.Employee__c]                    # a custom object, or fields to add to one that there is
 //! label = "Employee"
 //! auto_number = "EMP-{0000}"              # the format of its records' names; default: names are text
+//! sharing = "private"                     # for owners and whom they share with; default: "public"
 //! fields = { SSN__c = "string", Bonus__c = "currency", Team__c = { type = "picklist", values = ["A", "B"] } }
 //!
 //! [[record.Employee__c]]                  # records; they are told to nobody

@@ -168,6 +168,11 @@ impl User {
         self.rights().permissions.contains(&permission)
     }
 
+    /// Whether the user sees records that belong to others and are not shared.
+    pub(super) fn sees_all(&self) -> bool {
+        self.has(Permission::ViewAllData) || self.has(Permission::ModifyAllData)
+    }
+
     /// What the user may do with the records of `object`; case does not matter.
     pub(super) fn access(&self, object: &str) -> Access {
         let rights = self.rights();

@@ -10,6 +10,7 @@
 mod access;
 mod allowances;
 mod client;
+mod editions;
 mod errors;
 mod faults;
 mod filtered;
@@ -23,7 +24,9 @@ mod oauth;
 mod push_topics;
 mod records;
 mod reliability;
+mod rights;
 mod seed;
+mod sharing;
 mod soap;
 
 use std::net::SocketAddr;

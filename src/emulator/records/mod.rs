@@ -39,6 +39,7 @@ mod row;
 mod rules;
 mod save;
 mod select;
+mod sharing;
 mod standard;
 #[cfg(test)]
 mod tests;
@@ -150,7 +151,7 @@ impl Records {
     /// The record of this type and id that is not deleted, with its id of 18 characters.
     pub(super) fn get(&self, call: Call<'_>, kind: &str, id: &str) -> Result<(&Kind, String, &Row), Refused> {
         let kind = self.kind(call, kind)?;
-        let (id, row) = self.find(kind, id)?;
+        let (id, row) = self.find(call, kind, id)?;
         if row.flag("IsDeleted") {
             return Err(Refused::new("ENTITY_IS_DELETED", "entity is deleted")
                 .of::<String>([])
@@ -159,14 +160,17 @@ impl Records {
         Ok((kind, id, row))
     }
 
-    /// The record of this type and id, deleted or not.
-    fn find(&self, kind: &Kind, id: &str) -> Result<(String, &Row), Refused> {
+    /// The record of this type and id that the caller sees, deleted or not.
+    fn find(&self, call: Call<'_>, kind: &Kind, id: &str) -> Result<(String, &Row), Refused> {
         let gone = || {
             let message = "Provided external ID field does not exist or is not accessible: ".to_owned() + id;
             Refused::new("NOT_FOUND", message).with(http::StatusCode::NOT_FOUND)
         };
         let id = ids::canonical(id).filter(|id| ids::prefix(id) == kind.prefix).ok_or_else(gone)?;
         let row = self.rows.get(&id).ok_or_else(gone)?;
+        if self.sight(kind, call.user).of(&id, row) == Access::None {
+            return Err(gone());
+        }
         Ok((id, row))
     }
 
@@ -177,7 +181,7 @@ impl Records {
     }
 
     /// The records of the type `name` that are not deleted.
-    fn live(&self, name: &str) -> impl Iterator<Item = (&String, &Row)> {
+    fn live<'s>(&'s self, name: &str) -> impl Iterator<Item = (&'s String, &'s Row)> + use<'s> {
         let rows = self.kinds.get(&name.to_lowercase()).map(|kind| self.rows_of(kind));
         rows.into_iter().flatten().filter(|(_, row)| !row.flag("IsDeleted"))
     }

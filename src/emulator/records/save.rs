@@ -61,6 +61,7 @@ impl Records {
     ) -> Result<Vec<Notice>, Refused> {
         self.changeable(call, kind)?;
         let (kind, id, old) = self.get(call, kind, id)?;
+        self.check_edit(call, kind, &id, old)?;
         let (kind, old) = (kind.clone(), old.clone());
         let mut row = old.clone();
         let given = apply(&kind, &mut row, call, body)?;
@@ -84,6 +85,7 @@ impl Records {
     ) -> Result<Vec<Notice>, Refused> {
         self.changeable(call, kind)?;
         let (kind, id, old) = self.get(call, kind, id)?;
+        self.check_edit(call, kind, &id, old)?;
         let (kind, mut row) = (kind.clone(), old.clone());
         row.set("IsDeleted", true.into());
         stamp(&mut row, &call.user.id, call.now);
@@ -99,7 +101,8 @@ impl Records {
         id: &str,
     ) -> Result<Vec<Notice>, Refused> {
         let kind = self.changeable(call, kind)?.clone();
-        let (id, old) = self.find(&kind, id)?;
+        let (id, old) = self.find(call, &kind, id)?;
+        self.check_edit(call, &kind, &id, old)?;
         if !old.flag("IsDeleted") {
             let message = "entity is not in the recycle bin";
             return Err(Refused::new("UNDELETE_FAILED", message).of::<String>([]));
@@ -228,8 +231,13 @@ impl Records {
         changed: &BTreeSet<String>,
         at: Timestamp,
     ) -> Vec<Notice> {
-        let row = self.rows.get(id);
-        row.map(|row| self.topics.tell(&Change { operation, kind, row, changed, at })).unwrap_or_default()
+        let Some(row) = self.rows.get(id) else { return Vec::new() };
+        let notices = self.topics.tell(&Change { operation, kind, row, changed, at }).into_iter();
+        let shown = |notice: Notice| {
+            let audience = self.shown_to(kind, id, row, notice.audience);
+            Notice { audience, ..notice }
+        };
+        notices.map(shown).collect()
     }
 }
 

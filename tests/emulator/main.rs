@@ -21,6 +21,7 @@ mod jwt;
 mod keys;
 mod login;
 mod oauth;
+mod objects;
 mod push_topics;
 mod records;
 mod reliability;

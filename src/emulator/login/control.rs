@@ -81,9 +81,15 @@ pub(in super::super) fn change_rights(shared: &Shared, body: &[u8]) -> Result<Va
     let mut state = shared.lock();
     user.change(|rights| {
         rights.active = active.unwrap_or(rights.active);
-        permissions.into_iter().for_each(|all| rights.permissions = all);
-        objects.into_iter().for_each(|all| rights.objects = all);
-        hidden_fields.iter().for_each(|all| rights.hide(all));
+        if let Some(all) = permissions {
+            rights.permissions = all;
+        }
+        if let Some(all) = objects {
+            rights.objects = all;
+        }
+        if let Some(all) = hidden_fields {
+            rights.hide(&all);
+        }
     });
     state.records.refresh_user(user);
     let revoked = if user.is_active() { 0 } else { state.tokens.revoke_access(Some(&user.id)) };

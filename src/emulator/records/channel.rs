@@ -9,6 +9,7 @@ use super::topic::{Notice, Topic};
 use super::{Call, Records};
 use crate::emulator::event::{Audience, Content, quoted};
 use crate::emulator::filter::Filter;
+use crate::emulator::ids;
 use crate::emulator::users::{Access, Permission, User};
 use crate::emulator::version;
 
@@ -35,7 +36,8 @@ impl PushEvent {
             let message = format!("payload: data value too large: {shown} (max length={PAYLOAD_MAX})");
             return Err(Refused::new("STRING_TOO_LONG", message).of(["payload"]));
         }
-        let users: Option<_> = self.users.iter().map(|id| crate::emulator::ids::canonical(id)).collect();
+        let user = |id: &String| ids::canonical(id).filter(|id| ids::prefix(id) == "005");
+        let users: Option<_> = self.users.iter().map(user).collect();
         let users = users.ok_or_else(|| Refused::new("MALFORMED_ID", "malformed id").of(["userIds"]))?;
         let content = Content::Data {
             event: String::new(),

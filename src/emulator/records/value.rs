@@ -20,12 +20,18 @@ pub(super) fn moment(at: Timestamp) -> Value {
 
 /// The value that `given` becomes in `field`; empty text becomes nothing.
 pub(super) fn checked(field: &Field, given: &Value) -> Result<Value, Refused> {
-    match given {
-        Value::Null if field.shape == Shape::Boolean => Ok(field.default.clone()),
-        Value::Null => Ok(Value::Null),
-        Value::Array(_) | Value::Object(_) => Err(unreadable(field, given)),
-        given => typed(field, given),
+    let value = match given {
+        Value::Null if field.shape == Shape::Boolean => return Ok(field.default.clone()),
+        Value::Null => Value::Null,
+        Value::Array(_) | Value::Object(_) => return Err(unreadable(field, given)),
+        given => typed(field, given)?,
+    };
+    // What a restricted list says at the start, it cannot be made to say no more.
+    let restricted = matches!(field.shape, Shape::Picklist { restricted: true, .. });
+    if restricted && value.is_null() && !field.default.is_null() {
+        return Err(unlisted(field, "null"));
     }
+    Ok(value)
 }
 
 fn typed(field: &Field, given: &Value) -> Result<Value, Refused> {
@@ -82,10 +88,7 @@ fn written(field: &Field, given: &Value) -> Result<Value, Refused> {
     }
     if let Shape::Picklist { values, restricted: true } = &field.shape {
         let known = values.iter().find(|value| value.eq_ignore_ascii_case(&text));
-        return known.map(|value| value.as_str().into()).ok_or_else(|| {
-            let message = format!("{}: bad value for restricted picklist field: {text}", field.label);
-            Refused::new("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message).of([&*field.name])
-        });
+        return known.map(|value| value.as_str().into()).ok_or_else(|| unlisted(field, &text));
     }
     if matches!(field.shape, Shape::Email(_)) && !is_address(&text) {
         let message = format!("{}: invalid email address: {text}", field.label);
@@ -98,6 +101,11 @@ fn written(field: &Field, given: &Value) -> Result<Value, Refused> {
         return Err(Refused::new("STRING_TOO_LONG", message).of([&*field.name]));
     }
     Ok(text.into())
+}
+
+fn unlisted(field: &Field, text: &str) -> Refused {
+    let message = format!("{}: bad value for restricted picklist field: {text}", field.label);
+    Refused::new("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message).of([&*field.name])
 }
 
 /// Whether mail could have this address: something on both sides of one `@`, and no space.

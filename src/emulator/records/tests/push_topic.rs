@@ -93,8 +93,10 @@ fn notify_for_fields_has_four_values() {
         let query = "SELECT Id, f1__c FROM InvoiceStatement__c WHERE f2__c = 'a'";
         assert!(topic(&json!({"NotifyForFields": value, "Query": query})).is_ok(), "{value}");
     }
-    let refused = topic(&json!({"NotifyForFields": "None"})).unwrap_err();
-    assert!(refused.starts_with("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST: "), "{refused}");
+    for wrong in [json!("None"), json!(""), Value::Null] {
+        let refused = topic(&json!({"NotifyForFields": wrong})).unwrap_err();
+        assert!(refused.starts_with("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST: "), "{refused}");
+    }
 }
 
 #[test]

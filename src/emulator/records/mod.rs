@@ -27,7 +27,8 @@
 //! # Operations
 //!
 //! [`Records::create`], [`Records::update`], [`Records::delete`], [`Records::undelete`], [`Records::get`],
-//! [`Records::query`]; [`Records::define`] for types; what subscribers and pushes ask is in `channel`.
+//! [`Records::query`]; [`Records::define`] for types; what subscribers and pushes ask is in `channel`, who
+//! sees the records of a private type in `sharing`.
 
 mod bounds;
 mod channel;

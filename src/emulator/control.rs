@@ -61,6 +61,7 @@ pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) 
         (&Method::POST, "/_emulator/token") => change_token(shared, body),
         (&Method::POST, "/_emulator/tokens/issue") => logins::issue(shared, body),
         (&Method::POST, "/_emulator/tokens/revoke") => logins::revoke(shared, body),
+        (&Method::POST, "/_emulator/users") => logins::change_rights(shared, body),
         (&Method::POST, "/_emulator/instance") => logins::move_instance(shared, body),
         (&Method::GET, FAULTS) => Ok(json!({"faults": shared.lock().faults.shown()})),
         (&Method::POST, FAULTS) => add_fault(shared, body),

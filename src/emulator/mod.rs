@@ -32,6 +32,7 @@
 //! | `POST /_emulator/heroku/connections` `{"app","count"}` | adds connections of Heroku Connect; the door of `heroku` has its API |
 //! | `POST /_emulator/tokens/issue` `{"username","client"}` | gives an access token, with a client a refresh token too |
 //! | `POST /_emulator/tokens/revoke` `{"username","refresh"}` | ends the access tokens of a user, without one of all; with `"refresh":true` the refresh tokens too |
+//! | `POST /_emulator/users` `{"username","active","permissions","objects","hidden_fields"}` | changes what a user may do, at once and in the words of a seed; what is left out stays |
 //! | `POST /_emulator/instance` `{"url":TEXT}` | what logins say of where the org is; `null`: the host they came to |
 //! | `POST /_emulator/faults` `{"next":N,...}` | switches a fault on, behind those that are, and gives its `id`; `{"next":0}` ends them all |
 //! | `GET /_emulator/faults` | shows those that are on, how many requests met each, and how many are `left` to |

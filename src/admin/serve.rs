@@ -180,3 +180,7 @@ impl Listener {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;

@@ -78,9 +78,14 @@ async fn an_idle_connection_has_thirty_seconds_and_a_request_after_a_while_ten()
     assert_eq!((seconds, text.matches("\r\n\r\nok\n").count()), (5, 3));
     let mut late = connect(&shared, 1 << 16);
     late.write_all(WHOLE).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(25)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     late.write_all(&WHOLE[..9]).await.unwrap();
     assert_eq!(ends(late).await.0, 10);
+    let mut late = connect(&shared, 1 << 16);
+    late.write_all(WHOLE).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    late.write_all(&WHOLE[..9]).await.unwrap();
+    assert_eq!(ends(late).await.0, 10, "also beyond the end of the idle time");
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,5 +117,6 @@ async fn a_stream_that_is_read_goes_on_for_ever_with_comments_between() {
         text.push_str(&String::from_utf8_lossy(&buffer[..read]));
     }
     // Nobody looks at the status here, so it comes once.
-    assert_eq!((text.matches("event: status\n").count(), text.matches(": \n\n").count()), (1, 13), "{text}");
+    assert_eq!(text.matches("event: status\n").count(), 1);
+    assert!((13..=14).contains(&text.matches(": \n\n").count()), "{text}");
 }

@@ -140,11 +140,6 @@ impl Session {
         }
     }
 
-    /// Remembers an event that an earlier process kept, oldest first, so that it is recognised when it comes again.
-    pub fn remember(&mut self, channel: &Channel, replay: ReplayId, message: &[u8]) {
-        self.recent.remember(channel, replay, message);
-    }
-
     /// The driver has held everything back until now: no silence before that is the server's.
     pub const fn excuse(&mut self, now: Instant) {
         self.liveness.connect_succeeds(now);

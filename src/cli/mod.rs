@@ -160,6 +160,7 @@ fn on_screen(mut connection: config::Connection, format: Format, pretty: bool, l
         connections: vec![connection],
         sinks: vec![sink],
         topics: Vec::new(),
+        files: Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The tables of the file: `[state]`, `[journal]`, `[daemon]`, `[log]`, and every connection and sink.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::de::DeTable;
@@ -16,10 +16,17 @@ use crate::telemetry::{self, TelemetryError};
 const CONNECTIONS_MAX: usize = 10_000;
 const SINKS_MAX: usize = 1000;
 
-/// Reads the whole file; `None` where a problem is noted.
-pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_>) -> Option<Config> {
+/// Reads the whole file; `None` where a problem is noted. `running` is the state directory of a daemon that runs
+/// already, in which everything stays.
+pub(super) fn read(
+    log: &Log,
+    entries: &DeTable<'_>,
+    environment: Environment<'_>,
+    running: Option<Option<&Path>>,
+) -> Option<Config> {
     let mut table = Table::root(log, entries);
-    let state_dir = state(&mut table, environment);
+    let written = state(&mut table, environment);
+    let state_dir = running.map_or_else(|| written.clone(), |running| running.map(Path::to_owned));
     let journal = journal::read(&mut table, state_dir.is_some());
     let grace = daemon(&mut table);
     let logs = log_section(&mut table);
@@ -41,7 +48,8 @@ pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_
     for sink in &mut sinks {
         sink.order.clone_from(&orders);
     }
-    Some(Config { state_dir, journal, grace, log: logs, connections, sinks, topics })
+    let files = log.take_files();
+    Some(Config { state_dir: written, journal, grace, log: logs, connections, sinks, topics, files })
 }
 
 /// Reads a file of topics alone; `None` where there is none.

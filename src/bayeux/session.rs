@@ -26,7 +26,7 @@ use super::socket::Sockets;
 use super::state::{Client, NO_ACK, Next, State};
 use super::subscription::{Ids, Standing, Subscriptions};
 use super::{Config, encode};
-use crate::event::{Channel, ReplayId};
+use crate::event::Channel;
 use bytes::Bytes;
 
 /// Why subscriptions wait that begin behind events which are not committed yet.

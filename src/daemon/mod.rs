@@ -6,22 +6,30 @@
 //!   nothing is asked for.
 //! - What can go on goes on: a connection that is refused for good, or a sink that died, ends the daemon only
 //!   when nothing is left.
+//! - While it runs, connections and sinks can be added, changed, paused and removed; what is not concerned does not
+//!   notice, and no event is lost or doubled by it.
 //! - The end has an order: servers are told, what is queued is delivered, within one grace period. A second
 //!   signal ends at once.
 //!
-//! Operations: [`start`], then [`Daemon::run`].
+//! Operations: [`start`], then [`Daemon::run`]; [`Daemon::orders`] before that gives the way to ask it for something.
 
 mod aside;
 mod board;
 mod connection;
 mod damage;
+mod fleet;
 mod flight;
 mod intake;
 mod journal;
+mod line;
 mod meter;
 mod newer;
+mod orders;
 mod outlet;
+mod post;
+mod prepare;
 mod redact;
+mod reload;
 mod renewal;
 mod report;
 mod signals;
@@ -39,8 +47,9 @@ use tokio::sync::mpsc;
 pub use connection::Command;
 pub use start::{StartError, start};
 pub use stop::Daemon;
-pub use store::is_running;
+pub use store::{is_running, process};
 
+use crate::config::Source;
 use crate::http;
 
 /// How a daemon is run besides its configuration.
@@ -50,6 +59,8 @@ pub struct Options {
     pub one_shot: bool,
     /// Where every request and response is recorded.
     pub wire: Option<Arc<http::Wire>>,
+    /// The file that the configuration came from, which can be read again while it runs.
+    pub source: Option<Source>,
     /// What a person asks of a connection, by its name, while it runs.
     pub commands: Option<mpsc::Receiver<(Arc<str>, Command)>>,
 }

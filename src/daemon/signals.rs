@@ -1,4 +1,4 @@
-//! The signals that a daemon understands: SIGTERM and SIGINT end it, SIGHUP reopens its files.
+//! The signals that a daemon understands: SIGTERM and SIGINT end it, SIGHUP reads its configuration again and reopens its files.
 
 use std::io;
 
@@ -7,8 +7,8 @@ use std::io;
 pub(super) enum Asked {
     /// End.
     Stop,
-    /// Open output files anew.
-    Reopen,
+    /// Read the configuration again and open output files anew.
+    Reload,
 }
 
 #[cfg(unix)]
@@ -21,13 +21,13 @@ pub(super) struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    /// Takes the signals over; SIGHUP only where files are to be opened anew by it.
-    pub(super) fn new(reopens: bool) -> io::Result<Self> {
+    /// Takes the signals over; SIGHUP only where it is to reload.
+    pub(super) fn new(reloads: bool) -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: reopens.then(|| signal(SignalKind::hangup())).transpose()?,
+            hangup: reloads.then(|| signal(SignalKind::hangup())).transpose()?,
         })
     }
 
@@ -36,7 +36,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.interrupt.recv() => Asked::Stop,
-            () = hung_up(&mut self.hangup) => Asked::Reopen,
+            () = hung_up(&mut self.hangup) => Asked::Reload,
         }
     }
 }
@@ -54,7 +54,7 @@ pub(super) struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    pub(super) fn new(_reopens: bool) -> io::Result<Self> {
+    pub(super) fn new(_reloads: bool) -> io::Result<Self> {
         Ok(Self)
     }
 

@@ -96,6 +96,14 @@ pub fn is_running(dir: &Path) -> io::Result<bool> {
     }
 }
 
+/// The id of the process that uses the state directory `dir`; none where there is none, or it begins to.
+pub fn process(dir: &Path) -> io::Result<Option<u32>> {
+    if !is_running(dir)? {
+        return Ok(None);
+    }
+    Ok(std::fs::read_to_string(dir.join(LOCK))?.trim().parse().ok())
+}
+
 /// What was kept for a connection.
 #[derive(Default)]
 pub(super) struct Kept {
@@ -129,10 +137,15 @@ impl Store {
         make_private_dir(dir).map_err(|error| failed(dir, error))?;
         let path = dir.join(LOCK);
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let lock = lock.map_err(|error| failed(&path, error))?;
+        let mut lock = lock.map_err(|error| failed(&path, error))?;
         for _ in 0..LOCK_TRIES {
             match lock.try_lock() {
-                Ok(()) => return Ok(Self { dir: dir.to_owned(), _lock: lock }),
+                Ok(()) => {
+                    let id = std::process::id();
+                    // A full disk is no reason not to start; then nobody can send this process a signal by it.
+                    drop(lock.set_len(0).and_then(|()| writeln!(lock, "{id}")));
+                    return Ok(Self { dir: dir.to_owned(), _lock: lock });
+                }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
                 Err(TryLockError::Error(error)) => return Err(failed(&path, error)),
             }

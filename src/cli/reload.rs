@@ -58,7 +58,9 @@ pub(super) fn main(reload: &Reload) -> u8 {
         (None, Err(problems)) => return fail(CONFIG, &problems),
         (None, Ok((config, _))) => match config.state_dir {
             Some(dir) => dir,
-            None => return fail(FAILED, &"this daemon has no state directory; send it SIGHUP and read its log"),
+            None => {
+                return fail(FAILED, &"this daemon has no state directory; send it SIGHUP and read its log");
+            }
         },
     };
     match ask(&dir) {

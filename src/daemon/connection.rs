@@ -131,7 +131,9 @@ impl Connection {
         (left.map_or(Ended::Closed(why), Ended::NothingLeft), memory)
     }
 
-    async fn finish(self) -> Memory {
+    async fn finish(mut self) -> Memory {
+        let taken = self.intake.take_taken();
+        self.commit(taken);
         tokio::join!(self.flights.close(), self.token.finish());
         if let Some(keeper) = self.keeper {
             keeper.finish().await;

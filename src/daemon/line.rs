@@ -16,9 +16,9 @@ use tokio::task::JoinSet;
 
 use super::connection::{Command, Connection, Ended};
 use super::prepare::{COMMANDS, Means, Past, prepare};
+use crate::bayeux::Wanted;
 use crate::bayeux::memory::Memory;
 use crate::bayeux::notice::Closed;
-use crate::bayeux::Wanted;
 use crate::event::Channel;
 use crate::{config, status};
 
@@ -141,7 +141,11 @@ impl Lines {
                 None
             }
             News::Prepared(name, Err(problem), past) => {
-                tracing::error!(connection = &*name, problem, "the connection cannot start; it is tried again");
+                tracing::error!(
+                    connection = &*name,
+                    problem,
+                    "the connection cannot start; it is tried again"
+                );
                 if let Some(line) = self.list.get_mut(at) {
                     (line.past, line.stage) = (past, Stage::Resting);
                 }
@@ -325,7 +329,9 @@ impl Line {
         let channels = &mut config.session.channels;
         for (channel, wanted) in &self.asked {
             channels.retain(|known| wanted.is_some() || known.channel != *channel);
-            channels.extend(wanted.clone().filter(|one| channels.iter().all(|known| known.channel != one.channel)));
+            channels.extend(
+                wanted.clone().filter(|one| channels.iter().all(|known| known.channel != one.channel)),
+            );
         }
         config
     }

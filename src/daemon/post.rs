@@ -186,7 +186,9 @@ impl Posts {
         for at in 0..self.list.len() {
             self.step(at);
         }
-        let stays = |post: &Post| post.wanted.is_some() || !matches!(post.stage, Stage::Idle | Stage::Over | Stage::Resting);
+        let stays = |post: &Post| {
+            post.wanted.is_some() || !matches!(post.stage, Stage::Idle | Stage::Over | Stage::Resting)
+        };
         self.list.retain(stays);
         self.outlet.replace(self.list.iter().filter_map(|post| post.tap.clone()).collect());
     }
@@ -254,7 +256,11 @@ impl Posts {
             return false;
         };
         if post.paused != paused {
-            tracing::info!(sink = name, "{}", if paused { "paused: nothing is delivered until it is resumed" } else { "resumed" });
+            tracing::info!(
+                sink = name,
+                "{}",
+                if paused { "paused: nothing is delivered until it is resumed" } else { "resumed" }
+            );
         }
         post.paused = paused;
         if !paused {
@@ -312,7 +318,11 @@ impl Post {
             self.stage = Stage::Idle;
             if self.wanted.is_none() {
                 let behind = tap.handle.status().lag;
-                tracing::info!(sink = &*self.name, behind, "the sink is removed: the journal keeps nothing for it");
+                tracing::info!(
+                    sink = &*self.name,
+                    behind,
+                    "the sink is removed: the journal keeps nothing for it"
+                );
             }
             return None;
         }

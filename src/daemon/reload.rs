@@ -161,7 +161,11 @@ impl Reload {
         let (present, library) = (self.present.clone(), self.library.clone());
         let (asked, state_dir) = (self.asked, self.fixed.state_dir.clone());
         self.reading = Some(tokio::task::spawn_blocking(move || {
-            let source = if asked { Source::read(source.path()).map_err(|problems| lines(&problems))? } else { source };
+            let source = if asked {
+                Source::read(source.path()).map_err(|problems| lines(&problems))?
+            } else {
+                source
+            };
             read(source, state_dir, &present, library.as_ref())
         }));
     }

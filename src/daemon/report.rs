@@ -145,8 +145,13 @@ impl Writer {
             return;
         };
         // The time of the snapshot alone is no news.
-        let news = serde_json::to_string(&(&snapshot.journal, &snapshot.connections, &snapshot.sinks, &snapshot.reload))
-            .unwrap_or_default();
+        let news = serde_json::to_string(&(
+            &snapshot.journal,
+            &snapshot.connections,
+            &snapshot.sinks,
+            &snapshot.reload,
+        ))
+        .unwrap_or_default();
         if self.written.as_ref().is_some_and(|(at, last)| at.elapsed() < HEARTBEAT && *last == news) {
             return;
         }

@@ -62,8 +62,13 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     tell_strays(&supply, &config.sinks);
     let outlet = Arc::new(Outlet::new(start_sinks(config.sinks.clone(), &supply)?));
     let status_path = store.as_ref().map(Store::status_path);
-    let mut means =
-        Means { store, outlet: outlet.clone(), journal: None, wire: options.wire, one_shot: options.one_shot };
+    let mut means = Means {
+        store,
+        outlet: outlet.clone(),
+        journal: None,
+        wire: options.wire,
+        one_shot: options.one_shot,
+    };
     let memories = opened.as_mut().map(Opened::take_memories).unwrap_or_default();
     let (prepared, memories) = prepare_all(&config.connections, &means, memories)?;
     means.journal = opened.map(|opened| opened.start(outlet.clone(), &channels)).transpose()?;
@@ -122,7 +127,11 @@ fn prepare_all(
             Err(problem) => problems.push(problem),
         }
     }
-    if problems.is_empty() { Ok((prepared, memories)) } else { Err(StartError { ending: Ending::Io, problems }) }
+    if problems.is_empty() {
+        Ok((prepared, memories))
+    } else {
+        Err(StartError { ending: Ending::Io, problems })
+    }
 }
 
 fn library_of(supply: &Supply) -> Option<journal::Library> {

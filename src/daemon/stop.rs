@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::Ending;
 use super::connection::Command;
 use super::fleet::{Fleet, sink_ending};
 use super::journal::Appender;
@@ -15,7 +16,6 @@ use super::reload::{Outcome, Plan, Reload};
 use super::report::{Reporter, Sources, notify};
 use super::signals::{Asked, Signals};
 use super::start::{channels_of, remaining};
-use super::Ending;
 use crate::admin::Request;
 use crate::sinks::{SinkStatus, Supply};
 use crate::status::Snapshot;

@@ -16,6 +16,15 @@ use crate::salesforce::topic::Change;
 /// Looks up an environment variable, as [`std::env::var_os`] does.
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<OsString>;
 
+/// Which state directory counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place<'p> {
+    /// The one that the text names.
+    AsWritten,
+    /// That of a daemon that runs already, if it has one.
+    Running(Option<&'p Path>),
+}
+
 /// The largest file read, in bytes.
 const FILE_MAX: u64 = 1 << 20;
 
@@ -31,7 +40,7 @@ pub fn parse(file_name: &str, text: &str) -> Result<Config, Problems> {
 
 /// Reads a configuration file; also gives what is allowed and probably not meant.
 pub fn load_with(path: &Path, environment: Environment<'_>) -> Result<(Config, Warnings), Problems> {
-    load_as(path, &|log, entries| root::read(log, entries, environment, None))
+    load_as(path, &|log, entries| root::read(log, entries, environment, Place::AsWritten))
 }
 
 /// Reads a file that holds nothing but `[topic.NAME]` tables, at least one.
@@ -70,17 +79,17 @@ pub fn parse_with(
     text: &str,
     environment: Environment<'_>,
 ) -> Result<(Config, Warnings), Problems> {
-    parse_within(file_name, text, environment, None)
+    parse_within(file_name, text, environment, Place::AsWritten)
 }
 
-/// The same; with `state_dir`, what lies in the state directory is in that one.
+/// The same; `place` is where everything is that lies in the state directory.
 pub(super) fn parse_within(
     file_name: &str,
     text: &str,
     environment: Environment<'_>,
-    state_dir: Option<Option<&Path>>,
+    place: Place<'_>,
 ) -> Result<(Config, Warnings), Problems> {
-    parse_as(file_name, text, &|log, entries| root::read(log, entries, environment, state_dir))
+    parse_as(file_name, text, &|log, entries| root::read(log, entries, environment, place))
 }
 
 fn parse_as<T>(file_name: &str, text: &str, read: Reading<'_, T>) -> Result<(T, Warnings), Problems> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::load::Environment;
+use super::load::{Environment, Place};
 use super::reader::{Log, Node, Table, shown};
 use super::{Config, OnStop, connection, journal, sink, topic};
 use crate::salesforce::topic::Change;
@@ -16,17 +16,19 @@ use crate::telemetry::{self, TelemetryError};
 const CONNECTIONS_MAX: usize = 10_000;
 const SINKS_MAX: usize = 1000;
 
-/// Reads the whole file; `None` where a problem is noted. `running` is the state directory of a daemon that runs
-/// already, in which everything stays.
+/// Reads the whole file; `None` where a problem is noted.
 pub(super) fn read(
     log: &Log,
     entries: &DeTable<'_>,
     environment: Environment<'_>,
-    running: Option<Option<&Path>>,
+    place: Place<'_>,
 ) -> Option<Config> {
     let mut table = Table::root(log, entries);
     let written = state(&mut table, environment);
-    let state_dir = running.map_or_else(|| written.clone(), |running| running.map(Path::to_owned));
+    let state_dir = match place {
+        Place::AsWritten => written.clone(),
+        Place::Running(running) => running.map(Path::to_owned),
+    };
     let journal = journal::read(&mut table, state_dir.is_some());
     let grace = daemon(&mut table);
     let logs = log_section(&mut table);

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::load::{Environment, parse_within, read_text};
+use super::load::{Environment, Place, parse_within, read_text};
 use super::{Config, Problems, Warnings};
 use crate::secret::Secret;
 
@@ -30,7 +30,7 @@ impl Source {
     /// not meant.
     pub fn resolve(&self, environment: Environment<'_>) -> Result<(Config, Warnings), Problems> {
         let file = self.path.display().to_string();
-        parse_within(&file, self.text.expose(), environment, None)
+        parse_within(&file, self.text.expose(), environment, Place::AsWritten)
     }
 
     /// The same for a daemon that runs already: what lies in the state directory stays in that of the daemon, whatever
@@ -41,7 +41,7 @@ impl Source {
         state_dir: Option<&Path>,
     ) -> Result<(Config, Warnings), Problems> {
         let file = self.path.display().to_string();
-        parse_within(&file, self.text.expose(), environment, Some(state_dir))
+        parse_within(&file, self.text.expose(), environment, Place::Running(state_dir))
     }
 }
 

@@ -110,7 +110,7 @@ impl Lines {
     fn spawn(&mut self, name: Arc<str>, connection: Box<Connection>) {
         self.happening.spawn(async move {
             // What it leaves is not looked at where it broke.
-            let ended = std::panic::AssertUnwindSafe(connection.run()).catch_unwind().await;
+            let ended = std::panic::AssertUnwindSafe(Box::pin(connection.run())).catch_unwind().await;
             News::Ended(name, ended.ok())
         });
     }

@@ -19,6 +19,7 @@ mod connection;
 mod damage;
 mod fleet;
 mod flight;
+mod holder;
 mod intake;
 mod journal;
 mod line;
@@ -45,9 +46,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 pub use connection::Command;
+pub use holder::{is_running, process};
 pub use start::{StartError, start};
 pub use stop::Daemon;
-pub use store::{is_running, process};
 
 use crate::config::Source;
 use crate::http;

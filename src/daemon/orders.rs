@@ -20,7 +20,7 @@ impl Daemon {
         let done = match order {
             Order::Subscribe { connection, channel, replay } => {
                 let wanted = Wanted { channel: channel.clone(), replay };
-                self.ask(connection, &channel, Some(wanted))
+                self.ask(connection, &channel, Some(&wanted))
             }
             Order::Unsubscribe { connection, channel } => self.ask(connection, &channel, None),
             Order::Pause(target) => self.pause(target, true),
@@ -34,7 +34,7 @@ impl Daemon {
         drop(answer.send(done));
     }
 
-    fn ask(&mut self, name: Arc<str>, channel: &Channel, wanted: Option<Wanted>) -> Result<(), Refusal> {
+    fn ask(&mut self, name: Arc<str>, channel: &Channel, wanted: Option<&Wanted>) -> Result<(), Refusal> {
         if channel.is_meta() {
             return Err(Refusal::Invalid(vec![format!(
                 "channel {channel}: those under /meta/ are the protocol's own"
@@ -43,13 +43,11 @@ impl Daemon {
         let Some(line) = self.fleet.line(&name) else {
             return Err(Refusal::Unknown(Target::Connection(name)));
         };
-        if !line.ask(channel, wanted.clone()) {
+        if !line.ask(channel, wanted.cloned()) {
             return Err(Refusal::Busy);
         }
-        match wanted {
-            Some(_) => tracing::info!(connection = &*name, %channel, "a channel is wanted from now on"),
-            None => tracing::info!(connection = &*name, %channel, "a channel is not wanted any more"),
-        }
+        let is_wanted = wanted.is_some();
+        tracing::info!(connection = &*name, %channel, is_wanted, "whether a channel is wanted was changed by an order");
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 //! - When a file of a secret or of certificates has changed, the text of the configuration that is in use is resolved
 //!   again, not what stands in the file by then: nobody has asked for that yet.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -98,14 +98,14 @@ pub(super) struct Reload {
 
 impl Reload {
     /// For a daemon that runs with `config`, read from `source`. Must be called on a tokio runtime.
-    pub(super) fn new(source: Option<Source>, config: &Config, library: Option<Library>) -> Self {
-        let newer = source.as_ref().and_then(|_| watched(config));
+    pub(super) fn new(source: Option<Source>, config: Config, library: Option<Library>) -> Self {
+        let newer = source.as_ref().and_then(|_| watched(&config.files));
         Self {
             source,
-            fixed: Fixed::of(config),
-            present: (config.connections.clone(), config.sinks.clone()),
+            fixed: Fixed::of(&config),
+            present: (config.connections, config.sinks),
             library,
-            files: config.files.clone(),
+            files: config.files,
             newer,
             reading: None,
             asked: false,
@@ -166,7 +166,7 @@ impl Reload {
             } else {
                 source
             };
-            read(source, state_dir, &present, library.as_ref())
+            read(source, state_dir.as_deref(), &present, library.as_ref())
         }));
     }
 
@@ -188,7 +188,7 @@ impl Reload {
         self.source = Some(plan.source.clone());
         self.present = (plan.config.connections.clone(), plan.config.sinks.clone());
         if self.files != plan.config.files {
-            self.newer = watched(&plan.config);
+            self.newer = watched(&plan.config.files);
             self.files.clone_from(&plan.config.files);
         }
         let differences = self.fixed.differences(&Fixed::of(&plan.config));
@@ -227,8 +227,8 @@ impl Reload {
     }
 }
 
-fn watched(config: &Config) -> Option<Newer> {
-    (!config.files.is_empty()).then(|| Newer::new(config.files.clone()))
+fn watched(files: &[PathBuf]) -> Option<Newer> {
+    (!files.is_empty()).then(|| Newer::new(files.to_owned()))
 }
 
 fn lines(problems: &config::Problems) -> Vec<String> {
@@ -238,12 +238,12 @@ fn lines(problems: &config::Problems) -> Vec<String> {
 /// Reads, and checks what is new as far as that can be done while the rest runs.
 fn read(
     source: Source,
-    state_dir: Option<PathBuf>,
+    state_dir: Option<&Path>,
     (connections, known): &(Vec<config::Connection>, Vec<sinks::Config>),
     library: Option<&Library>,
 ) -> Result<Plan, Vec<String>> {
     let environment = |name: &str| std::env::var_os(name);
-    let resolved = source.resolve_within(&environment, state_dir.as_deref());
+    let resolved = source.resolve_within(&environment, state_dir);
     let (config, warnings) = resolved.map_err(|problems| lines(&problems))?;
     let mut problems = Vec::new();
     for one in config.connections.iter().filter(|one| !connections.contains(one)) {

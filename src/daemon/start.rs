@@ -83,7 +83,8 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     }
     let posts = Posts::new(outlet.clone(), supply, config.grace, config.sinks.clone());
     let fleet = Fleet::new(lines, posts, options.one_shot);
-    let reload = Reload::new(options.source, &config, library);
+    let grace = config.grace;
+    let reload = Reload::new(options.source, config, library);
     let sources = Sources {
         started: SystemTime::now(),
         connections: fleet.roll.clone(),
@@ -99,7 +100,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         sources,
         reporter,
         reload,
-        grace: config.grace,
+        grace,
         orders,
         requests,
         commands: options.commands,

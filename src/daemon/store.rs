@@ -18,6 +18,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use url::Url;
 
+use super::holder::LOCK;
+#[cfg(test)]
+use super::holder::{is_running, process};
 use crate::bayeux::contract::Snapshot;
 use crate::http::Jar;
 use crate::secret::Secret;
@@ -37,10 +40,7 @@ const TIMEOUT_MAX: u64 = 600_000;
 /// The longest name of a kept session, in bytes.
 const CLIENT_ID_MAX: usize = 1024;
 
-/// Held by the process that uses the directory.
-const LOCK: &str = "lock";
-
-/// How often and how long apart the lock is tried: [`is_running`] holds it for an instant.
+/// How often and how long apart the lock is tried: [`super::is_running`] holds it for an instant.
 const LOCK_TRIES: u32 = 25;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
@@ -85,23 +85,6 @@ const fn remedy(kind: io::ErrorKind) -> &'static str {
         Kind::StorageFull | Kind::QuotaExceeded => "make room on its file system or ",
         _ => "",
     }
-}
-
-/// Whether a process uses the state directory `dir`.
-pub fn is_running(dir: &Path) -> io::Result<bool> {
-    match File::open(dir.join(LOCK))?.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
-/// The id of the process that uses the state directory `dir`; none where there is none, or it begins to.
-pub fn process(dir: &Path) -> io::Result<Option<u32>> {
-    if !is_running(dir)? {
-        return Ok(None);
-    }
-    Ok(std::fs::read_to_string(dir.join(LOCK))?.trim().parse().ok())
 }
 
 /// What was kept for a connection.
@@ -380,8 +363,10 @@ mod tests {
         assert_eq!(is_running(dir.path()).unwrap_err().kind(), io::ErrorKind::NotFound);
         let store = Store::open(dir.path()).unwrap();
         assert!(is_running(dir.path()).unwrap());
+        assert_eq!(process(dir.path()).unwrap(), Some(std::process::id()));
         assert!(matches!(Store::open(dir.path()), Err(StoreError::InUse(_))));
         drop(store);
+        assert_eq!(process(dir.path()).unwrap(), None);
         assert!(!is_running(dir.path()).unwrap());
         let looker = File::open(dir.path().join(LOCK)).unwrap();
         looker.lock_shared().unwrap();

@@ -61,7 +61,9 @@ fn no_event_is_lost_or_doubled_by_twenty_reloads() {
     let scene = Scene::new();
     let emulators = [(); 3].map(|()| Arc::new(Emulator::start()));
     let daemon = scene.run(&config(&scene, &emulators, 0));
-    emulators.iter().for_each(|emulator| emulator.wait_polled(1));
+    for emulator in &emulators {
+        emulator.wait_polled(1);
+    }
     let traffic = [0, 1, 2].map(|at| Traffic::start(&emulators[at]));
     for turn in 1..=RELOADS {
         let told = scene.reload(&config(&scene, &emulators, turn));

@@ -23,6 +23,7 @@ use super::store::{Store, StoreError};
 use super::{Ending, Options};
 use crate::bayeux::memory::Memory;
 use crate::config::{self, Config};
+use crate::event::Channel;
 use crate::sinks::Supply;
 use crate::{journal, sinks, status};
 
@@ -56,7 +57,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     let mut opened = open_journal(store.as_ref(), config.journal.clone(), &config.sinks)?;
     let channels = channels_of(&config.connections);
     let supply = match &opened {
-        Some(opened) => Supply::Journal(opened.library(), channels.clone()),
+        Some(opened) => Supply::Journal(opened.library(), channels.iter().cloned().collect()),
         None => Supply::Memory,
     };
     tell_strays(&supply, &config.sinks);
@@ -158,7 +159,7 @@ fn open_journal(
 }
 
 /// Every channel of every connection.
-pub(super) fn channels_of(connections: &[config::Connection]) -> sinks::Channels {
+pub(super) fn channels_of(connections: &[config::Connection]) -> Vec<(Arc<str>, Channel)> {
     let of_one = |one: &config::Connection| {
         let name = one.name.clone();
         let channels: Vec<_> = one.session.channels.iter().map(|wanted| wanted.channel.clone()).collect();

@@ -136,8 +136,8 @@ impl Daemon {
             (self.grace, self.fleet.posts.grace) = (config.grace, config.grace);
             changes.push(String::from("[daemon] grace: changed"));
         }
-        if let Supply::Journal(_, channels) = &mut self.fleet.posts.supply {
-            *channels = channels_of(&config.connections);
+        if let Supply::Journal(_, channels) = &self.fleet.posts.supply {
+            channels.replace(channels_of(&config.connections));
         }
         let mut place = |name: &str| {
             let at = plan.reserved.iter().position(|(reserved, _)| **reserved == *name)?;

@@ -53,7 +53,7 @@ mod worker;
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use filter::{Filter, Pattern};
@@ -164,8 +164,27 @@ pub enum Supply {
     Again(Library),
 }
 
-/// Channels and the connections that they belong to.
-pub type Channels = Arc<[(Arc<str>, Channel)]>;
+/// Channels and the connections that they belong to. All that share them see when they are replaced.
+#[derive(Clone, Debug, Default)]
+pub struct Channels(Arc<RwLock<Arc<[(Arc<str>, Channel)]>>>);
+
+impl Channels {
+    /// As they are now.
+    pub fn list(&self) -> Arc<[(Arc<str>, Channel)]> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// These from now on.
+    pub fn replace(&self, list: impl IntoIterator<Item = (Arc<str>, Channel)>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = list.into_iter().collect();
+    }
+}
+
+impl FromIterator<(Arc<str>, Channel)> for Channels {
+    fn from_iter<T: IntoIterator<Item = (Arc<str>, Channel)>>(list: T) -> Self {
+        Self(Arc::new(RwLock::new(list.into_iter().collect())))
+    }
+}
 
 /// Checks what can be checked before the first event, and starts the sink's thread. On the journal, its cursor
 /// is there when this returns, and files are cut back to what was committed.

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
-use crate::scene::{Scene, connection_on};
+use crate::scene::{Scene, connection_on, sink};
 use crate::support::{A, Answer, Emulator, Posted, Server, wait};
 
 fn is_signed(posted: &Posted, key: &str) -> bool {
@@ -46,4 +46,27 @@ fn a_changed_secret_signs_without_being_asked_and_a_bad_one_does_not() {
     let ended = daemon.stop();
     assert_eq!(ended.code, Some(0));
     assert!(!ended.stderr.contains("raw keys") && !ended.stdout.contains("raw keys"));
+}
+
+#[test]
+fn a_changed_certificate_is_used_and_a_broken_one_is_not() {
+    let (emulator, scene) = (Emulator::start(), Scene::new());
+    let authority =
+        || rcgen::generate_simple_self_signed([String::from("authority.example")]).unwrap().cert.pem();
+    let file = scene.place.write("ca.pem", &authority());
+    let more = format!("ca_file = {file:?}");
+    let daemon = scene.run(&(connection_on("c", &emulator, &more) + &sink(&scene, "archive", "[\"/**\"]")));
+    emulator.wait_polled(1);
+    emulator.publish(A, 0);
+    scene.place.wait_for("out/archive.c.jsonl", [0]);
+    scene.place.write("ca.pem", "-----BEGIN CERTIFICATE-----\nAAAA");
+    daemon.wait_log("the configuration is not used; nothing has changed");
+    emulator.publish(A, 1);
+    scene.place.wait_for("out/archive.c.jsonl", 0..2);
+    scene.place.write("ca.pem", &authority());
+    daemon.wait_log("connection c: changed");
+    emulator.publish(A, 2);
+    scene.place.wait_for("out/archive.c.jsonl", 0..3);
+    assert_eq!(emulator.count("handshakes"), 1, "the session goes on");
+    assert_eq!(daemon.stop().code, Some(0));
 }

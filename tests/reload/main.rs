@@ -22,7 +22,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::scene::{Scene, connection_on, sink};
-use crate::support::{A, Answer, Emulator, Server, run, stays, wait};
+use crate::support::{A, Answer, Cometail, Emulator, Server, cometail, run, stays, wait};
 
 #[test]
 fn what_has_not_changed_is_not_disturbed() {
@@ -159,6 +159,43 @@ fn a_connection_that_was_refused_for_good_starts_again() {
     assert_eq!(scene.reload(&(base + &connection_on("d", &other, ""))).stdout, "connection d: changed\n");
     other.wait_polled(1);
     other.publish(A, 0);
+    scene.place.wait_for("out/archive.d.jsonl", [0]);
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
+#[test]
+fn a_sink_by_another_name_goes_on_in_the_same_file() {
+    let (emulator, scene) = (Emulator::start(), Scene::new());
+    let base = connection_on("c", &emulator, "");
+    let named =
+        |name: &str| sink(&scene, "archive", "[\"/**\"]").replace("sink.archive", &format!("sink.{name}"));
+    let daemon = scene.run(&(base.clone() + &named("one")));
+    emulator.wait_polled(1);
+    emulator.publish(A, 0);
+    scene.place.wait_for("out/archive.c.jsonl", [0]);
+    assert_eq!(scene.reload(&(base + &named("two"))).stdout, "sink two: added\nsink one: removed\n");
+    emulator.publish(A, 1);
+    scene.place.wait_for("out/archive.c.jsonl", 0..2);
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
+#[test]
+fn without_a_state_directory_a_signal_reloads_and_nothing_is_lost() {
+    let (emulator, other, scene) = (Emulator::start(), Emulator::start(), Scene::new());
+    let base = String::from("[state]\npersist = false\n") + &connection_on("c", &emulator, "");
+    let first = base.clone() + &sink(&scene, "archive", "[\"/**\"]");
+    let file = scene.place.write("cometail.toml", &first);
+    let daemon = Cometail::start(cometail(&["run", "-c", &file]).env("HOME", scene.place.path("")));
+    emulator.wait_polled(1);
+    emulator.publish_each(0..3);
+    let changed = first.replace("retry_max = \"200ms\"", "retry_max = \"300ms\"") + "queue = \"2MiB\"\n";
+    scene.place.write("cometail.toml", &(changed + &connection_on("d", &other, "")));
+    daemon.signal(Signal::HUP);
+    daemon.wait_log("sink archive: changed");
+    other.wait_polled(1);
+    emulator.publish_each(3..6);
+    other.publish(A, 0);
+    scene.place.wait_for("out/archive.c.jsonl", 0..6);
     scene.place.wait_for("out/archive.d.jsonl", [0]);
     assert_eq!(daemon.stop().code, Some(0));
 }

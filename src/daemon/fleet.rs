@@ -54,7 +54,9 @@ impl Fleet {
                 if let Some((name, ended)) = self.lines.take(news) {
                     self.fail(Target::Connection(name), connection_ending(ended.as_ref()));
                 }
-                self.enroll();
+                if self.lines.list.len() != self.roll.read().unwrap_or_else(PoisonError::into_inner).len() {
+                    self.enroll();
+                }
                 self.lines.are_over()
             }
             News::Post(news) => {

@@ -6,7 +6,7 @@
 //! * The next start goes on with the same session of the server, unless that is another server or another login: then,
 //!   and at a pause or a removal, the server is told of the end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -161,7 +161,7 @@ impl Lines {
                 None
             }
         };
-        self.settle();
+        self.settle(at);
         over
     }
 
@@ -179,20 +179,22 @@ impl Lines {
     /// Wants these from now on, in this order; what that changes, one line for each.
     pub(super) fn want(&mut self, wanted: Vec<config::Connection>) -> Vec<String> {
         let mut changes = Vec::new();
-        let mut old = std::mem::take(&mut self.list);
+        let old = std::mem::take(&mut self.list).into_iter();
+        let mut old: BTreeMap<_, _> = old.map(|line| (Arc::clone(&line.name), line)).collect();
         for one in wanted {
-            let known = old.iter().position(|line| line.name == one.name).map(|at| old.remove(at));
-            let mut line = known.unwrap_or_else(|| self.line(&one));
+            let mut line = old.remove(&one.name).unwrap_or_else(|| self.line(&one));
             changes.extend(line.want(one));
             self.list.push(line);
         }
-        for mut line in old {
+        for (name, mut line) in old {
             if line.wanted.take().is_some() {
-                changes.push(format!("connection {}: removed", line.name));
+                changes.push(format!("connection {name}: removed"));
             }
             self.list.push(line);
         }
-        self.settle();
+        for at in (0..self.list.len()).rev() {
+            self.settle(at);
+        }
         changes
     }
 
@@ -205,36 +207,33 @@ impl Lines {
         Line { name, wanted: None, runs: None, asked, paused: false, status, past, stage }
     }
 
-    /// Takes the next step of each that can take one.
-    pub(super) fn settle(&mut self) {
-        if self.closing {
-            return;
-        }
-        let (means, happening) = (&self.means, &mut self.happening);
-        for line in &mut self.list {
-            line.settle(means, happening);
-        }
-        let memories = &mut self.memories;
-        self.list.retain_mut(|line| {
-            let stays = line.wanted.is_some() || line.is_open();
-            if !stays && memories.len() < MEMORIES_MAX {
-                memories.insert(Arc::clone(&line.name), std::mem::take(&mut line.past.memory));
+    /// Takes the next step of one, if there is any.
+    fn settle(&mut self, at: usize) {
+        let Some(line) = self.list.get_mut(at).filter(|_| !self.closing) else { return };
+        line.settle(&self.means, &mut self.happening);
+        if line.wanted.is_none() && !line.is_open() {
+            // Behind it are others that nobody wants, if any: the order of those that are wanted stays.
+            let line = self.list.swap_remove(at);
+            if self.memories.len() < MEMORIES_MAX {
+                self.memories.insert(line.name, line.past.memory);
             }
-            stays
-        });
+        }
     }
 
     /// Stops one in order, or lets it go on; whether there is one of this name.
     pub(super) fn pause(&mut self, name: &str, paused: bool) -> bool {
-        let Some(line) = self.get(name) else { return false };
-        if line.paused && !paused {
-            tracing::info!(connection = name, "resumed");
+        let named = |one: &Line| *one.name == *name && one.wanted.is_some();
+        let Some(at) = self.list.iter().position(named) else { return false };
+        if let Some(line) = self.list.get_mut(at) {
+            if line.paused && !paused {
+                tracing::info!(connection = name, "resumed");
+            }
+            if !paused {
+                line.rouse();
+            }
+            line.paused = paused;
         }
-        line.paused = paused;
-        if !paused {
-            line.rouse();
-        }
-        self.settle();
+        self.settle(at);
         true
     }
 

@@ -6,6 +6,7 @@
 //!   there any more. A new one begins where the journal ended when it was read of.
 //! * Without a journal, the successor takes what comes from now on, and delivers it when the one before has ended.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -149,9 +150,10 @@ impl Posts {
     /// changes, one line for each.
     pub(super) fn want(&mut self, wanted: Vec<(Config, Option<Cursor>)>) -> Vec<String> {
         let mut changes = Vec::new();
-        let mut old = std::mem::take(&mut self.list);
+        let old = std::mem::take(&mut self.list).into_iter();
+        let mut old: BTreeMap<_, _> = old.map(|post| (Arc::clone(&post.name), post)).collect();
         for (config, reserved) in wanted {
-            let known = old.iter().position(|post| post.name == config.name).map(|at| old.remove(at));
+            let known = old.remove(&config.name);
             let change = match &known {
                 None => Some("added"),
                 Some(post) if post.wanted.is_none() => Some("added"),
@@ -168,9 +170,9 @@ impl Posts {
             post.wanted = Some(config);
             self.list.push(post);
         }
-        for mut post in old {
+        for (name, mut post) in old {
             if post.wanted.take().is_some() {
-                changes.push(format!("sink {}: removed", post.name));
+                changes.push(format!("sink {name}: removed"));
             }
             self.list.push(post);
         }

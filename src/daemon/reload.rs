@@ -6,6 +6,7 @@
 //! - When a file of a secret or of certificates has changed, the text of the configuration that is in use is resolved
 //!   again, not what stands in the file by then: nobody has asked for that yet.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -246,18 +247,20 @@ fn read(
     let resolved = source.resolve_within(&environment, state_dir);
     let (config, warnings) = resolved.map_err(|problems| lines(&problems))?;
     let mut problems = Vec::new();
-    for one in config.connections.iter().filter(|one| !connections.contains(one)) {
+    let connections: HashMap<_, _> = connections.iter().map(|one| (&one.name, one)).collect();
+    for one in config.connections.iter().filter(|one| connections.get(&one.name) != Some(one)) {
         let made = http::Client::new(&one.http).map(drop);
         problems.extend(made.err().map(|error| format!("connection {}: {error}", one.name)));
     }
-    for one in config.sinks.iter().filter(|one| !known.contains(one)) {
+    let known: HashMap<_, _> = known.iter().map(|one| (&one.name, one)).collect();
+    for one in config.sinks.iter().filter(|one| known.get(&one.name) != Some(one)) {
         problems.extend(sinks::check(one).err().map(|error| error.to_string()));
     }
     if !problems.is_empty() {
         return Err(problems);
     }
     let mut reserved = Vec::new();
-    let is_new = |one: &&sinks::Config| known.iter().all(|known| known.name != one.name);
+    let is_new = |one: &&sinks::Config| !known.contains_key(&one.name);
     for (one, library) in config.sinks.iter().filter(is_new).zip(std::iter::repeat(library)) {
         let Some(library) = library else { break };
         match sinks::reserve(one, library) {

@@ -20,7 +20,7 @@ use super::reload::Reload;
 use super::report::{Reporter, Sources};
 use super::stop::Daemon;
 use super::store::{Store, StoreError};
-use super::{Ending, Options};
+use super::{Ending, Options, signals};
 use crate::bayeux::memory::Memory;
 use crate::config::{self, Config};
 use crate::event::Channel;
@@ -53,6 +53,10 @@ impl From<StoreError> for StartError {
 
 /// Opens the journal, starts every sink and every connection. Must be called on a tokio runtime.
 pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
+    let hangup = signals::hangup(!options.one_shot).map_err(|error| StartError {
+        ending: Ending::Io,
+        problems: vec![format!("signals cannot be handled: {error}")],
+    })?;
     let store = config.state_dir.as_deref().map(Store::open).transpose()?;
     let mut opened = open_journal(store.as_ref(), config.journal.clone(), &config.sinks)?;
     let channels = channels_of(&config.connections);
@@ -97,6 +101,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     let (orders, requests) = mpsc::channel(ORDERS);
     Ok(Daemon {
         fleet,
+        hangup,
         means,
         sources,
         reporter,

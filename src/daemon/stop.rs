@@ -14,7 +14,7 @@ use super::outlet::Tap;
 use super::prepare::Means;
 use super::reload::{Outcome, Plan, Reload};
 use super::report::{Reporter, Sources, notify};
-use super::signals::{Asked, Signals};
+use super::signals::{Asked, Hangup, Signals};
 use super::start::{channels_of, remaining};
 use crate::admin::Request;
 use crate::sinks::{SinkStatus, Supply};
@@ -26,6 +26,7 @@ const LAST: Duration = Duration::from_secs(1);
 /// A daemon that has been started.
 pub struct Daemon {
     pub(super) fleet: Fleet,
+    pub(super) hangup: Hangup,
     pub(super) means: Arc<Means>,
     pub(super) sources: Sources,
     pub(super) reporter: Reporter,
@@ -50,7 +51,7 @@ impl Daemon {
 
     /// Runs until a signal, or until nothing is left to do.
     pub async fn run(mut self) -> Ending {
-        let mut signals = match Signals::new(!self.means.one_shot) {
+        let mut signals = match Signals::new(self.hangup.take()) {
             Ok(signals) => signals,
             Err(error) => {
                 tracing::error!(%error, "signals cannot be handled");

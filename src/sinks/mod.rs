@@ -166,11 +166,14 @@ pub enum Supply {
 
 /// Channels and the connections that they belong to. All that share them see when they are replaced.
 #[derive(Clone, Debug, Default)]
-pub struct Channels(Arc<RwLock<Arc<[(Arc<str>, Channel)]>>>);
+pub struct Channels(Arc<RwLock<ChannelList>>);
+
+/// Connections, by their names, and channels of them.
+type ChannelList = Arc<[(Arc<str>, Channel)]>;
 
 impl Channels {
     /// As they are now.
-    pub fn list(&self) -> Arc<[(Arc<str>, Channel)]> {
+    pub fn list(&self) -> ChannelList {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 

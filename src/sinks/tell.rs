@@ -96,7 +96,7 @@ impl Teller {
 fn taken(patterns: &[Pattern], channels: &[(Arc<str>, Channel)]) -> Vec<(Arc<str>, Channel)> {
     let mut filter = Filter::new(patterns);
     let mut taken = Vec::new();
-    for (connection, channel) in channels.iter() {
+    for (connection, channel) in channels {
         let path = channel.as_str().split_once('?').and_then(|(path, _)| Channel::parse(path).ok());
         let mut names = [Some(channel.clone()), path].into_iter().flatten();
         if let Some(name) = names.find(|name| filter.takes(connection, name)) {

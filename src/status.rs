@@ -26,12 +26,29 @@ pub struct Snapshot<S> {
     pub started_at: u64,
     /// When this snapshot was taken.
     pub updated_at: u64,
+    /// What came of the last time that the configuration was read again.
+    pub reload: Option<Reload>,
     /// The journal, where there is a state directory.
     pub journal: Option<Journal>,
     /// Every connection, in the order of the configuration.
     pub connections: Vec<Connection>,
     /// Every sink, in the order of the configuration.
     pub sinks: Vec<S>,
+}
+
+/// What came of reading the configuration again.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Reload {
+    /// How often somebody has asked for that; when a file of a secret changes, nobody has.
+    pub number: u64,
+    /// When.
+    pub at: u64,
+    /// Whether it is what the daemon runs with now; otherwise nothing has changed.
+    pub ok: bool,
+    /// What is wrong, one line for each thing.
+    pub problems: Vec<String>,
+    /// What changed, one line for each thing.
+    pub changes: Vec<String>,
 }
 
 /// The journal.

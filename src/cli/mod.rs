@@ -17,6 +17,7 @@ mod heroku;
 mod journal;
 mod limits;
 mod org;
+mod reload;
 mod run;
 mod status;
 mod table;
@@ -33,7 +34,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Source};
 use crate::daemon::{self, Options};
 use crate::http::Wire;
 use crate::sinks::format::Format;
@@ -59,6 +60,7 @@ enum Command {
     Tail(tail::Tail),
     Run(run::Run),
     Check(check::Check),
+    Reload(reload::Reload),
     Status(status::Status),
     Emulator(emulator::Emulator),
     Journal(journal::Journal),
@@ -97,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Tail(tail) => tail::main(tail),
         Command::Run(run) => run::main(&run),
         Command::Check(check) => check::main(&check),
+        Command::Reload(reload) => reload::main(&reload),
         Command::Status(status) => status::main(&status),
         Command::Emulator(emulator) => emulator::main(emulator),
         Command::Journal(journal) => journal::main(&journal),
@@ -122,9 +125,14 @@ const DEFAULT_CONFIG: &str = "/etc/cometail/cometail.toml";
 
 /// Reads a configuration file, its warnings logged later by the caller.
 fn load(path: Option<&PathBuf>) -> Result<(Config, Vec<String>), config::Problems> {
-    let path = path.map_or_else(|| Path::new(DEFAULT_CONFIG), PathBuf::as_path);
-    let (config, warnings) = config::load_with(path, &|name| std::env::var_os(name))?;
-    Ok((config, warnings.as_slice().iter().map(ToString::to_string).collect()))
+    load_source(path).map(|(_, loaded)| loaded)
+}
+
+/// The same, with the file as it was read.
+fn load_source(path: Option<&PathBuf>) -> Result<(Source, (Config, Vec<String>)), config::Problems> {
+    let source = Source::read(path.map_or_else(|| Path::new(DEFAULT_CONFIG), PathBuf::as_path))?;
+    let (config, warnings) = source.resolve(&|name| std::env::var_os(name))?;
+    Ok((source, (config, warnings.as_slice().iter().map(ToString::to_string).collect())))
 }
 
 /// Opens the file that every request and response is recorded in.
@@ -161,6 +169,7 @@ fn on_screen(mut connection: config::Connection, format: Format, pretty: bool, l
         connections: vec![connection],
         sinks: vec![sink],
         topics: Vec::new(),
+        files: Vec::new(),
     }
 }
 

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CONFIG, IO, fail, load, open_wire, run_daemon};
+use super::{CONFIG, IO, fail, load_source, open_wire, run_daemon};
 use crate::daemon::Options;
 
 /// Run the daemon
 #[derive(Debug, Args)]
 #[command(after_help = "\
 SIGTERM and SIGINT end it in order: servers are told, queues are drained, within [daemon] grace. A second one
-ends it at once. SIGHUP opens output files anew.
+ends it at once. SIGHUP reads the configuration again, as `cometail reload` does, and opens output files anew.
 
 Example:
   cometail run -c config/demo.toml")]
@@ -25,7 +25,7 @@ pub(super) struct Run {
 }
 
 pub(super) fn main(run: &Run) -> u8 {
-    let (config, warnings) = match load(run.config.as_ref()) {
+    let (source, (config, warnings)) = match load_source(run.config.as_ref()) {
         Ok(loaded) => loaded,
         Err(problems) => return fail(CONFIG, &problems),
     };
@@ -33,5 +33,5 @@ pub(super) fn main(run: &Run) -> u8 {
         Ok(wire) => wire,
         Err(error) => return fail(IO, &error),
     };
-    run_daemon(config, Options { wire, ..Options::default() }, &warnings)
+    run_daemon(config, Options { wire, source: Some(source), ..Options::default() }, &warnings)
 }

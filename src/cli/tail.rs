@@ -130,7 +130,7 @@ pub(super) fn main(tail: Tail) -> u8 {
         (Ok(wire), Ok(config)) => (wire, config),
     };
     let warnings = shortcomings(&config);
-    run_daemon(config, Options { one_shot: true, wire, commands: None }, &warnings)
+    run_daemon(config, Options { one_shot: true, wire, ..Options::default() }, &warnings)
 }
 
 /// What the version of the API in the URL cannot do.

@@ -124,13 +124,14 @@ fn transport(table: &mut Table<'_>) -> http::Config {
 /// `ca_file` and `proxy`, for servers and for webhooks.
 pub(super) fn way_out(table: &mut Table<'_>) -> http::Config {
     let defaults = http::Config::default();
-    let ca_file = table.get("ca_file").and_then(|node| {
+    let ca = table.get("ca_file").and_then(|node| {
         let path = node.path()?;
-        secrets::check_certificates(&node, &path);
-        Some(path)
+        let version = secrets::check_certificates(&node, &path);
+        Some((path, version))
     });
     let proxy = table.get("proxy").and_then(|node| urls::proxy(&node)).unwrap_or(defaults.proxy);
-    http::Config { ca_file, proxy, ..defaults }
+    let (ca_file, ca_version) = ca.map_or((None, 0), |(path, version)| (Some(path), version));
+    http::Config { ca_file, ca_version, proxy, ..defaults }
 }
 
 /// `retry_initial` and `retry_max`, for sessions, logins and webhooks.

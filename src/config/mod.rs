@@ -8,7 +8,7 @@
 //! `"64MiB"`, and secrets are files or environment variables.
 //!
 //! Operations: [`load`] a file, [`parse`] a text; [`load_topics`] a file of topics alone; [`load_with`] and [`parse_with`] also give the warnings
-//! and read environment variables through a function.
+//! and read environment variables through a function. A [`Source`] can be resolved again while a daemon runs.
 
 mod admin;
 mod connection;
@@ -22,6 +22,7 @@ mod reader;
 mod root;
 mod secrets;
 mod sink;
+mod source;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -36,6 +37,7 @@ use url::Url;
 
 pub use load::{Environment, load, load_topics, load_with, parse, parse_with};
 pub use problem::{Problem, Problems, Warnings};
+pub use source::Source;
 pub use topic::Topic;
 pub use units::duration;
 
@@ -61,10 +63,12 @@ pub struct Config {
     pub sinks: Vec<sinks::Config>,
     /// PushTopics that orgs are to have; the daemon needs none of them.
     pub topics: Vec<Topic>,
+    /// The files beside it that it was made of: secrets and certificates.
+    pub files: Vec<PathBuf>,
 }
 
 /// One Bayeux session with one server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
     /// Its name in the configuration, events, logs and status.
     pub name: Arc<str>,

@@ -1,12 +1,12 @@
 //! The tables of the file: `[state]`, `[journal]`, `[daemon]`, `[log]`, `[admin]`, and every connection and sink.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::load::Environment;
+use super::load::{Environment, Place};
 use super::reader::{Log, Node, Table, shown};
 use super::{Config, OnStop, admin, connection, journal, sink, topic};
 use crate::salesforce::topic::Change;
@@ -17,9 +17,18 @@ const CONNECTIONS_MAX: usize = 10_000;
 const SINKS_MAX: usize = 1000;
 
 /// Reads the whole file; `None` where a problem is noted.
-pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_>) -> Option<Config> {
+pub(super) fn read(
+    log: &Log,
+    entries: &DeTable<'_>,
+    environment: Environment<'_>,
+    place: Place<'_>,
+) -> Option<Config> {
     let mut table = Table::root(log, entries);
-    let state_dir = state(&mut table, environment);
+    let written = state(&mut table, environment);
+    let state_dir = match place {
+        Place::AsWritten => written.clone(),
+        Place::Running(running) => running.map(Path::to_owned),
+    };
     let journal = journal::read(&mut table, state_dir.is_some());
     let grace = daemon(&mut table);
     let logs = log_section(&mut table);
@@ -42,7 +51,8 @@ pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_
     for sink in &mut sinks {
         sink.order.clone_from(&orders);
     }
-    Some(Config { state_dir, journal, grace, log: logs, admin, connections, sinks, topics })
+    let files = log.take_files();
+    Some(Config { state_dir: written, journal, grace, log: logs, admin, connections, sinks, topics, files })
 }
 
 /// Reads a file of topics alone; `None` where there is none.

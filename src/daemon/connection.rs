@@ -21,6 +21,7 @@ use crate::admin::Tap;
 use crate::bayeux::Wanted;
 use crate::bayeux::border::{Exchange, ExchangeId, Fault, FaultKind, Lane};
 use crate::bayeux::contract::{Input, Now, Output};
+use crate::bayeux::memory::Memory;
 use crate::bayeux::notice::{Closed, Notice};
 use crate::bayeux::refusal::Meaning;
 use crate::bayeux::session::Session;
@@ -42,6 +43,11 @@ pub enum Command {
     Subscribe(Wanted),
     /// No longer wants a channel.
     Unsubscribe(Channel),
+    /// End without giving anything up: what the journal does not take yet is waited for.
+    Retire {
+        /// `/meta/disconnect`, or the session is left to the next start of the connection.
+        disconnect: bool,
+    },
     /// End; whether the server is told.
     Close {
         /// `/meta/disconnect`, or the session is left to the next process.
@@ -84,6 +90,8 @@ pub(super) struct Connection {
     pub(super) aside: Option<Aside>,
     pub(super) status: Arc<Mutex<status::Connection>>,
     pub(super) commands: mpsc::Receiver<Command>,
+    /// Whether it is to end as soon as the journal has taken everything, and whether the server is told.
+    pub(super) retiring: Option<bool>,
     /// Whether it ends when nothing is left to wait for.
     pub(super) one_shot: bool,
     /// When the last exchange ended, and whether that was shortly after the one before.
@@ -92,8 +100,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Runs until the session ends.
-    pub(super) async fn run(mut self) -> Ended {
+    /// Runs until the session ends; what the next one goes on with.
+    pub(super) async fn run(mut self) -> (Ended, Memory) {
         self.give(Input::Start);
         let (mut why, mut left) = (Closed::Requested, None);
         loop {
@@ -102,6 +110,12 @@ impl Connection {
             let wait = self.settle(&mut why);
             if self.session.is_closed() && !wait.held {
                 break;
+            }
+            if !wait.held
+                && let Some(disconnect) = self.retiring.take()
+            {
+                self.give(Input::Close { disconnect });
+                continue;
             }
             if self.one_shot && left.is_none() {
                 left = self.session.nothing_left();
@@ -116,15 +130,31 @@ impl Connection {
                 None => {}
             }
         }
-        self.finish().await;
-        left.map_or(Ended::Closed(why), Ended::NothingLeft)
+        let memory = self.finish().await;
+        (left.map_or(Ended::Closed(why), Ended::NothingLeft), memory)
     }
 
-    async fn finish(self) {
+    async fn finish(mut self) -> Memory {
+        let taken = self.intake.take_taken();
+        self.commit(taken);
         tokio::join!(self.flights.close(), self.token.finish());
         if let Some(keeper) = self.keeper {
             keeper.finish().await;
         }
+        self.session.into_memory()
+    }
+
+    /// Nothing was received since a time, and these channels have nothing to go on from: records that as gaps.
+    pub(super) fn tell_away(&mut self, since: SystemTime, channels: &[Channel]) {
+        let until = SystemTime::now();
+        let reason = "the connection was not running, and the channel has no position to go on from";
+        for channel in channels {
+            tracing::warn!(connection = &*self.name, %channel, reason, "events may be missing");
+            let gap = Gap { channel, since: since.min(until), until, reason };
+            self.intake.take(&Arc::new(gap.record(self.name.clone(), until)), Kind::Gap);
+        }
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.gaps += u64::try_from(channels.len()).unwrap_or(u64::MAX);
     }
 
     fn give(&mut self, input: Input) {
@@ -245,13 +275,17 @@ impl Connection {
         tokio::select! {
             // Whoever asks for an end is heard even while a server keeps the session busy.
             biased;
-            command = self.commands.recv() => Some(match command {
-                Some(Command::Subscribe(wanted)) => Input::Subscribe(wanted),
-                Some(Command::Unsubscribe(channel)) => Input::Unsubscribe(channel),
-                Some(Command::Close { disconnect }) => Input::Close { disconnect },
+            command = self.commands.recv() => match command {
+                Some(Command::Subscribe(wanted)) => Some(Input::Subscribe(wanted)),
+                Some(Command::Unsubscribe(channel)) => Some(Input::Unsubscribe(channel)),
+                Some(Command::Retire { disconnect }) => {
+                    self.retiring = Some(disconnect);
+                    None
+                }
+                Some(Command::Close { disconnect }) => Some(Input::Close { disconnect }),
                 // Nobody is left to ask for anything.
-                None => Input::Close { disconnect: true },
-            }),
+                None => Some(Input::Close { disconnect: true }),
+            },
             () = self.intake.changed(self.unsent.is_some()) => None,
             renewed = self.token.renewed(), if !held => self.on_renewed(renewed),
             landed = self.flights.next(), if !held => Some(self.on_landed(landed)),

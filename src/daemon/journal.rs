@@ -16,6 +16,7 @@ use super::board::{Board, Room};
 use super::damage::Damage;
 use super::outlet::Outlet;
 use super::{Ending, StartError};
+use crate::bayeux::memory::Memory;
 use crate::bayeux::session::Session;
 use crate::event::{Batch, Channel, Gap, ReplayId};
 use crate::journal::{Config, Journal, Kind, Library, OpenError, Read, Record, Refused, Writer};
@@ -75,20 +76,22 @@ impl Opened {
         self.journal.library()
     }
 
-    /// Where the channels of a connection go on, by the names that their events have.
-    pub(super) fn positions(&mut self, connection: &str) -> Vec<(Channel, ReplayId)> {
-        self.positions.remove(connection).unwrap_or_default()
-    }
-
-    /// Lets a session recognise the latest events.
-    pub(super) fn remind(&mut self, connection: &str, session: &mut Session) {
-        for record in self.recent.remove(connection).unwrap_or_default() {
-            for event in record.batch.iter() {
-                if let Some(replay) = event.replay {
-                    session.remember(event.channel, replay, event.message);
+    /// What the sessions of an earlier process knew, by the names of their connections.
+    pub(super) fn take_memories(&mut self) -> HashMap<Arc<str>, Memory> {
+        let positions = std::mem::take(&mut self.positions).into_iter();
+        let mut memories: HashMap<Arc<str>, _> =
+            positions.map(|(name, positions)| (Arc::from(name), Memory::new(positions))).collect();
+        for (name, records) in self.recent.drain() {
+            let memory = memories.entry(name).or_default();
+            for record in &records {
+                for event in record.batch.iter() {
+                    if let Some(replay) = event.replay {
+                        memory.remember(event.channel, replay, event.message);
+                    }
                 }
             }
         }
+        memories
     }
 
     /// Begins to write. What was found damaged, and is not told yet, becomes gaps of `channels`.

@@ -4,14 +4,16 @@
 //! seconds, so that its age tells whether the daemon is alive. A daemon that ends in order writes it once more.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
+use super::fleet::Roll;
 use super::journal::Appender;
 use super::outlet::Outlet;
+use super::reload::Report;
 use super::store::replace;
 use crate::sinks::SinkStatus;
 use crate::status::{self, Snapshot};
@@ -30,25 +32,28 @@ const READY_AFTER: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(super) struct Sources {
     pub(super) started: SystemTime,
-    pub(super) connections: Vec<Arc<Mutex<status::Connection>>>,
+    pub(super) connections: Roll,
     pub(super) outlet: Arc<Outlet>,
     pub(super) journal: Option<Arc<Appender>>,
+    pub(super) reload: Report,
 }
 
 impl Sources {
     /// The present status.
     pub(super) fn snapshot(&self) -> Snapshot<SinkStatus> {
-        let connections = self.connections.iter();
+        let roll = self.connections.read().unwrap_or_else(PoisonError::into_inner);
         Snapshot {
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
             started_at: status::millis(self.started),
             updated_at: status::millis(SystemTime::now()),
+            reload: self.reload.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             journal: self.journal.as_ref().map(|journal| journal.status()),
-            connections: connections
+            connections: roll
+                .iter()
                 .map(|one| one.lock().unwrap_or_else(PoisonError::into_inner).clone())
                 .collect(),
-            sinks: self.outlet.handles().map(crate::sinks::Handle::status).collect(),
+            sinks: self.outlet.taps().iter().map(|tap| tap.handle.status()).collect(),
         }
     }
 }
@@ -64,10 +69,10 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    /// Starts to report, into `file` where there is one.
-    pub(super) fn start(sources: Sources, file: Option<PathBuf>) -> Self {
+    /// Starts to report, into `file` where there is one; at once when `news` says so.
+    pub(super) fn start(sources: Sources, file: Option<PathBuf>, news: Arc<Notify>) -> Self {
         let (running, ended) = oneshot::channel();
-        Self { running, task: tokio::spawn(report(sources, file.map(Writer::new), ended)) }
+        Self { running, task: tokio::spawn(report(sources, file.map(Writer::new), ended, news)) }
     }
 
     /// Writes the last status, by which nobody takes the daemon for alive.
@@ -79,7 +84,12 @@ impl Reporter {
     }
 }
 
-async fn report(sources: Sources, mut writer: Option<Writer>, mut ended: oneshot::Receiver<()>) {
+async fn report(
+    sources: Sources,
+    mut writer: Option<Writer>,
+    mut ended: oneshot::Receiver<()>,
+    news: Arc<Notify>,
+) {
     let started = Instant::now();
     let mut ready = false;
     let mut told = String::new();
@@ -88,6 +98,7 @@ async fn report(sources: Sources, mut writer: Option<Writer>, mut ended: oneshot
     loop {
         let last = tokio::select! {
             _ = ticks.tick() => false,
+            () = news.notified() => false,
             _ = &mut ended => true,
         };
         let snapshot = sources.snapshot();
@@ -134,8 +145,13 @@ impl Writer {
             return;
         };
         // The time of the snapshot alone is no news.
-        let news = serde_json::to_string(&(&snapshot.journal, &snapshot.connections, &snapshot.sinks))
-            .unwrap_or_default();
+        let news = serde_json::to_string(&(
+            &snapshot.journal,
+            &snapshot.connections,
+            &snapshot.sinks,
+            &snapshot.reload,
+        ))
+        .unwrap_or_default();
         if self.written.as_ref().is_some_and(|(at, last)| at.elapsed() < HEARTBEAT && *last == news) {
             return;
         }

@@ -48,10 +48,12 @@ use std::time::Duration;
 use url::Url;
 
 /// How requests reach a server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Certificates (PEM) trusted beside the system's roots.
     pub ca_file: Option<PathBuf>,
+    /// Tells one content of that file from another, for whoever compares configurations; nothing else depends on it.
+    pub ca_version: u64,
     /// The proxy.
     pub proxy: Proxy,
     /// The longest that DNS, TCP, proxy and TLS may take together.
@@ -80,6 +82,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             ca_file: None,
+            ca_version: 0,
             proxy: Proxy::Environment,
             connect_timeout: Duration::from_secs(20),
             socket_idle: Duration::from_secs(20),

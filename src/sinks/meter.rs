@@ -65,6 +65,8 @@ pub enum State {
     Delivering,
     /// The last attempt failed.
     Retrying,
+    /// Nothing is delivered until it is resumed.
+    Paused,
     /// It takes no more events.
     Ended,
 }
@@ -83,6 +85,7 @@ pub(super) struct Meter {
     given_up: AtomicU64,
     unordered: AtomicU64,
     ended: AtomicBool,
+    paused: AtomicBool,
     trouble: Mutex<Trouble>,
     journal: Option<Place>,
 }
@@ -129,6 +132,7 @@ impl Meter {
             given_up: AtomicU64::new(0),
             unordered: AtomicU64::new(0),
             ended: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
             trouble: Mutex::default(),
             journal,
         }
@@ -182,6 +186,16 @@ impl Meter {
 
     fn lag(&self) -> Option<u64> {
         self.journal.as_ref().map(|place| place.library.next_sequence().saturating_sub(get(&place.low)))
+    }
+
+    /// Nothing is to be delivered, or something again.
+    pub(super) fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is to be delivered.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
     }
 
     /// Events were delivered.
@@ -251,6 +265,7 @@ impl Meter {
         let behind = lag.unwrap_or(queued_events);
         let state = match (self.ended.load(Ordering::Relaxed), trouble.since.is_some(), behind) {
             (true, ..) => State::Ended,
+            _ if self.is_paused() => State::Paused,
             (_, true, _) => State::Retrying,
             (_, _, 0) => State::Idle,
             _ => State::Delivering,

@@ -42,14 +42,14 @@ const COMMIT: Duration = Duration::from_millis(100);
 
 /// The worker of one sink.
 pub(super) struct Worker {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// None where the queue in memory is the supply.
     tape: Option<Tape>,
     intake: Intake,
     target: Target,
     park: Option<Park>,
     refusals: Refusals,
-    backoff: Backoff,
+    pub(super) backoff: Backoff,
     batches: VecDeque<Arc<Batch>>,
     ready: VecDeque<Run>,
     /// The runs wholly loaded: their batches count until they are delivered.
@@ -61,7 +61,7 @@ pub(super) struct Worker {
     dense: bool,
     found: Instant,
     /// Whether something was dealt with that the cursor does not say.
-    dirty: bool,
+    pub(super) dirty: bool,
     committed: Instant,
     /// Whether the journal could not be read at the last attempt.
     unread: bool,
@@ -134,6 +134,9 @@ impl Worker {
                 return None;
             }
             self.refusals.look(Instant::now());
+            if let Some(ended) = self.stand_by().await {
+                return Some(ended);
+            }
             let ahead = self.take().await;
             // After the batches were taken: one that was offered after the call finds its file opened anew.
             let mut ended = if self.shared.take_reopen() { self.reopen().await } else { None };
@@ -207,7 +210,7 @@ impl Worker {
     }
 
     /// What is to be let go is committed first: no later commit says anything of it.
-    async fn reopen(&mut self) -> Option<Ended> {
+    pub(super) async fn reopen(&mut self) -> Option<Ended> {
         let ended = self.commit().await;
         self.target.reopen();
         self.park.iter_mut().for_each(Park::reopen);
@@ -252,15 +255,23 @@ impl Worker {
                     self.shared.meter.deliver(events);
                     break;
                 }
+                Err(Failure::Busy) if self.shared.is_halted() => return Some(Ended::Halted),
                 Err(Failure::Busy) => tokio::time::sleep(BUSY).await,
-                Err(Failure::Retry { error, after }) => self.wait_after(error, after).await,
+                Err(Failure::Retry { error, after }) => {
+                    self.wait_after(error, after).await;
+                    if self.stands_still().await {
+                        return Some(Ended::Halted);
+                    }
+                }
                 Err(Failure::Partly(delivered)) => {
                     self.shared.meter.deliver(delivered);
                     self.backoff.reset();
                     events = events.saturating_sub(delivered);
                 }
                 Err(Failure::Refused(refused)) => {
-                    self.put_aside(&refused).await;
+                    if !self.put_aside(&refused).await {
+                        return Some(Ended::Halted);
+                    }
                     events = events.saturating_sub(1);
                 }
                 Err(Failure::Unnoted) => {
@@ -314,6 +325,7 @@ impl Worker {
             match self.try_commit() {
                 Ok(()) => break,
                 Err(Uncommitted::Unsynced(error)) => return Some(Ended::Failed(error)),
+                Err(Uncommitted::Cursor(_)) if self.shared.is_halted() => return Some(Ended::Halted),
                 Err(Uncommitted::Cursor(error)) => {
                     failed = true;
                     self.wait_after(format!("cannot write the cursor: {error}"), None).await;
@@ -327,7 +339,7 @@ impl Worker {
         None
     }
 
-    fn try_commit(&mut self) -> Result<(), Uncommitted> {
+    pub(super) fn try_commit(&mut self) -> Result<(), Uncommitted> {
         self.target.sync().map_err(Uncommitted::Unsynced)?;
         if let Some(tape) = &mut self.tape {
             let committed = tape.commit(&self.shared, self.target.note(), self.target.is_synced());
@@ -338,29 +350,28 @@ impl Worker {
         Ok(())
     }
 
-    /// Parks a record, however long that takes; without a file it is only counted and logged.
-    async fn put_aside(&mut self, refused: &Refused) {
+    /// Parks a record, however long that takes; without a file it is only counted and logged. Not where it is halted
+    /// meanwhile.
+    async fn put_aside(&mut self, refused: &Refused) -> bool {
         let shared = Arc::clone(&self.shared);
         let name = shared.meter.name();
         if let Some(mut park) = self.park.take() {
             while let Err(error) = park.append(name, refused) {
                 self.wait_after(format!("parking: {error}"), None).await;
+                if shared.is_halted() {
+                    return false;
+                }
             }
             self.park = Some(park);
         }
         self.refusals.add(refused, Instant::now());
         shared.meter.refuse(self.park.is_some());
-    }
-
-    async fn wait_after(&mut self, error: String, after: Option<Duration>) {
-        self.shared.meter.fail(error);
-        let wait = self.backoff.next_wait().max(after.unwrap_or_default());
-        tokio::time::sleep(wait).await;
+        true
     }
 }
 
 /// Why a commit failed.
-enum Uncommitted {
+pub(super) enum Uncommitted {
     /// What was written may not reach the device: it is not to be synced again, since the kernel may have
     /// dropped it.
     Unsynced(String),

@@ -5,8 +5,9 @@
 //!   its answer, and a daemon that is busy answers later.
 //! - An order that asks for what is so already is carried out: asking twice is asking once.
 //!
-//! Operations: [`order`].
+//! Operations: [`order`]; [`metrics`] tells the figures.
 
+pub mod metrics;
 pub mod order;
 
 pub use order::{Order, Refusal, Request, Target};

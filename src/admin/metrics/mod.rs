@@ -28,15 +28,6 @@ use prometheus_client::registry::Registry;
 use crate::sinks::SinkStatus;
 use crate::status::Snapshot;
 
-/// The media type of what [`render`] gives: `openmetrics` or not.
-pub const fn content_type(openmetrics: bool) -> &'static str {
-    if openmetrics {
-        "application/openmetrics-text; version=1.0.0; charset=utf-8"
-    } else {
-        "text/plain; version=0.0.4; charset=utf-8"
-    }
-}
-
 /// The figures of a snapshot: `openmetrics` as `OpenMetrics` 1.0.0, else as Prometheus text 0.0.4.
 ///
 /// # Errors

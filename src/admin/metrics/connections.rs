@@ -21,6 +21,10 @@ const STATES: [&str; 10] = [
     "paused",
 ];
 
+/// What makes handshakes necessary.
+const CAUSES: [&str; 8] =
+    ["start", "unknown_client", "advised", "token", "moved", "refused", "failed", "watchdog"];
+
 /// What a channel can be; every meaning of a refusal is one.
 const STANDINGS: [&str; 4] = ["live", "pending", "asked", "refused"];
 
@@ -115,12 +119,7 @@ pub(super) fn add(families: &mut Families, all: &[Connection], now: u64) {
         Kind::Counter,
         "cometail_connection_handshakes",
         "Handshakes sent, by what made them necessary",
-        all.iter().flat_map(|one| {
-            let of_cause = |(cause, count): (&&'static str, &u64)| {
-                (labels([("connection", &*one.name), ("cause", *cause)]), Value::from(*count))
-            };
-            one.handshake_causes.iter().map(of_cause)
-        }),
+        all.iter().flat_map(handshakes),
     );
     for (name, help, count) in COUNTS {
         families.add(Kind::Counter, name, help, all.iter().map(|one| (named(one), count(one).into())));
@@ -140,6 +139,15 @@ pub(super) fn add(families: &mut Families, all: &[Connection], now: u64) {
 
 fn named(one: &Connection) -> Labels {
     labels([("connection", &*one.name)])
+}
+
+/// A figure for each cause from the beginning, so that the first handshake of a cause is seen as a rise.
+fn handshakes(one: &Connection) -> impl Iterator<Item = (Labels, Value)> {
+    let others = one.handshake_causes.keys().copied().filter(|cause| !CAUSES.contains(cause));
+    CAUSES.into_iter().chain(others).map(|cause| {
+        let count = one.handshake_causes.get(cause).copied().unwrap_or_default();
+        (labels([("connection", &*one.name), ("cause", cause)]), Value::from(count))
+    })
 }
 
 fn channels(one: &Connection) -> impl Iterator<Item = (Labels, Value)> {

@@ -16,6 +16,7 @@ mod figures;
 mod names;
 mod odd;
 mod scrape;
+mod watch;
 
 #[path = "../logins/scene.rs"]
 #[allow(dead_code, reason = "shared with the tests of logins, which use all of it")]

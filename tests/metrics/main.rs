@@ -7,9 +7,10 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::float_cmp,
     clippy::indexing_slicing,
     clippy::print_stderr,
-    reason = "a test fails by panicking, in its helpers too, and says why"
+    reason = "a test fails by panicking, in its helpers too, and says why; what it compares are whole numbers"
 )]
 
 mod figures;

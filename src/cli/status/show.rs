@@ -185,7 +185,7 @@ impl<'a> Shown<'a> {
 }
 
 /// What is to be said besides, and how many there are of what should not be.
-fn note(words: impl IntoIterator<Item = String>, counts: &[(u64, &str)]) -> String {
+pub(super) fn note(words: impl IntoIterator<Item = String>, counts: &[(u64, &str)]) -> String {
     let counts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
     words.into_iter().chain(counts).collect::<Vec<_>>().join(", ")
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use jiff::{Timestamp, Unit};
 
 use super::super::table::clean;
-use super::show::Shown;
+use super::show::{Shown, note};
 use super::snapshot::Snapshot;
 use super::{read, told};
 use crate::status::millis;
@@ -22,10 +22,13 @@ const EVERY: Duration = Duration::from_secs(1);
 /// The height of a terminal that does not tell its own.
 const ROWS: u16 = 24;
 
+/// What a look at the status found: its text and what that says, or why there is none.
+type Read = Result<(String, Snapshot), String>;
+
 /// Shows the status in `dir` until nobody reads any more.
 pub(super) fn run(dir: &Path, json: bool) -> io::Result<()> {
     let mut out = io::stdout();
-    let mut watch: Box<dyn FnMut(&Result<(String, Snapshot), String>) -> String> = match json {
+    let mut watch: Box<dyn FnMut(&Read) -> String> = match json {
         true => Box::new(lines_of_json()),
         false if out.is_terminal() => Box::new(frames(dir)),
         false => Box::new(lines_of_changes(dir)),
@@ -40,7 +43,7 @@ pub(super) fn run(dir: &Path, json: bool) -> io::Result<()> {
     }
 }
 
-fn lines_of_json() -> impl FnMut(&Result<(String, Snapshot), String>) -> String {
+fn lines_of_json() -> impl FnMut(&Read) -> String {
     let mut last = String::new();
     move |status| match status {
         Ok((text, _)) if *text != last => {
@@ -52,7 +55,7 @@ fn lines_of_json() -> impl FnMut(&Result<(String, Snapshot), String>) -> String 
 }
 
 /// What is drawn: the screen is cleared once, and then every line is written over the one before.
-fn frames(dir: &Path) -> impl FnMut(&Result<(String, Snapshot), String>) -> String {
+fn frames(dir: &Path) -> impl FnMut(&Read) -> String {
     let mut begin = "\x1b[2J";
     move |status| {
         let now = millis(SystemTime::now());
@@ -72,19 +75,14 @@ fn frames(dir: &Path) -> impl FnMut(&Result<(String, Snapshot), String>) -> Stri
 fn frame(begin: &str, text: &str, rows: usize) -> String {
     let (lines, room) = (text.lines().count(), rows.saturating_sub(1).max(1));
     let shown = if lines > room { room.saturating_sub(1) } else { lines };
-    let mut frame = format!("{begin}\x1b[H\x1b[?7l");
-    for line in text.lines().take(shown) {
-        frame.push_str(line);
-        frame.push_str("\x1b[K\r\n");
-    }
-    if lines > shown {
-        frame.push_str(&format!("... {} more lines\x1b[K\r\n", lines - shown));
-    }
-    frame + "\x1b[J\x1b[?7h"
+    let more = (lines > shown).then(|| format!("... {} more lines", lines - shown));
+    let drawn = text.lines().take(shown).chain(more.as_deref());
+    let drawn: String = drawn.flat_map(|line| [line, "\x1b[K\r\n"]).collect();
+    format!("{begin}\x1b[H\x1b[?7l{drawn}\x1b[J\x1b[?7h")
 }
 
 /// A line for each thing that is not what it was.
-fn lines_of_changes(dir: &Path) -> impl FnMut(&Result<(String, Snapshot), String>) -> String {
+fn lines_of_changes(dir: &Path) -> impl FnMut(&Read) -> String {
     let mut known = BTreeMap::new();
     move |status| {
         let now = Timestamp::now().round(Unit::Second).unwrap_or_default();
@@ -93,9 +91,10 @@ fn lines_of_changes(dir: &Path) -> impl FnMut(&Result<(String, Snapshot), String
             Err(error) => BTreeMap::from([(String::from("status"), error.clone())]),
         };
         let news = present.iter().filter(|(what, fact)| known.get(*what) != Some(*fact));
-        let lines = news.map(|(what, fact)| format!("{now} {}: {}\n", clean(what), clean(fact))).collect();
+        let lines = news.map(|(what, fact)| format!("{now} {}: {}\n", clean(what), clean(fact)));
+        let lines: Vec<_> = lines.collect();
         known = present;
-        lines
+        lines.concat()
     }
 }
 
@@ -104,12 +103,8 @@ fn facts(snapshot: &Snapshot, trouble: Option<String>) -> BTreeMap<String, Strin
     let health = trouble.map_or("healthy", |_| "unhealthy");
     let mut facts = BTreeMap::from([(format!("process {}", snapshot.pid), health.to_owned())]);
     for one in &snapshot.connections {
-        let mut fact = format!("{}, {} events, waiting {}", one.state, one.events, one.waiting);
-        for (count, what) in [(one.gaps, "gaps"), (one.set_aside, "set aside")] {
-            if count > 0 {
-                fact += &format!(", {count} {what}");
-            }
-        }
+        let fact = format!("{}, {} events, waiting {}", one.state, one.events, one.waiting);
+        let fact = note([fact], &[(one.gaps, "gaps"), (one.set_aside, "set aside")]);
         facts.insert(format!("connection {}", one.name), fact);
         for channel in &one.channels {
             facts.insert(

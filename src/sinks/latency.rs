@@ -73,7 +73,8 @@ impl Histogram {
     }
 }
 
-/// When the events that are being delivered arrived, in their order.
+/// When the events that are being delivered arrived, in their order. What a load delivers in another order counts as if
+/// it were delivered in this one.
 #[derive(Debug, Default)]
 pub(super) struct Arrivals(VecDeque<(SystemTime, usize)>);
 

@@ -6,12 +6,13 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 /// How long nothing may be asked, or nothing of what is sent be taken.
 const IDLE: Duration = Duration::from_secs(30);
@@ -19,7 +20,14 @@ const IDLE: Duration = Duration::from_secs(30);
 pub(super) const REQUEST: Duration = Duration::from_secs(10);
 /// What a connection does, and until when.
 #[derive(Clone, Debug)]
-pub(super) struct Deadline(Arc<Mutex<(Phase, Instant)>>);
+pub(super) struct Deadline(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<(Phase, Instant)>,
+    /// It is earlier than it was.
+    sooner: Notify,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -35,14 +43,21 @@ enum Phase {
 
 impl Default for Deadline {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new((Phase::Request, Instant::now() + REQUEST))))
+        let state = Mutex::new((Phase::Request, Instant::now() + REQUEST));
+        Self(Arc::new(Shared { state, sooner: Notify::new() }))
     }
 }
 
 impl Deadline {
-    /// Until when.
-    pub(super) fn get(&self) -> Instant {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    /// Waits until it has passed. Dropping the future loses nothing.
+    pub(super) async fn passed(&self) {
+        loop {
+            let (_, until) = self.get();
+            tokio::select! {
+                () = sleep_until(until) => if self.get().1 <= until { return },
+                () = self.0.sooner.notified() => {}
+            }
+        }
     }
 
     /// A request's head is there. What it waits for has bounds of its own, all shorter.
@@ -74,11 +89,23 @@ impl Deadline {
     }
 
     fn set(&self, phase: Phase, time: Duration) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (phase, Instant::now() + time);
+        let until = Instant::now() + time;
+        let before = std::mem::replace(&mut *self.lock(), (phase, until));
+        if until < before.1 {
+            self.0.sooner.notify_one();
+        }
     }
 
     fn phase(&self) -> Phase {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+        self.get().0
+    }
+
+    fn get(&self) -> (Phase, Instant) {
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (Phase, Instant)> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

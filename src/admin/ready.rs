@@ -38,7 +38,10 @@ pub(super) async fn ready(shared: &Shared) -> Reply {
 }
 
 fn stuck(pulse: &Pulse) -> Option<String> {
-    let age = pulse.age();
+    still(pulse.age())
+}
+
+fn still(age: Duration) -> Option<String> {
     (age > STILL).then(|| format!("daemon: its runtime has not turned for {} s", age.as_secs()))
 }
 
@@ -53,4 +56,16 @@ fn reasons_of(status: &Snapshot<SinkStatus>) -> Vec<String> {
     let journal = status.journal.iter().filter(|journal| journal.state != "good");
     reasons.extend(journal.map(|journal| format!("journal: takes no events, {}", journal.state)));
     reasons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runtime_that_stands_still_is_not_alive() {
+        assert_eq!(still(STILL), None);
+        assert_eq!(still(STILL * 2).unwrap(), "daemon: its runtime has not turned for 60 s");
+        assert_eq!(health(&Pulse::default()).status(), StatusCode::OK);
+    }
 }

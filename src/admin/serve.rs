@@ -124,16 +124,16 @@ async fn serve(shared: Arc<Shared>, socket: Box<dyn Socket>, local: Option<Socke
         answer(visit, noted.clone(), request)
     });
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).max_buf_size(BUFFER);
+    // The deadline is for heads too, and from their first byte on.
+    builder.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(BUFFER);
     let socket = TokioIo::new(Noted::new(socket, deadline.clone()));
     let mut connection = pin!(builder.serve_connection(socket, service));
     let mut asked = false;
     loop {
-        let until = deadline.get();
         tokio::select! {
             // An error is the client's: it hung up or spoke no HTTP.
             _ = connection.as_mut() => return,
-            () = tokio::time::sleep_until(until) => if deadline.get() <= until { return },
+            () = deadline.passed() => return,
             () = limits.limits.pressed(), if !asked => {
                 asked = true;
                 connection.as_mut().graceful_shutdown();
@@ -180,3 +180,7 @@ impl Listener {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;

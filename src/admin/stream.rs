@@ -140,7 +140,7 @@ fn read(query: &str) -> Result<(Wanted, Duration), String> {
     for (key, value) in form_urlencoded::parse(query.as_bytes()) {
         match &*key {
             // An empty field of a form.
-            _ if value.is_empty() => {}
+            "connection" | "channel" | "snapshot_every" if value.is_empty() => {}
             "connection" => wanted.connection = Some(value.into_owned()),
             "channel" => {
                 wanted.channels.push(Pattern::parse(&value).map_err(|error| format!("channel: {error}"))?);
@@ -180,7 +180,9 @@ mod tests {
         assert!(
             read("").is_ok() && read("connection=&channel=").is_ok() && read("snapshot_every=1500ms").is_ok()
         );
-        for wrong in ["x=y", "channel=topic", "snapshot_every=1", "snapshot_every=0s", "snapshot_every=2m"] {
+        for wrong in
+            ["x", "x=y", "channel=topic", "snapshot_every=1", "snapshot_every=0s", "snapshot_every=2m"]
+        {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -73,8 +74,11 @@ impl Client {
         let mut socket = self.open();
         // It may refuse before it has read all.
         drop(socket.write_all(request));
-        let mut bytes = Vec::new();
-        drop(socket.read_to_end(&mut bytes));
+        let (mut bytes, mut buffer, deadline) = (Vec::new(), vec![0; 1 << 16], Instant::now() + LONG);
+        while let Ok(read @ 1..) = socket.read(&mut buffer) {
+            bytes.extend_from_slice(&buffer[..read]);
+            assert!(Instant::now() < deadline, "no end within {LONG:?}");
+        }
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
@@ -102,6 +106,11 @@ impl Client {
 
     /// A stream, past its head.
     pub(crate) fn events(&self, query: &str) -> Events {
+        self.try_events(query).unwrap_or_else(|head| panic!("{head}"))
+    }
+
+    /// A stream, or the head of what came instead.
+    pub(crate) fn try_events(&self, query: &str) -> Result<Events, String> {
         let mut socket = self.open();
         let request = render("GET", &format!("/api/v1/events{query}"), &[("Host", self.host())], "");
         socket.write_all(request.as_bytes()).unwrap();
@@ -110,14 +119,14 @@ impl Client {
         while !head.ends_with("\r\n\r\n") {
             assert!(reader.read_line(&mut head).unwrap() > 0, "{head}");
         }
-        assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-        assert!(head.to_lowercase().contains("content-type: text/event-stream"), "{head}");
-        Events(reader)
+        let is_stream = head.starts_with("HTTP/1.1 200") && head.contains("content-type: text/event-stream");
+        if is_stream { Ok(Events(reader)) } else { Err(head) }
     }
 }
 
 fn render(method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers = headers.concat();
     format!("{method} {path} HTTP/1.1\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
 }
 
@@ -166,10 +175,18 @@ impl Events {
 
     /// The data of the next event of this name.
     pub(crate) fn next_of(&mut self, wanted: &str) -> Value {
+        let data = self.text_of(wanted);
+        serde_json::from_str(&data).unwrap_or_else(|error| panic!("{error}: {data}"))
+    }
+
+    /// The data of the next event of this name, as it came.
+    pub(crate) fn text_of(&mut self, wanted: &str) -> String {
+        let deadline = Instant::now() + LONG;
         loop {
+            assert!(Instant::now() < deadline, "no {wanted} within {LONG:?}");
             let Event { name, data } = self.next();
             if name == wanted {
-                return serde_json::from_str(&data).unwrap_or_else(|error| panic!("{error}: {data}"));
+                return data;
             }
         }
     }

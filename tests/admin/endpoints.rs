@@ -118,19 +118,21 @@ fn the_logs_filter_is_changed_and_changed_back() {
     let put = |body: &str| site.client.ask("PUT", "/api/v1/log", &[JSON], body);
     let present = || site.client.get("/api/v1/log").json();
     assert_eq!(present(), json!({"filter": "info", "configured": "info"}));
-    assert!(!site.daemon.log().contains("\"level\":\"DEBUG\""));
+    let orders = || site.daemon.log().matches("asked for by a request").count();
+    let order = || site.client.post("/api/v1/connections/c/channels", r#"{"channel": "/topic/A"}"#).status;
+    assert_eq!(order(), 202);
+    wait("a line of an order", || orders() == 1);
 
-    let reply = put(r#"{"filter": "info,cometail=debug,hyper=debug"}"#);
+    let reply = put(r#"{"filter": "warn,cometail::sinks=debug"}"#);
     assert_eq!((reply.status, reply.json()["done"] == true), (202, true));
-    assert_eq!(present()["filter"], "info,cometail=debug,hyper=debug");
-    site.daemon.wait_log("\"filter\":\"info,cometail=debug,hyper=debug\"");
-    wait("a line of this level", || {
-        site.client.get("/healthz");
-        site.daemon.log().contains("\"level\":\"DEBUG\"")
-    });
+    assert_eq!(present()["filter"], "warn,cometail::sinks=debug");
+    site.daemon.wait_log("\"filter\":\"warn,cometail::sinks=debug\"");
+    assert_eq!((order(), orders()), (202, 1), "it is not logged any more");
 
     assert_eq!(put(r#"{"filter": null}"#).status, 202);
     assert_eq!(present(), json!({"filter": "info", "configured": "info"}));
+    assert_eq!(order(), 202);
+    wait("a line by the filter of the configuration", || orders() == 2);
     for (body, told) in [
         (r#"{"filter": "inffo"}"#, "neither a level"),
         (r#"{"filter": ""}"#, "it is empty"),

@@ -18,7 +18,7 @@ fn well(client: &Client) {
 fn bodies_and_heads_have_a_size() {
     let fake = Fake::start(1);
     let path = "/api/v1/connections/c/channels";
-    let body = |size: usize| format!("{:size$}", "{}");
+    let body = |size: usize| format!("{{}}{}", " ".repeat(size - 2));
     for (size, status) in [(64 << 10, 422), ((64 << 10) + 1, 413), (1 << 20, 413)] {
         assert_eq!(fake.client.post(path, &body(size)).status, status, "{size}");
     }

@@ -5,7 +5,7 @@ use crate::admin::{Config, Listen};
 
 fn server(text: &str) -> Config {
     let text = format!("[admin]\n{text}\n{CONNECTION}{SINK}");
-    read(&text).map(|(config, _)| config.admin.unwrap()).unwrap_or_else(|problems| panic!("{problems}"))
+    read(&text).unwrap_or_else(|problems| panic!("{problems}")).0.admin.unwrap()
 }
 
 fn wrong(text: &str) -> String {

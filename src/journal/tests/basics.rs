@@ -121,7 +121,7 @@ fn no_response_that_the_configuration_allows_is_too_large_for_a_record() {
 fn how_much_is_left_is_told_without_a_read_of_the_disk() {
     let disk = FaultyDisk::default();
     let tail_bytes = batch(297..300).size() * 4;
-    let mut journal = open(&disk, super::super::Config { tail_bytes, ..small() });
+    let mut journal = open(&disk, Config { tail_bytes, ..small() });
     assert_eq!(journal.library().behind(0).received, None);
     for number in (0..300).step_by(3) {
         journal.append(&batch(number..number + 3), Kind::Events).unwrap();

@@ -3,11 +3,13 @@
 //! Times are milliseconds since 1970-01-01 UTC; counters start at zero with the process.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use crate::event::Channel;
+use crate::event::{Batch, Channel};
 
 /// Milliseconds since 1970-01-01 UTC; zero for a clock before that.
 pub fn millis(time: SystemTime) -> u64 {
@@ -58,6 +60,8 @@ pub struct Journal {
     pub path: String,
     /// The bytes on disk.
     pub bytes: u64,
+    /// The most that they may be.
+    pub max_bytes: u64,
     /// In how many segments they are.
     pub segments: usize,
     /// The sequence number that the next event gets.
@@ -103,6 +107,8 @@ pub struct Connection {
     pub handshakes: u64,
     /// Handshakes that were sent, by what made them necessary.
     pub handshake_causes: BTreeMap<&'static str, u64>,
+    /// Connects (`/meta/connect`) that were sent.
+    pub polls: u64,
     /// Responses of every kind.
     pub responses: u64,
     /// Events received, without repeats.
@@ -133,6 +139,9 @@ pub struct Connection {
     pub last_response: Option<u64>,
     /// When the last event came.
     pub last_event: Option<u64>,
+    /// The last batch of events, for whoever wants to look into one.
+    #[serde(skip)]
+    pub last_batch: Option<LastBatch>,
     /// The last failure, refusal or odd reply.
     pub last_error: Option<Error>,
     /// The login, once there was one.
@@ -141,6 +150,16 @@ pub struct Connection {
     pub limits: Vec<Limit>,
     /// When they were read.
     pub limits_at: Option<u64>,
+}
+
+/// A batch that shows nothing of its payloads to whoever prints the status.
+#[derive(Clone)]
+pub struct LastBatch(pub Arc<Batch>);
+
+impl fmt::Debug for LastBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} events", self.0.len())
+    }
 }
 
 /// How a connection is logged in.
@@ -217,6 +236,7 @@ impl Connection {
             channels: Vec::new(),
             handshakes: 0,
             handshake_causes: BTreeMap::new(),
+            polls: 0,
             responses: 0,
             events: 0,
             repeats: 0,
@@ -232,6 +252,7 @@ impl Connection {
             stalled: false,
             last_response: None,
             last_event: None,
+            last_batch: None,
             last_error: None,
             login: None,
             limits: Vec::new(),

@@ -301,6 +301,7 @@ impl Connection {
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.events += u64::try_from(batch.len()).unwrap_or(u64::MAX);
         status.last_event = Some(status::millis(batch.received()));
+        status.last_batch = Some(status::LastBatch(batch));
     }
 
     fn on_landed(&mut self, landed: Landed) -> Input {
@@ -371,6 +372,7 @@ impl Connection {
         status.transport = self.session.transport();
         let pulse = self.session.pulse();
         status.stalled = pulse.stalled;
+        status.polls = pulse.polls;
         status.longest_without_poll_ms = whole_millis(pulse.longest_unpolled);
         status.without_poll_since = pulse
             .unpolled

@@ -35,6 +35,7 @@ const ROUND: Duration = Duration::from_secs(1);
 pub(super) struct Opened {
     journal: Journal,
     path: PathBuf,
+    max_bytes: u64,
     /// When the oldest event in it arrived, or now.
     since: SystemTime,
     positions: HashMap<String, Vec<(Channel, ReplayId)>>,
@@ -45,6 +46,7 @@ pub(super) struct Opened {
 impl Opened {
     /// Opens the journal in `path`, from which `sinks` are supplied, and logs what was found.
     pub(super) fn open(path: PathBuf, config: Config, sinks: &[Arc<str>]) -> Result<Self, StartError> {
+        let max_bytes = config.max_bytes;
         let journal = Journal::open(&path, config).map_err(|error| refuse(&path, &error))?;
         let (library, recovery) = (journal.library(), journal.recovery());
         if recovery.cut > 0 {
@@ -69,7 +71,7 @@ impl Opened {
                 tracing::warn!(path = %path.display(), %error, "the latest events cannot be read; repeats of them are not recognised");
             }
         }
-        Ok(Self { journal, path, since, positions, recent, damage })
+        Ok(Self { journal, path, max_bytes, since, positions, recent, damage })
     }
 
     pub(super) fn library(&self) -> Library {
@@ -100,7 +102,7 @@ impl Opened {
         outlet: Arc<Outlet>,
         channels: &[(Arc<str>, Channel)],
     ) -> Result<Arc<Appender>, StartError> {
-        let Self { journal, path, since, damage, .. } = self;
+        let Self { journal, path, max_bytes, since, damage, .. } = self;
         let library = journal.library();
         let board = Arc::new(Board::new(journal.next_sequence(), journal.durable(), damage.places()));
         let (teller, place) = (Arc::clone(&board), path.clone());
@@ -112,6 +114,7 @@ impl Opened {
         let appender = Appender {
             path,
             library,
+            max_bytes,
             since,
             writer: Mutex::new(Some(writer)),
             board,
@@ -153,6 +156,7 @@ fn oldest(library: &Library) -> Option<SystemTime> {
 pub(super) struct Appender {
     path: PathBuf,
     library: Library,
+    max_bytes: u64,
     since: SystemTime,
     /// Until the end.
     writer: Mutex<Option<Writer>>,
@@ -244,6 +248,7 @@ impl Appender {
         status::Journal {
             path: self.path.display().to_string(),
             bytes,
+            max_bytes: self.max_bytes,
             segments,
             next_sequence: self.library.next_sequence(),
             durable: *self.board.durable.borrow(),

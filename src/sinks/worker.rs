@@ -19,6 +19,7 @@ use tracing::info;
 use super::gather::Gather;
 use super::handle::{Ended, Shared};
 use super::intake::Intake;
+use super::latency::Arrivals;
 use super::park::Park;
 use super::queue::{Done, Run};
 use super::refusals::Refusals;
@@ -56,6 +57,8 @@ pub(super) struct Worker {
     loaded: Vec<Run>,
     /// What has been dealt with, on the journal, when what is loaded is delivered.
     done: Vec<Done>,
+    /// When what is loaded arrived.
+    arrivals: Arrivals,
     /// Where requests hold several events.
     gather: Option<Gather>,
     dense: bool,
@@ -91,6 +94,7 @@ impl Worker {
             ready: VecDeque::new(),
             loaded: Vec::new(),
             done: Vec::new(),
+            arrivals: Arrivals::default(),
             gather,
             dense: false,
             found: now,
@@ -252,7 +256,7 @@ impl Worker {
         loop {
             match self.target.flush().await {
                 Ok(()) => {
-                    self.shared.meter.deliver(events);
+                    self.shared.meter.deliver(events, &mut self.arrivals);
                     break;
                 }
                 Err(Failure::Busy) if self.shared.is_halted() => return Some(Ended::Halted),
@@ -264,7 +268,7 @@ impl Worker {
                     }
                 }
                 Err(Failure::Partly(delivered)) => {
-                    self.shared.meter.deliver(delivered);
+                    self.shared.meter.deliver(delivered, &mut self.arrivals);
                     self.backoff.reset();
                     events = events.saturating_sub(delivered);
                 }
@@ -272,6 +276,7 @@ impl Worker {
                     if !self.put_aside(&refused).await {
                         return Some(Ended::Halted);
                     }
+                    self.arrivals.drop(1);
                     events = events.saturating_sub(1);
                 }
                 Err(Failure::Unnoted) => {
@@ -291,6 +296,7 @@ impl Worker {
         self.backoff.reset();
         self.shared.meter.recover();
         self.loaded.clear();
+        self.arrivals.clear();
         if self.ready.is_empty() {
             self.gather.iter_mut().for_each(Gather::restart);
         }
@@ -309,12 +315,14 @@ impl Worker {
                 self.done.push(run.lease.done(&(run.events.start..run.events.start + taken)));
             }
             events += taken;
+            self.arrivals.add(run.lease.batch().received(), taken);
             run.events.start += taken;
             if !run.events.is_empty() {
                 break;
             }
             self.loaded.extend(self.ready.pop_front());
         }
+        self.shared.meter.begin(&self.arrivals);
         events
     }
 

@@ -81,6 +81,7 @@ fn snapshot() -> Status {
     let journal = Journal {
         path: String::from("/nowhere"),
         bytes: 0,
+        max_bytes: 1,
         segments: 1,
         next_sequence: 0,
         durable: 0,

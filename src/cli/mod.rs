@@ -156,6 +156,7 @@ fn on_screen(mut connection: config::Connection, format: Format, pretty: bool, l
         state_dir: None,
         journal: crate::journal::Config::default(),
         grace: Duration::from_secs(5),
+        ready_after: Duration::ZERO,
         log: telemetry::Config::default(),
         connections: vec![connection],
         sinks: vec![sink],

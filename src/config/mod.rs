@@ -50,6 +50,8 @@ pub struct Config {
     pub journal: log::Config,
     /// How long sinks may take to drain at the end.
     pub grace: Duration,
+    /// How long the service manager waits at most for every required connection to be live.
+    pub ready_after: Duration,
     /// Logs.
     pub log: telemetry::Config,
     /// At least one.
@@ -83,6 +85,8 @@ pub struct Connection {
     pub limits: Option<watch::Config>,
     /// What becomes of the session on the server when the daemon ends.
     pub on_stop: OnStop,
+    /// Whether the daemon counts as ready only when this one is live.
+    pub required: bool,
 }
 
 impl Connection {
@@ -101,6 +105,7 @@ impl Connection {
             login_options: logins::Options::default(),
             limits: None,
             on_stop: OnStop::default(),
+            required: true,
         }
     }
 }

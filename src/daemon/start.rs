@@ -15,6 +15,7 @@ use super::intake::Intake;
 use super::journal::Opened;
 use super::meter::{Access, Meter};
 use super::newer::Newer;
+use super::notify::Manager;
 use super::outlet::Outlet;
 use super::renewal::Site;
 use super::report::{Reporter, Sources};
@@ -96,7 +97,8 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         outlet: outlet.clone(),
         journal: journal.clone(),
     };
-    let reporter = Reporter::start(sources, store.as_ref().map(Store::status_path));
+    let manager = Manager::of_environment(config.ready_after);
+    let reporter = Reporter::start(sources, store.as_ref().map(Store::status_path), manager);
     Ok(Daemon {
         running,
         tasks,
@@ -196,6 +198,7 @@ fn prepare(
     let aside = store.map(|store| Aside::new(store.aside_path(&name)));
     let shown = if is_located || url != configured { url.as_str() } else { "" };
     let mut status = status::Connection::new(&name, shown);
+    status.required = config.required;
     status.login = told.then(|| status::Login::new(login.describe()));
     let status = Arc::new(Mutex::new(status));
     let meter = config.limits.map(|limits| start_meter(&name, limits, &client, &status));

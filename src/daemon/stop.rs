@@ -11,7 +11,7 @@ use super::Ending;
 use super::connection::{Command, Ended};
 use super::journal::Appender;
 use super::outlet::Outlet;
-use super::report::{Reporter, notify};
+use super::report::Reporter;
 use super::signals::{Asked, Signals};
 use super::start::remaining;
 use super::store::Store;
@@ -56,7 +56,7 @@ impl Daemon {
         };
         let mut ending = Ending::Done;
         self.serve(&mut signals, &mut ending).await;
-        notify(&[sd_notify::NotifyState::Stopping]);
+        self.reporter.stopping(self.grace);
         let stopped = tokio::select! {
             stopped = self.stop(&mut ending) => stopped,
             () = second_signal(&mut signals) => {
@@ -90,7 +90,11 @@ impl Daemon {
             tokio::select! {
                 asked = signals.next() => match asked {
                     Asked::Stop => return tracing::info!("stopping: servers are told, queues are drained"),
-                    Asked::Reopen => self.outlet.handles().for_each(sinks::Handle::reopen),
+                    Asked::Reopen => {
+                        self.reporter.reloading();
+                        self.outlet.handles().for_each(sinks::Handle::reopen);
+                        self.reporter.reloaded();
+                    }
                 },
                 Some(ended) = self.tasks.join_next() => {
                     *ending = worse(*ending, connection_ending(ended));

@@ -120,10 +120,12 @@ fn fail(code: u8, error: &impl Display) -> u8 {
 /// Where the configuration is when the arguments do not say.
 const DEFAULT_CONFIG: &str = "/etc/cometail/cometail.toml";
 
-/// Reads a configuration file, its warnings logged later by the caller.
+/// Reads a configuration, its warnings logged later by the caller.
 fn load(path: Option<&PathBuf>) -> Result<(Config, Vec<String>), config::Problems> {
-    let path = path.map_or_else(|| Path::new(DEFAULT_CONFIG), PathBuf::as_path);
-    let (config, warnings) = config::load_with(path, &|name| std::env::var_os(name))?;
+    let (config, warnings) = match path {
+        Some(path) => config::load_with(path, &|name| std::env::var_os(name))?,
+        None => config::find(Path::new(DEFAULT_CONFIG), std::env::vars_os())?,
+    };
     Ok((config, warnings.as_slice().iter().map(ToString::to_string).collect()))
 }
 

@@ -24,9 +24,10 @@ const STALE: Duration = Duration::from_secs(30);
 #[command(after_help = "\
 Examples:
   cometail status -c /etc/cometail/cometail.toml
-  cometail status --health      nothing but the exit code: 0 when every channel is live and every sink delivers")]
+  cometail status --health      nothing but the exit code: 0 when every channel is live and every sink delivers
+  cometail status --alive       nothing but the exit code: 0 when the daemon runs, whatever its servers do")]
 pub(super) struct Status {
-    /// The daemon's configuration [default: /etc/cometail/cometail.toml]
+    /// The daemon's configuration [default: /etc/cometail/cometail.toml, else COMETAIL_* variables]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The daemon's state directory, in place of its configuration
@@ -36,6 +37,9 @@ pub(super) struct Status {
     /// channel is not live, or a sink fails
     #[arg(long)]
     health: bool,
+    /// Print nothing when the daemon runs and turns; exit with 1 when it does not
+    #[arg(long, conflicts_with = "health")]
+    alive: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -137,8 +141,10 @@ pub(super) fn main(status: &Status) -> u8 {
     };
     let now = millis(SystemTime::now());
     // Where the lock cannot be looked at, the age of the status has to do.
-    let trouble = trouble(&snapshot, now, daemon::is_running(&dir).ok());
-    let printed = match (status.health, status.json) {
+    let running = daemon::is_running(&dir).ok();
+    let look = if status.alive { not_running } else { trouble };
+    let trouble = look(&snapshot, now, running);
+    let printed = match (status.health || status.alive, status.json) {
         (true, _) => Ok(()),
         (false, true) => writeln!(io::stdout(), "{text}"),
         (false, false) => print(&mut io::stdout().lock(), &snapshot, now),

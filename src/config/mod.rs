@@ -7,11 +7,12 @@
 //! Format: TOML, as `config/cometail.toml` documents it key by key; durations are written `"10s"`, sizes
 //! `"64MiB"`, and secrets are files or environment variables.
 //!
-//! Operations: [`load`] a file, [`parse`] a text; [`load_topics`] a file of topics alone; [`load_with`] and [`parse_with`] also give the warnings
+//! Operations: [`find`] what there is, a file or environment variables; [`load`] a file, [`parse`] a text; [`load_topics`] a file of topics alone; [`load_with`] and [`parse_with`] also give the warnings
 //! and read environment variables through a function.
 
 mod connection;
 mod endpoint;
+mod env;
 mod journal;
 mod limits;
 mod load;
@@ -33,6 +34,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use env::{find, from_environment};
 pub use load::{Environment, load, load_topics, load_with, parse, parse_with};
 pub use problem::{Problem, Problems, Warnings};
 pub use topic::Topic;

@@ -118,7 +118,10 @@ impl Manager {
 
     /// The end begins; until when it may take.
     pub(super) fn stopping(&self, grace: Duration) -> Instant {
-        self.send(&[NotifyState::Stopping, NotifyState::Status("stopping: servers are told, queues are drained")]);
+        self.send(&[
+            NotifyState::Stopping,
+            NotifyState::Status("stopping: servers are told, queues are drained"),
+        ]);
         Instant::now() + grace + BEYOND
     }
 
@@ -189,7 +192,8 @@ fn line_of(status: &Status) -> String {
     parts.extend(Some(named(&down, "; ")).filter(|text| !text.is_empty()));
     let mut behind: Vec<_> = status.sinks.iter().filter_map(|sink| Some((lag(sink)?, sink))).collect();
     behind.sort_by_key(|(lag, _)| std::cmp::Reverse(*lag));
-    let behind: Vec<_> = behind.iter().map(|(lag, sink)| format!("sink {} {lag} behind", sink.name)).collect();
+    let behind: Vec<_> =
+        behind.iter().map(|(lag, sink)| format!("sink {} {lag} behind", sink.name)).collect();
     parts.extend(Some(named(&behind, ", ")).filter(|text| !text.is_empty()));
     clipped(&parts.join("; "), LINE)
 }

@@ -30,7 +30,8 @@ impl Listener {
     /// Every datagram that has come.
     fn heard(&self) -> Vec<String> {
         let mut buffer = [0; 4096];
-        let next = || self.socket.recv(&mut buffer).ok().map(|n| String::from_utf8_lossy(&buffer[..n]).into());
+        let next =
+            || self.socket.recv(&mut buffer).ok().map(|n| String::from_utf8_lossy(&buffer[..n]).into());
         std::iter::from_fn(next).collect()
     }
 }
@@ -84,7 +85,9 @@ fn after_a_time_it_is_ready_all_the_same_and_says_why() {
     manager.tell(&snapshot(vec![connection("acme", "live"), beta]), &mut String::new());
     assert_eq!(
         listener.heard(),
-        ["READY=1\nSTATUS=ready after 0 s without beta: 1 of 2 connections live; beta: authenticating, wrong password\n"]
+        [
+            "READY=1\nSTATUS=ready after 0 s without beta: 1 of 2 connections live; beta: authenticating, wrong password\n"
+        ]
     );
 }
 

@@ -9,9 +9,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stderr,
-    dead_code,
-    unused_imports,
-    reason = "a test fails by panicking, in its helpers too, and says why; the helpers are those of the end-to-end tests"
+    reason = "a test fails by panicking, in its helpers too, and says why"
 )]
 
 mod environment;
@@ -19,4 +17,5 @@ mod manager;
 mod notify;
 mod restart;
 #[path = "../end_to_end/support/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "shared with the tests from end to end, which use all of it")]
 mod support;

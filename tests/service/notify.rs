@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::manager::Manager;
-use crate::support::{A, Answer, Cometail, Emulator, Place, Server, archive, cometail, connection, stays, wait};
+use crate::support::{
+    A, Answer, Cometail, Emulator, Place, Server, archive, cometail, connection, stays, wait,
+};
 
 /// Starts the daemon as a service.
 fn start(manager: &Manager, place: &Place, config: &str, watchdog: Option<u32>) -> Cometail {

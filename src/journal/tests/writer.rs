@@ -133,10 +133,12 @@ fn a_disk_that_does_not_answer_is_seen_by_a_turn_that_does_not_end() {
             std::thread::yield_now();
         }
     };
+    writer.append(batch(0..1), Kind::Events).unwrap();
+    until(&told, |(_, durable, _)| *durable == 1);
     soon("nothing to do", &|| writer.turn().is_none());
     // Whoever changes a file has the whole disk to himself.
     disk.edit(&disk.names()[0], |_| {
-        writer.append(batch(0..1), Kind::Events).unwrap();
+        writer.append(batch(1..2), Kind::Events).unwrap();
         soon("it is at it", &|| writer.turn().is_some());
         let turn = writer.turn();
         let end = Instant::now() + Duration::from_millis(50);
@@ -144,7 +146,7 @@ fn a_disk_that_does_not_answer_is_seen_by_a_turn_that_does_not_end() {
             assert_eq!(writer.turn(), turn, "the same turn");
         }
     });
-    until(&told, |(_, durable, _)| *durable == 1);
+    until(&told, |(_, durable, _)| *durable == 2);
     soon("it waits again", &|| writer.turn().is_none());
 }
 

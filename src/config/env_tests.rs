@@ -124,87 +124,86 @@ fn what_is_empty_is_not_set_and_what_engines_set_for_services_is_not_ours() {
     ]);
 }
 
+/// Variables beside the two that there must be, and what is wrong with them.
+type Mistake = (&'static [(&'static str, &'static str)], &'static str);
+
+const MISTAKES: [Mistake; 19] = [
+    (
+        &[("COMETAIL_CHANEL", "x")],
+        "COMETAIL_CHANEL: found an unknown variable, wanted a known one (did you mean COMETAIL_CHANNELS?)",
+    ),
+    (&[("COMETAIL_URL_FILE", "x")], "COMETAIL_URL_FILE: found an unknown variable, wanted a known one"),
+    (
+        &[(URL, "ftp://h/cometd")],
+        "COMETAIL_URL: found the scheme \"ftp\", wanted an http or https URL (start it with https://)",
+    ),
+    (
+        &[(CHANNELS, "")],
+        "COMETAIL_CHANNELS: found nothing, wanted channels with commas between them, such as /topic/Name",
+    ),
+    (
+        &[(CHANNELS, " , ")],
+        "COMETAIL_CHANNELS: found an empty array, wanted channels with commas between them, such as /topic/Name",
+    ),
+    (
+        &[(CHANNELS, "topic/A,/b,/meta/connect")],
+        "COMETAIL_CHANNELS: found \"topic/A\", wanted a channel such as \"/topic/Name\" (a channel starts with '/', such as /topic/Name)\n\
+             COMETAIL_CHANNELS: found \"/meta/connect\", wanted a channel such as \"/topic/Name\" (/meta channels are the protocol's own)",
+    ),
+    (
+        &[("COMETAIL_REPLAY", "nwe")],
+        "COMETAIL_REPLAY: found \"nwe\", wanted \"new\" or \"all\" (did you mean \"new\"?)",
+    ),
+    (
+        &[("COMETAIL_GRACE", "10")],
+        "COMETAIL_GRACE: found \"10\", wanted a duration from \"0s\" to \"1h\" (the units: ms, s, m, h, d)",
+    ),
+    (&[("COMETAIL_PERSIST", "no")], "COMETAIL_PERSIST: found something else, wanted true or false"),
+    (
+        &[(SINK, "//hush@x")],
+        "COMETAIL_SINK: found something else, wanted stdout, file:PATH or the URL of a webhook",
+    ),
+    (
+        &[("COMETAIL_SINK_SECRET", "hush")],
+        "COMETAIL_SINK_SECRET: found what is of no use here, wanted another COMETAIL_SINK with it",
+    ),
+    (&[("COMETAIL_TOKEN", " \n")], "COMETAIL_TOKEN: found a variable that is empty, wanted the secret"),
+    (
+        &[("COMETAIL_TOKEN", "a"), ("COMETAIL_TOKEN_FILE", "/b")],
+        "COMETAIL_TOKEN: found a secret beside COMETAIL_TOKEN_FILE, wanted one of them",
+    ),
+    (
+        &[("COMETAIL_TOKEN_FILE", "/not/there")],
+        "COMETAIL_TOKEN_FILE: found a file that cannot be read: No such file or directory (os error 2) [/not/there], wanted a file with one line of text",
+    ),
+    (
+        &[(LOGIN, "jwd")],
+        "COMETAIL_LOGIN: found an unknown login, wanted jwt, client_credentials, refresh, password, soap (did you mean jwt?)",
+    ),
+    (
+        &[("COMETAIL_LOGIN_USERNAME", "u")],
+        "COMETAIL_LOGIN: found nothing, wanted jwt, client_credentials, refresh, password, soap (COMETAIL_LOGIN_USERNAME is part of a login)",
+    ),
+    (
+        &[(LOGIN, "soap"), ("COMETAIL_LOGIN_PASSWORD", "hush"), ("COMETAIL_TOKEN", "hush")],
+        "COMETAIL_TOKEN: found a token beside a login, wanted one of them\n\
+             COMETAIL_LOGIN_USERNAME: found nothing, wanted the name of a user",
+    ),
+    (
+        &[(LOGIN, "refresh"), ("COMETAIL_LOGIN_CLIENT_ID", "c"), ("COMETAIL_LOGIN_USERNAME", "u")],
+        "COMETAIL_LOGIN_REFRESH_TOKEN: found nothing, wanted the secret, or in COMETAIL_LOGIN_REFRESH_TOKEN_FILE the path of its file\n\
+             COMETAIL_LOGIN_USERNAME: found what is of no use here, wanted another COMETAIL_LOGIN with it",
+    ),
+    (
+        &[("COMETAIL_LOG", "inffo")],
+        "COMETAIL_LOG: found \"inffo\", wanted a filter such as \"info\" or \"info,cometail=debug\"",
+    ),
+];
+
 #[test]
 fn every_mistake_names_its_variable() {
-    for (more, wanted) in [
-        (
-            vec![("COMETAIL_CHANEL", "x")],
-            "COMETAIL_CHANEL: found an unknown variable, wanted a known one (did you mean COMETAIL_CHANNELS?)",
-        ),
-        (
-            vec![("COMETAIL_URL_FILE", "x")],
-            "COMETAIL_URL_FILE: found an unknown variable, wanted a known one",
-        ),
-        (
-            vec![(URL, "ftp://h/cometd")],
-            "COMETAIL_URL: found the scheme \"ftp\", wanted an http or https URL (start it with https://)",
-        ),
-        (
-            vec![(CHANNELS, "")],
-            "COMETAIL_CHANNELS: found nothing, wanted channels with commas between them, such as /topic/Name",
-        ),
-        (
-            vec![(CHANNELS, " , ")],
-            "COMETAIL_CHANNELS: found an empty array, wanted channels with commas between them, such as /topic/Name",
-        ),
-        (
-            vec![(CHANNELS, "topic/A,/b,/meta/connect")],
-            "COMETAIL_CHANNELS: found \"topic/A\", wanted a channel such as \"/topic/Name\" (a channel starts with '/', such as /topic/Name)\n\
-             COMETAIL_CHANNELS: found \"/meta/connect\", wanted a channel such as \"/topic/Name\" (/meta channels are the protocol's own)",
-        ),
-        (
-            vec![("COMETAIL_REPLAY", "nwe")],
-            "COMETAIL_REPLAY: found \"nwe\", wanted \"new\" or \"all\" (did you mean \"new\"?)",
-        ),
-        (
-            vec![("COMETAIL_GRACE", "10")],
-            "COMETAIL_GRACE: found \"10\", wanted a duration from \"0s\" to \"1h\" (the units: ms, s, m, h, d)",
-        ),
-        (vec![("COMETAIL_PERSIST", "no")], "COMETAIL_PERSIST: found something else, wanted true or false"),
-        (
-            vec![(SINK, "//hush@x")],
-            "COMETAIL_SINK: found something else, wanted stdout, file:PATH or the URL of a webhook",
-        ),
-        (
-            vec![("COMETAIL_SINK_SECRET", "hush")],
-            "COMETAIL_SINK_SECRET: found what is of no use here, wanted another COMETAIL_SINK with it",
-        ),
-        (
-            vec![("COMETAIL_TOKEN", " \n")],
-            "COMETAIL_TOKEN: found a variable that is empty, wanted the secret",
-        ),
-        (
-            vec![("COMETAIL_TOKEN", "a"), ("COMETAIL_TOKEN_FILE", "/b")],
-            "COMETAIL_TOKEN: found a secret beside COMETAIL_TOKEN_FILE, wanted one of them",
-        ),
-        (
-            vec![("COMETAIL_TOKEN_FILE", "/not/there")],
-            "COMETAIL_TOKEN_FILE: found a file that cannot be read: No such file or directory (os error 2) [/not/there], wanted a file with one line of text",
-        ),
-        (
-            vec![(LOGIN, "jwd")],
-            "COMETAIL_LOGIN: found an unknown login, wanted jwt, client_credentials, refresh, password, soap (did you mean jwt?)",
-        ),
-        (
-            vec![("COMETAIL_LOGIN_USERNAME", "u")],
-            "COMETAIL_LOGIN: found nothing, wanted jwt, client_credentials, refresh, password, soap (COMETAIL_LOGIN_USERNAME is part of a login)",
-        ),
-        (
-            vec![(LOGIN, "soap"), ("COMETAIL_LOGIN_PASSWORD", "hush"), ("COMETAIL_TOKEN", "hush")],
-            "COMETAIL_TOKEN: found a token beside a login, wanted one of them\n\
-             COMETAIL_LOGIN_USERNAME: found nothing, wanted the name of a user",
-        ),
-        (
-            vec![(LOGIN, "refresh"), ("COMETAIL_LOGIN_CLIENT_ID", "c"), ("COMETAIL_LOGIN_USERNAME", "u")],
-            "COMETAIL_LOGIN_REFRESH_TOKEN: found nothing, wanted the secret, or in COMETAIL_LOGIN_REFRESH_TOKEN_FILE the path of its file\n\
-             COMETAIL_LOGIN_USERNAME: found what is of no use here, wanted another COMETAIL_LOGIN with it",
-        ),
-        (
-            vec![("COMETAIL_LOG", "inffo")],
-            "COMETAIL_LOG: found \"inffo\", wanted a filter such as \"info\" or \"info,cometail=debug\"",
-        ),
-    ] {
-        let told = problems(&more);
+    for (more, wanted) in MISTAKES {
+        let told = problems(more);
         let same = told.lines().zip(wanted.lines()).all(|(told, wanted)| told.starts_with(wanted));
         assert!(same && told.lines().count() == wanted.lines().count(), "\n{told}\nwanted\n{wanted}");
         assert!(!told.contains("hush"), "{told}");

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{A, Cometail, Emulator, Place, cometail, numbers, until, wait};
+use crate::support::{Cometail, Emulator, Place, cometail, numbers, until, wait};
 
 /// The command with the variables of a small case.
 fn configured(arguments: &[&str], place: &Place, emulator: &Emulator) -> Command {

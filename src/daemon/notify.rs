@@ -86,6 +86,8 @@ impl Manager {
                 self.is_ready.store(true, Ordering::Relaxed);
                 if !missing.is_empty() {
                     line = format!("ready after {} s without {missing}: {line}", self.ready_after.as_secs());
+                }
+                if !missing.is_empty() && self.place.is_some() {
                     tracing::warn!(%missing, "ready without connections that are required: they were not live in time");
                 }
                 self.send(&[NotifyState::Ready, NotifyState::Status(&line)]);

@@ -20,7 +20,7 @@ fn no_file() {
 }
 
 #[test]
-fn variables_alone_run_adaemon_and_tell_of_its_health() {
+fn variables_alone_run_a_daemon_and_tell_of_its_health() {
     no_file();
     let (place, emulator) = (Place::new(), Emulator::start_in(&[("T", "00D!hush")], &["--token-env", "T"]));
     let token = place.write("token", "00D!hush\n");
@@ -75,7 +75,7 @@ fn a_mistake_names_the_variable_and_ends_with_78() {
 }
 
 #[test]
-fn adaemon_that_is_gone_or_stands_still_is_not_alive() {
+fn a_daemon_that_is_gone_or_stands_still_is_not_alive() {
     no_file();
     let (place, emulator) = (Place::new(), Emulator::start());
     let alive = || Cometail::start(&mut configured(&["status", "--alive"], &place, &emulator)).end();

@@ -146,26 +146,29 @@ impl Reporting {
         }
     }
 
-    /// Tells how the daemon is; whether all turns that must.
-    fn look(&mut self) -> bool {
+    /// Tells how the daemon is.
+    fn tell(&mut self) -> Snapshot<SinkStatus> {
         let snapshot = self.sources.snapshot();
         if let Some(writer) = &mut self.writer {
             writer.write(&snapshot);
         }
-        let phase = *self.phase.borrow();
-        match phase {
-            Phase::Running => {
-                self.manager.tell(&snapshot, &mut self.told);
-                let loops = snapshot.connections.iter().map(|one| (one.name.as_str(), one.due));
-                let turn = self.sources.journal.as_ref().and_then(|journal| journal.turn());
-                self.progress.look(Instant::now(), loops, turn)
-            }
-            // Tasks are given up, and the journal's thread ends: all of that has deadlines of its own.
-            Phase::Stopping(until) => {
-                self.manager.tell_end(&snapshot, until, &mut self.told);
-                true
-            }
+        match *self.phase.borrow() {
+            Phase::Running => self.manager.tell(&snapshot, &mut self.told),
+            Phase::Stopping(until) => self.manager.tell_end(&snapshot, until, &mut self.told),
         }
+        snapshot
+    }
+
+    /// Tells how the daemon is; whether all turns that must.
+    fn look(&mut self) -> bool {
+        let snapshot = self.tell();
+        if matches!(*self.phase.borrow(), Phase::Stopping(_)) {
+            // Tasks are given up, and the journal's thread ends: all of that has deadlines of its own.
+            return true;
+        }
+        let loops = snapshot.connections.iter().map(|one| (one.name.as_str(), one.due));
+        let turn = self.sources.journal.as_ref().and_then(|journal| journal.turn());
+        self.progress.look(Instant::now(), loops, turn)
     }
 }
 

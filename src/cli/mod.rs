@@ -160,6 +160,7 @@ fn on_screen(mut connection: config::Connection, format: Format, pretty: bool, l
         grace: Duration::from_secs(5),
         ready_after: Duration::ZERO,
         log: telemetry::Config::default(),
+        admin: None,
         connections: vec![connection],
         sinks: vec![sink],
         topics: Vec::new(),

@@ -55,7 +55,7 @@ enum Form {
 type Row = (&'static str, &'static str, Form);
 
 /// Every variable.
-const ROWS: [Row; 29] = [
+const ROWS: [Row; 32] = [
     (URL, "connection.main.url", Form::Text),
     ("COMETAIL_API_VERSION", "connection.main.api_version", Form::Text),
     (CHANNELS, "connection.main.channels", Form::List),
@@ -83,6 +83,9 @@ const ROWS: [Row; 29] = [
     ("COMETAIL_PERSIST", "state.persist", Form::Flag),
     ("COMETAIL_GRACE", "daemon.grace", Form::Text),
     ("COMETAIL_READY_AFTER", "daemon.ready_after", Form::Text),
+    ("COMETAIL_ADMIN_LISTEN", "admin.listen", Form::Text),
+    ("COMETAIL_ADMIN_TOKEN", "admin.token", Form::Secret),
+    ("COMETAIL_ADMIN_HOSTS", "admin.hosts", Form::List),
     ("COMETAIL_LOG", "log.filter", Form::Text),
     ("COMETAIL_LOG_FORMAT", "log.format", Form::Text),
 ];

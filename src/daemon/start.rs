@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::admin;
 use super::aside::Aside;
 use super::connection::Connection;
 use super::flight::Flights;
@@ -23,6 +24,7 @@ use super::stop::{Daemon, Running};
 use super::store::{Kept, Store, StoreError};
 use super::token::Token;
 use super::{Ending, Options};
+use crate::admin::Tap;
 use crate::bayeux::contract::Now;
 use crate::bayeux::session::Session;
 use crate::config::{self, Config, OnStop};
@@ -68,10 +70,11 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     };
     tell_strays(&supply, &config.sinks);
     let outlet = Arc::new(Outlet::new(start_sinks(config.sinks, &supply)?));
+    let tap = Arc::new(Tap::default());
     let mut prepared = Vec::new();
     let mut problems = Vec::new();
     for one in config.connections {
-        match prepare(one, &options, &outlet, store.as_ref(), opened.as_mut()) {
+        match prepare(one, &options, &outlet, &tap, store.as_ref(), opened.as_mut()) {
             Ok(one) => prepared.push(one),
             Err(problem) => problems.push(problem),
         }
@@ -97,6 +100,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         outlet: outlet.clone(),
         journal: journal.clone(),
     };
+    let (server, orders) = admin::start(config.admin, &sources, &tap)?.unzip();
     let manager = Manager::of_environment(config.ready_after);
     let reporter = Reporter::start(sources, store.as_ref().map(Store::status_path), manager);
     Ok(Daemon {
@@ -108,6 +112,8 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         grace: config.grace,
         one_shot: options.one_shot,
         commands: options.commands,
+        orders,
+        server,
         _store: store,
     })
 }
@@ -170,6 +176,7 @@ fn prepare(
     config: config::Connection,
     options: &Options,
     outlet: &Arc<Outlet>,
+    tap: &Arc<Tap>,
     store: Option<&Store>,
     mut journal: Option<&mut Opened>,
 ) -> Result<(Running, Connection), String> {
@@ -219,6 +226,7 @@ fn prepare(
         site: Site { configured, is_located, is_legacy, url },
         meter,
         intake: Intake::Memory(outlet.clone()),
+        tap: tap.clone(),
         unsent: None,
         paused: false,
         keeper,

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Ending;
+use super::admin::{answer, next_order};
 use super::connection::{Command, Ended};
 use super::journal::Appender;
 use super::outlet::Outlet;
@@ -15,6 +16,7 @@ use super::report::Reporter;
 use super::signals::{Asked, Signals};
 use super::start::remaining;
 use super::store::Store;
+use crate::admin::{Request, Server};
 use crate::bayeux::notice::Closed;
 use crate::bayeux::refusal::Meaning;
 use crate::{sinks, status};
@@ -41,6 +43,10 @@ pub struct Daemon {
     pub(super) grace: Duration,
     pub(super) one_shot: bool,
     pub(super) commands: Option<mpsc::Receiver<(Arc<str>, Command)>>,
+    /// What is asked for by requests to the admin server,
+    pub(super) orders: Option<mpsc::Receiver<Request>>,
+    /// which answers to the very end.
+    pub(super) server: Option<Server>,
     pub(super) _store: Option<Store>,
 }
 
@@ -56,6 +62,7 @@ impl Daemon {
         };
         let mut ending = Ending::Done;
         self.serve(&mut signals, &mut ending).await;
+        self.orders = None;
         self.reporter.stopping(self.grace);
         let stopped = tokio::select! {
             stopped = self.stop(&mut ending) => stopped,
@@ -79,6 +86,7 @@ impl Daemon {
             }
         }
         self.reporter.finish().await;
+        drop(self.server);
         ending
     }
 
@@ -113,6 +121,7 @@ impl Daemon {
                 }
                 () = journal_ends(self.journal.as_deref()) => return *ending = worse(*ending, Ending::Io),
                 (name, command) = next_command(&mut self.commands) => self.command(&name, command),
+                request = next_order(&mut self.orders) => answer(&self.running, request),
             }
         }
     }

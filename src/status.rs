@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
@@ -95,10 +95,17 @@ pub struct Connection {
     pub transport: &'static str,
     /// Since when it is in that state.
     pub since: u64,
+    /// Whether the daemon counts as ready only when this one is live.
+    pub required: bool,
+    /// Whether it has been live since the daemon's start.
+    pub been_live: bool,
     /// What it waits for.
     pub waiting: &'static str,
     /// How long from `updated_at` at most, in milliseconds, where that is known.
     pub waiting_ms: Option<u64>,
+    /// When its loop means to turn at the latest, where that is known; one that does not is stuck.
+    #[serde(skip)]
+    pub due: Option<Instant>,
     /// Since when nothing is asked for, because the journal has no room.
     pub paused_since: Option<u64>,
     /// Its channels.
@@ -230,8 +237,11 @@ impl Connection {
             state: "new",
             transport: "long-polling",
             since: millis(SystemTime::now()),
+            required: true,
+            been_live: false,
             waiting: "not started",
             waiting_ms: None,
+            due: None,
             paused_since: None,
             channels: Vec::new(),
             handshakes: 0,
@@ -277,12 +287,15 @@ impl Connection {
             self.state = state;
             self.since = millis(now);
         }
+        self.been_live |= self.is_live();
+        self.due = None;
         self.waiting = waiting;
         self.waiting_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
     }
 
     /// Notes that nothing is asked for until the journal has room.
     pub fn pause(&mut self, now: SystemTime) {
+        self.due = None;
         self.waiting = "for room in the journal";
         self.waiting_ms = None;
         self.paused_since.get_or_insert(millis(now));

@@ -112,7 +112,9 @@ fn every_documented_key_is_a_key_and_every_default_is_the_default() {
     let (every, _) =
         read(&with_every_key(dir.path(), "token")).unwrap_or_else(|problems| panic!("{problems}"));
     let (plain, _) = read(EVERY_KEY).unwrap();
-    assert_eq!(every.grace, plain.grace);
+    assert_eq!((every.grace, every.ready_after), (plain.grace, plain.ready_after));
+    assert_eq!((plain.grace, plain.ready_after), (Duration::from_secs(7), Duration::from_secs(30)));
+    assert!(every.connections[0].required && plain.connections[0].required);
     assert!(plain.admin.is_none());
     let server = every.admin.as_ref().unwrap();
     assert_eq!(server.listen, admin::Listen::Tcp("127.0.0.1:9464".parse().unwrap()));

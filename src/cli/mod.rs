@@ -123,15 +123,21 @@ fn fail(code: u8, error: &impl Display) -> u8 {
 /// Where the configuration is when the arguments do not say.
 const DEFAULT_CONFIG: &str = "/etc/cometail/cometail.toml";
 
-/// Reads a configuration file, its warnings logged later by the caller.
+/// Reads a configuration, its warnings logged later by the caller.
 fn load(path: Option<&PathBuf>) -> Result<(Config, Vec<String>), config::Problems> {
     load_source(path).map(|(_, loaded)| loaded)
 }
 
-/// The same, with the file as it was read.
-fn load_source(path: Option<&PathBuf>) -> Result<(Source, (Config, Vec<String>)), config::Problems> {
-    let source = Source::read(path.map_or_else(|| Path::new(DEFAULT_CONFIG), PathBuf::as_path))?;
-    let (config, warnings) = source.resolve(&|name| std::env::var_os(name))?;
+/// The same, with the file as it was read, where there is one.
+fn load_source(path: Option<&PathBuf>) -> Result<(Option<Source>, (Config, Vec<String>)), config::Problems> {
+    let (source, config, warnings) = match path {
+        Some(path) => {
+            let source = Source::read(path)?;
+            let (config, warnings) = source.resolve(&|name| std::env::var_os(name))?;
+            (Some(source), config, warnings)
+        }
+        None => config::find(Path::new(DEFAULT_CONFIG), std::env::vars_os())?,
+    };
     Ok((source, (config, warnings.as_slice().iter().map(ToString::to_string).collect())))
 }
 
@@ -164,6 +170,7 @@ fn on_screen(mut connection: config::Connection, format: Format, pretty: bool, l
         state_dir: None,
         journal: crate::journal::Config::default(),
         grace: Duration::from_secs(5),
+        ready_after: Duration::ZERO,
         log: telemetry::Config::default(),
         admin: None,
         connections: vec![connection],

@@ -13,10 +13,14 @@ use crate::daemon::Options;
 SIGTERM and SIGINT end it in order: servers are told, queues are drained, within [daemon] grace. A second one
 ends it at once. SIGHUP reads the configuration again, as `cometail reload` does, and opens output files anew.
 
+Without a configuration file, environment variables describe one connection and one sink: COMETAIL_URL and
+COMETAIL_CHANNELS at least, COMETAIL_TOKEN_FILE or COMETAIL_LOGIN where the server wants a login; docs/container.md has
+them all.
+
 Example:
   cometail run -c config/demo.toml")]
 pub(super) struct Run {
-    /// The configuration [default: /etc/cometail/cometail.toml]
+    /// The configuration [default: /etc/cometail/cometail.toml, else COMETAIL_* variables]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Record every request and response, without secrets, as HAR
@@ -33,5 +37,5 @@ pub(super) fn main(run: &Run) -> u8 {
         Ok(wire) => wire,
         Err(error) => return fail(IO, &error),
     };
-    run_daemon(config, Options { wire, source: Some(source), ..Options::default() }, &warnings)
+    run_daemon(config, Options { wire, source, ..Options::default() }, &warnings)
 }

@@ -28,9 +28,10 @@ const STALE: Duration = Duration::from_secs(30);
 Examples:
   cometail status -c /etc/cometail/cometail.toml
   cometail status --watch       again each second
-  cometail status --health      nothing but the exit code: 0 when every channel is live and every sink delivers")]
+  cometail status --health      nothing but the exit code: 0 when every channel is live and every sink delivers
+  cometail status --alive       nothing but the exit code: 0 when the daemon runs, whatever its servers do")]
 pub(super) struct Status {
-    /// The daemon's configuration [default: /etc/cometail/cometail.toml]
+    /// The daemon's configuration [default: /etc/cometail/cometail.toml, else COMETAIL_* variables]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The daemon's state directory, in place of its configuration
@@ -40,6 +41,9 @@ pub(super) struct Status {
     /// channel is not live, or a sink fails
     #[arg(long)]
     health: bool,
+    /// Print nothing when the daemon runs and turns; exit with 1 when it does not
+    #[arg(long, conflicts_with = "health")]
+    alive: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -67,8 +71,8 @@ pub(super) fn main(status: &Status) -> u8 {
         Err(error) => return fail(FAILED, &error),
     };
     let now = millis(SystemTime::now());
-    let trouble = told(&dir, &snapshot, now);
-    let printed = match (status.health, status.json) {
+    let trouble = if status.alive { alive(&dir, &snapshot, now) } else { told(&dir, &snapshot, now) };
+    let printed = match (status.health || status.alive, status.json) {
         (true, _) => Ok(()),
         (false, true) => writeln!(io::stdout(), "{text}"),
         (false, false) => write!(io::stdout(), "{}", Shown { snapshot: &snapshot, now }),
@@ -93,6 +97,11 @@ fn read(dir: &Path) -> Result<(String, Snapshot), String> {
 /// age of the status has to do.
 fn told(dir: &Path, snapshot: &Snapshot, now: u64) -> Option<String> {
     trouble(snapshot, now, daemon::is_running(dir).ok())
+}
+
+/// Why it cannot be said that the daemon runs and turns.
+fn alive(dir: &Path, snapshot: &Snapshot, now: u64) -> Option<String> {
+    not_running(snapshot, now, daemon::is_running(dir).ok())
 }
 
 /// The first thing that keeps the daemon from being healthy; `running` where that is known.

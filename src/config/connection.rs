@@ -66,6 +66,7 @@ pub(super) fn read(
     let http = transport(&mut table);
     let stops = [("disconnect", OnStop::Disconnect), ("keep", OnStop::Keep)];
     let on_stop = table.get("on_stop").and_then(|node| node.choice(&stops)).unwrap_or_default();
+    let required = table.get("required").and_then(|node| node.boolean()).unwrap_or(true);
     table.end();
     let channels = channels?;
     let order = orders(&name, &channels);
@@ -73,8 +74,19 @@ pub(super) fn read(
     let session = bayeux::Config { channels, ..session };
     let Endpoint { url, is_located, is_legacy, .. } = endpoint?;
     let (login, login_options) = login.map(|(config, options)| (Some(config), options)).unwrap_or_default();
-    let connection =
-        Connection { name, url, is_located, is_legacy, session, http, login, login_options, limits, on_stop };
+    let connection = Connection {
+        name,
+        url,
+        is_located,
+        is_legacy,
+        session,
+        http,
+        login,
+        login_options,
+        limits,
+        on_stop,
+        required,
+    };
     Some((connection, order))
 }
 

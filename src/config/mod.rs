@@ -7,12 +7,14 @@
 //! Format: TOML, as `config/cometail.toml` documents it key by key; durations are written `"10s"`, sizes
 //! `"64MiB"`, and secrets are files or environment variables.
 //!
-//! Operations: [`load`] a file, [`parse`] a text; [`load_topics`] a file of topics alone; [`load_with`] and [`parse_with`] also give the warnings
-//! and read environment variables through a function. A [`Source`] can be resolved again while a daemon runs.
+//! Operations: [`find`] what there is, a file or environment variables; [`load`] a file, [`parse`] a text; [`load_topics`] a
+//! file of topics alone; [`load_with`] and [`parse_with`] also give the warnings and read environment variables through a
+//! function. A [`Source`] can be resolved again while a daemon runs.
 
 mod admin;
 mod connection;
 mod endpoint;
+mod env;
 mod journal;
 mod limits;
 mod load;
@@ -35,6 +37,7 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use env::{find, from_environment};
 pub use load::{Environment, load, load_topics, load_with, parse, parse_with};
 pub use problem::{Problem, Problems, Warnings};
 pub use source::Source;
@@ -53,6 +56,8 @@ pub struct Config {
     pub journal: log::Config,
     /// How long sinks may take to drain at the end.
     pub grace: Duration,
+    /// How long the service manager waits at most for every required connection to be live.
+    pub ready_after: Duration,
     /// Logs.
     pub log: telemetry::Config,
     /// The admin server, where there is one.
@@ -90,6 +95,8 @@ pub struct Connection {
     pub limits: Option<watch::Config>,
     /// What becomes of the session on the server when the daemon ends.
     pub on_stop: OnStop,
+    /// Whether the daemon counts as ready only when this one is live.
+    pub required: bool,
 }
 
 impl Connection {
@@ -108,6 +115,7 @@ impl Connection {
             login_options: logins::Options::default(),
             limits: None,
             on_stop: OnStop::default(),
+            required: true,
         }
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn read(
         Place::Running(running) => running.map(Path::to_owned),
     };
     let journal = journal::read(&mut table, state_dir.is_some());
-    let grace = daemon(&mut table);
+    let (grace, ready_after) = daemon(&mut table);
     let logs = log_section(&mut table);
     let admin = table.table("admin").and_then(|table| admin::read(table, environment));
     let connections = named(&mut table, "connection", CONNECTIONS_MAX, |name, node| {
@@ -52,7 +52,18 @@ pub(super) fn read(
         sink.order.clone_from(&orders);
     }
     let files = log.take_files();
-    Some(Config { state_dir: written, journal, grace, log: logs, admin, connections, sinks, topics, files })
+    Some(Config {
+        state_dir: written,
+        journal,
+        grace,
+        ready_after,
+        log: logs,
+        admin,
+        connections,
+        sinks,
+        topics,
+        files,
+    })
 }
 
 /// Reads a file of topics alone; `None` where there is none.
@@ -120,12 +131,17 @@ fn default_state_dir(environment: Environment<'_>) -> Option<PathBuf> {
         .or_else(|| Some(absolute("HOME")?.join(".local/state/cometail")))
 }
 
-fn daemon(root: &mut Table<'_>) -> Duration {
-    const GRACE: Duration = Duration::from_secs(10);
-    let Some(mut table) = root.table("daemon") else { return GRACE };
-    let grace = table.get("grace").and_then(|node| node.duration(&(Duration::ZERO..=connection::HOUR)));
+/// `[daemon]`: how long its end may take, and how long its start is waited for.
+fn daemon(root: &mut Table<'_>) -> (Duration, Duration) {
+    // With all that follows the grace period, the end is within the 10 s that container engines leave.
+    const GRACE: Duration = Duration::from_secs(7);
+    const READY_AFTER: Duration = Duration::from_secs(30);
+    let Some(mut table) = root.table("daemon") else { return (GRACE, READY_AFTER) };
+    let mut wait =
+        |name| table.get(name).and_then(|node| node.duration(&(Duration::ZERO..=connection::HOUR)));
+    let waits = (wait("grace").unwrap_or(GRACE), wait("ready_after").unwrap_or(READY_AFTER));
     table.end();
-    grace.unwrap_or(GRACE)
+    waits
 }
 
 fn log_section(root: &mut Table<'_>) -> telemetry::Config {

@@ -357,9 +357,10 @@ impl Connection {
 
     /// Something is held up. An append that is under way is over before anybody could read of it.
     fn note_pause(&mut self) {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.due = None;
         if self.intake.is_stuck() {
             self.paused = true;
-            let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
             status.pause(SystemTime::now());
         }
     }
@@ -368,6 +369,7 @@ impl Connection {
         let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.enter(SystemTime::now(), self.session.state(), reason, wait);
+        status.due = until;
         status.paused_since = None;
         status.transport = self.session.transport();
         let pulse = self.session.pulse();

@@ -205,6 +205,11 @@ impl Appender {
         self.given_up.fetch_add(events, Ordering::Relaxed);
     }
 
+    /// What the journal's thread is at; see [`Writer::turn`].
+    pub(super) fn turn(&self) -> Option<u64> {
+        self.writer().as_ref().and_then(Writer::turn)
+    }
+
     /// Ends when the journal's thread has, unasked.
     pub(super) async fn ended(&self) {
         loop {

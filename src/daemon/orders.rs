@@ -25,7 +25,7 @@ impl Daemon {
             Order::Unsubscribe { connection, channel } => self.ask(connection, &channel, None),
             Order::Pause(target) => self.pause(target, true),
             Order::Resume(target) => self.pause(target, false),
-            Order::Reload => return self.reload.ask(Some(answer)),
+            Order::Reload => return self.read_again(Some(answer)),
             Order::Capture(_) => {
                 Err(Refusal::Impossible(String::from("the configuration names no file for a wire capture")))
             }

@@ -91,7 +91,7 @@ pub(super) fn prepare(
     let keeper = means.store.as_ref().map(|store| store.keeper(&name, &url, kept.clone(), jar.clone()));
     let aside = means.store.as_ref().map(|store| Aside::new(store.aside_path(&name)));
     let shown = if is_located || url != configured { url.as_str() } else { "" };
-    begin(status, shown, told.then(|| login.describe()));
+    begin(status, config.required, shown, told.then(|| login.describe()));
     let meter = config.limits.map(|limits| start_meter(&name, limits, &client, status));
     let (sender, commands) = mpsc::channel(COMMANDS);
     let now = Now { mono: Instant::now(), wall: SystemTime::now() };
@@ -134,8 +134,9 @@ fn lost(channels: &[crate::bayeux::Wanted], memory: &Memory) -> Vec<Channel> {
 }
 
 /// The status of a connection that starts, or starts again: what it counts goes on.
-fn begin(status: &Mutex<status::Connection>, url: &str, login: Option<String>) {
+fn begin(status: &Mutex<status::Connection>, required: bool, url: &str, login: Option<String>) {
     let mut status = status.lock().unwrap_or_else(PoisonError::into_inner);
+    status.required = required;
     url.clone_into(&mut status.url);
     status.enter(SystemTime::now(), "new", "not started", None);
     status.login = login.map(status::Login::new);

@@ -24,7 +24,7 @@ use crate::{http, sinks, status, telemetry};
 const WAITING_MAX: usize = 64;
 
 /// Hears what came of it.
-type Answer = oneshot::Sender<Result<(), Refusal>>;
+pub(super) type Answer = oneshot::Sender<Result<(), Refusal>>;
 
 /// What came of the last reading, for the status.
 pub(super) type Report = Arc<Mutex<Option<status::Reload>>>;
@@ -128,6 +128,11 @@ impl Reload {
             answer => waiting.extend(answer),
         }
         self.begin();
+    }
+
+    /// Whether something is being read.
+    pub(super) const fn is_reading(&self) -> bool {
+        self.reading.is_some()
     }
 
     /// What comes of the next reading. Dropping the future loses nothing.

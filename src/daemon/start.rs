@@ -13,6 +13,7 @@ use super::connection::{Command, Connection};
 use super::fleet::Fleet;
 use super::journal::Opened;
 use super::line::Lines;
+use super::notify::Manager;
 use super::orders::ORDERS;
 use super::outlet::Outlet;
 use super::post::Posts;
@@ -91,6 +92,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     let posts = Posts::new(outlet.clone(), supply, config.grace, config.sinks.clone());
     let fleet = Fleet::new(lines, posts, options.one_shot);
     let (grace, admin) = (config.grace, config.admin.clone());
+    let manager = Manager::of_environment(config.ready_after);
     let reload = Reload::new(options.source, config, library);
     let sources = Sources {
         started: SystemTime::now(),
@@ -101,7 +103,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     };
     let (orders, requests) = mpsc::channel(ORDERS);
     let server = admin::start(admin.as_ref(), &sources, &means.tap, &orders)?;
-    let reporter = Reporter::start(sources.clone(), status_path, reload.told.clone());
+    let reporter = Reporter::start(sources.clone(), status_path, manager, reload.told.clone());
     Ok(Daemon {
         fleet,
         hangup,

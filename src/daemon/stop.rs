@@ -12,8 +12,8 @@ use super::fleet::{Fleet, sink_ending};
 use super::journal::Appender;
 use super::outlet::Tap;
 use super::prepare::Means;
-use super::reload::{Outcome, Plan, Reload};
-use super::report::{Reporter, Sources, notify};
+use super::reload::{Answer, Outcome, Plan, Reload};
+use super::report::{Reporter, Sources};
 use super::signals::{Asked, Hangup, Signals};
 use super::start::{channels_of, remaining};
 use crate::admin::{Request, Server};
@@ -61,7 +61,7 @@ impl Daemon {
             }
         };
         let mut ending = self.serve(&mut signals).await;
-        notify(&[sd_notify::NotifyState::Stopping]);
+        self.reporter.stopping(self.grace);
         let stopped = tokio::select! {
             stopped = self.stop(&mut ending) => stopped,
             () = second_signal(&mut signals) => {
@@ -119,7 +119,20 @@ impl Daemon {
     /// A signal that asks for the files to be opened anew, and for the configuration to be read again.
     fn hang_up(&mut self) {
         self.means.outlet.taps().iter().for_each(|tap| tap.handle.reopen());
-        self.reload.ask(None);
+        self.read_again(None);
+    }
+
+    /// Asks for a reading of the configuration; the service manager hears that it has begun, and that it is over.
+    pub(super) fn read_again(&mut self, answer: Option<Answer>) {
+        self.reporter.reloading();
+        self.reload.ask(answer);
+        self.end_reading();
+    }
+
+    fn end_reading(&self) {
+        if !self.reload.is_reading() {
+            self.reporter.reloaded();
+        }
     }
 
     /// Changes what has changed in the configuration.
@@ -131,6 +144,7 @@ impl Daemon {
             }
             Err(problems) => self.reload.tell(heard, problems, Vec::new()),
         }
+        self.end_reading();
     }
 
     fn change(&mut self, mut plan: Plan) -> Vec<String> {

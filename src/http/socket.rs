@@ -217,7 +217,11 @@ impl Socket {
 
     fn fault(&self, kind: FaultKind, what: &str) -> Fault {
         let sent = self.wrote.load(Ordering::Relaxed);
-        Fault { kind, sent, detail: format!("{} by websocket: {what}", self.authority) }
+        let fault = Fault { kind, sent, detail: format!("{} by websocket: {what}", self.authority) };
+        if let Some(capture) = &self.capture {
+            capture.wire.record_end(&capture.draft, &capture.head, &fault);
+        }
+        fault
     }
 }
 

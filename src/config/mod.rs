@@ -26,6 +26,7 @@ mod tests;
 mod topic;
 mod units;
 mod urls;
+mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,6 +59,8 @@ pub struct Config {
     pub sinks: Vec<sinks::Config>,
     /// PushTopics that orgs are to have; the daemon needs none of them.
     pub topics: Vec<Topic>,
+    /// What a capture that is switched on while the daemon runs is written to; off until then.
+    pub wire: Option<http::WireConfig>,
 }
 
 /// One Bayeux session with one server.

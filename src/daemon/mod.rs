@@ -13,6 +13,7 @@
 
 mod aside;
 mod board;
+mod capture;
 mod connection;
 mod damage;
 mod flight;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+pub use capture::Capture;
 pub use connection::Command;
 pub use start::{StartError, start};
 pub use stop::Daemon;
@@ -48,7 +50,7 @@ use crate::http;
 pub struct Options {
     /// It serves a person who watches: a refusal is final, and it ends when nothing is left to wait for.
     pub one_shot: bool,
-    /// Where every request and response is recorded.
+    /// Where every request and response of a connection is recorded, in the place of the configuration's.
     pub wire: Option<Arc<http::Wire>>,
     /// What a person asks of a connection, by its name, while it runs.
     pub commands: Option<mpsc::Receiver<(Arc<str>, Command)>>,

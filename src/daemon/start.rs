@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::aside::Aside;
+use super::capture::Capture;
 use super::connection::Connection;
 use super::flight::Flights;
 use super::intake::Intake;
@@ -67,10 +68,11 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     };
     tell_strays(&supply, &config.sinks);
     let outlet = Arc::new(Outlet::new(start_sinks(config.sinks, &supply)?));
+    let capture = Capture::new(options.wire.clone(), config.wire);
     let mut prepared = Vec::new();
     let mut problems = Vec::new();
     for one in config.connections {
-        match prepare(one, &options, &outlet, store.as_ref(), opened.as_mut()) {
+        match prepare(one, &options, &capture, &outlet, store.as_ref(), opened.as_mut()) {
             Ok(one) => prepared.push(one),
             Err(problem) => problems.push(problem),
         }
@@ -106,6 +108,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         grace: config.grace,
         one_shot: options.one_shot,
         commands: options.commands,
+        capture,
         _store: store,
     })
 }
@@ -167,6 +170,7 @@ fn start_sinks(configs: Vec<sinks::Config>, supply: &Supply) -> Result<Vec<sinks
 fn prepare(
     config: config::Connection,
     options: &Options,
+    capture: &Capture,
     outlet: &Arc<Outlet>,
     store: Option<&Store>,
     mut journal: Option<&mut Opened>,
@@ -188,8 +192,8 @@ fn prepare(
     let told = config.login.is_some();
     let logins = login::Options { one_shot: options.one_shot, seed: seed(), ..config.login_options };
     let login = Login::with(config.login, &http, logins).map_err(no_way)?;
-    let mut client = client;
-    if let Some(wire) = &options.wire {
+    let mut client = client.with_name(name.clone());
+    if let Some(wire) = capture.wire() {
         client = client.with_wire(wire.clone());
     }
     let keeper = store.map(|store| store.keeper(&name, &url, kept.clone(), jar.clone()));

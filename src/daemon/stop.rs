@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Ending;
+use super::capture::Capture;
 use super::connection::{Command, Ended};
 use super::journal::Appender;
 use super::outlet::Outlet;
@@ -41,10 +42,16 @@ pub struct Daemon {
     pub(super) grace: Duration,
     pub(super) one_shot: bool,
     pub(super) commands: Option<mpsc::Receiver<(Arc<str>, Command)>>,
+    pub(super) capture: Capture,
     pub(super) _store: Option<Store>,
 }
 
 impl Daemon {
+    /// The switch of the capture of what its connections send and receive.
+    pub fn capture(&self) -> Capture {
+        self.capture.clone()
+    }
+
     /// Runs until a signal, or until nothing is left to do.
     pub async fn run(mut self) -> Ending {
         let mut signals = match Signals::new(!self.one_shot) {

@@ -1,0 +1,1 @@
+//! Replays of captures that tests write.

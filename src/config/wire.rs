@@ -19,7 +19,8 @@ pub(super) fn read(root: &mut Table<'_>, state_dir: Option<&Path>) -> Option<Wir
     if path.is_none() && default.is_none() {
         table.miss("path", "a path, as there is no state directory");
     }
-    let max = table.get("max_size").and_then(|node| node.size(&SIZE)).and_then(|size| u64::try_from(size).ok());
+    let max =
+        table.get("max_size").and_then(|node| node.size(&SIZE)).and_then(|size| u64::try_from(size).ok());
     let payloads = table.get("payloads").and_then(|node| node.boolean()).unwrap_or(true);
     let path = path.and_then(|node| node.path()).or(default);
     table.end();

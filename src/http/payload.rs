@@ -128,7 +128,9 @@ mod tests {
 
     #[test]
     fn what_is_no_bayeux_is_not_shown() {
-        for text in ["hush", r#"[{"channel":"/topic/A","data":{"a":"hush"#, r#"{"records":["hush"]}"#, "[7]", "{}"] {
+        for text in
+            ["hush", r#"[{"channel":"/topic/A","data":{"a":"hush"#, r#"{"records":["hush"]}"#, "[7]", "{}"]
+        {
             assert_eq!(hide(text), format!("({} bytes, not shown)", text.len()));
         }
         assert_eq!(hide("  "), "");

@@ -21,8 +21,7 @@ const HIDDEN: &str = "***";
 const KEYS: [&str; 7] =
     ["assertion", "authorization", "clientassertion", "codeverifier", "cookie", "credentials", "sid"];
 /// Parts of names that make them names of secrets; a token's type or lifetime is none.
-const PARTS: [&str; 7] =
-    ["apikey", "passphrase", "passwd", "password", "privatekey", "secret", "sessionid"];
+const PARTS: [&str; 7] = ["apikey", "passphrase", "passwd", "password", "privatekey", "secret", "sessionid"];
 /// How deep JSON inside strings of JSON is looked into.
 const DEPTH_MAX: usize = 3;
 
@@ -177,10 +176,13 @@ pub(super) fn body(text: &str, mime: &str) -> String {
 
 /// Whether a text is XML, whatever it is said to be; a page for people is not.
 fn looks_like_xml(text: &str) -> bool {
-    let start: String = text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).chars().take(4096).collect();
+    let start: String =
+        text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).chars().take(4096).collect();
     let start = start.to_ascii_lowercase();
     let is_page = start.starts_with("<!doctype html") || start.starts_with("<html");
-    start.starts_with('<') && !is_page && (start.starts_with("<?xml") || start.contains("envelope") || start.contains("xmlns"))
+    start.starts_with('<')
+        && !is_page
+        && (start.starts_with("<?xml") || start.contains("envelope") || start.contains("xmlns"))
 }
 
 /// JSON with the string values of secret keys hidden and everything else as it was. Text that is no JSON passes,
@@ -371,7 +373,7 @@ mod tests {
         let xml = "<sessionId>x</sessionId>";
         assert_eq!(body(xml, "text/xml; charset=utf-8"), "(24 bytes, not shown)");
         let soap = "\n<soapenv:Envelope><n1:password>hush</n1:password></soapenv:Envelope>";
-        assert_eq!(body(soap, "x-unknown"), "(67 bytes, not shown)");
+        assert_eq!(body(soap, "x-unknown"), "(69 bytes, not shown)");
         let page = "<!DOCTYPE html><p>Down for maintenance";
         assert_eq!(body(page, "text/html"), page);
     }

@@ -322,7 +322,9 @@ impl RawText {
     fn bytes(&self) -> Result<Bytes, String> {
         let text = self.text.as_deref().unwrap_or_default();
         match self.encoding.as_deref() {
-            Some("base64") => STANDARD.decode(text.trim()).map(Bytes::from).map_err(|error| error.to_string()),
+            Some("base64") => {
+                STANDARD.decode(text.trim()).map(Bytes::from).map_err(|error| error.to_string())
+            }
             _ => Ok(Bytes::copy_from_slice(text.as_bytes())),
         }
     }

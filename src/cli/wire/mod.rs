@@ -106,7 +106,12 @@ fn show(wire: &Wire, talks: &[Talk]) -> io::Result<bool> {
 
 fn heading(talk: &Talk) -> String {
     let others = if talk.others == 0 { String::new() } else { format!(", {} other entries", talk.others) };
-    let text =
-        format!("{} at {}: {} requests{others}, from {}", talk.name, talk.url, talk.requests.len(), talk.began);
+    let text = format!(
+        "{} at {}: {} requests{others}, from {}",
+        talk.name,
+        talk.url,
+        talk.requests.len(),
+        talk.began
+    );
     clean(&text)
 }

@@ -244,7 +244,8 @@ impl<'t, 'o> Replay<'t, 'o> {
 
     fn on_deliver(&mut self, count: usize, positions: Vec<(Channel, ReplayId)>) {
         self.summary.events += u64::try_from(count).unwrap_or(u64::MAX);
-        let shown: Vec<_> = positions.iter().take(8).map(|(channel, last)| format!("{channel} up to {last}")).collect();
+        let shown: Vec<_> =
+            positions.iter().take(8).map(|(channel, last)| format!("{channel} up to {last}")).collect();
         let shown = if shown.is_empty() { String::new() } else { format!(": {}", shown.join(", ")) };
         self.say(What::Decided, format!("hands {count} event(s) on{shown}"), None);
         for (channel, replay) in positions {
@@ -304,7 +305,8 @@ impl<'t, 'o> Replay<'t, 'o> {
         };
         self.summary.state = self.session.state();
         let Summary { deviations, events, gaps, .. } = self.summary;
-        let trouble = self.summary.trouble.as_ref().map_or_else(String::new, |why| format!("; in trouble: {why}"));
+        let trouble =
+            self.summary.trouble.as_ref().map_or_else(String::new, |why| format!("; in trouble: {why}"));
         let text = format!(
             "ends {}: {events} event(s), {gaps} gap(s), {deviations} deviation(s){trouble}",
             self.summary.state
@@ -315,7 +317,8 @@ impl<'t, 'o> Replay<'t, 'o> {
 
     fn tell_left(&mut self, left: &[&Request]) {
         for request in left.iter().take(LEFT_MAX) {
-            let text = format!("recorded, and not sent by the session of today: {}", words::asks(&request.asks));
+            let text =
+                format!("recorded, and not sent by the session of today: {}", words::asks(&request.asks));
             self.say(What::Deviation, text, Some(request.entry));
         }
         if left.len() > LEFT_MAX {

@@ -36,7 +36,8 @@ pub(super) fn fit(body: &Bytes, ids: &Ids, share: Option<Share>) -> Bytes {
 fn message(text: &str, ids: &Ids, share: Option<Share>) -> Option<String> {
     let as_it_is = || share.is_none_or(|share| share.rest).then(|| text.to_owned());
     let Ok(mut value) = serde_json::from_str::<Value>(text) else { return as_it_is() };
-    let channel = value.get("channel").and_then(Value::as_str).filter(|channel| channel.starts_with("/meta/"));
+    let channel =
+        value.get("channel").and_then(Value::as_str).filter(|channel| channel.starts_with("/meta/"));
     let Some(channel) = channel else { return as_it_is() };
     if share.is_some_and(|share| share.channel != channel) {
         return None;

@@ -250,7 +250,11 @@ impl Talk {
     pub(super) fn channels(&self) -> Vec<(Channel, ReplayId)> {
         let mut wanted: Vec<(Channel, ReplayId)> = Vec::new();
         let from = if self.begins_inside().is_some() { self.first_session() } else { 0 };
-        let first = self.requests.iter().skip(from).skip_while(|one| !matches!(one.asks, Asks::Subscribe(_) | Asks::Connect { .. }));
+        let first = self
+            .requests
+            .iter()
+            .skip(from)
+            .skip_while(|one| !matches!(one.asks, Asks::Subscribe(_) | Asks::Connect { .. }));
         for request in first {
             match &request.asks {
                 Asks::Subscribe(channels) => wanted.extend(channels.iter().filter_map(|(name, replay)| {
@@ -330,7 +334,10 @@ pub(super) fn messages(body: &str) -> Vec<(Asks, Vec<(Option<String>, String)>)>
         let Some(asks) = asks(message) else { continue };
         let name = message["subscription"].as_str().map(str::to_owned);
         let id = (name, id_of(&message["id"]));
-        match asked.iter_mut().find(|(known, _)| matches!((known, &asks), (Asks::Subscribe(_), Asks::Subscribe(_)))) {
+        match asked
+            .iter_mut()
+            .find(|(known, _)| matches!((known, &asks), (Asks::Subscribe(_), Asks::Subscribe(_))))
+        {
             Some((Asks::Subscribe(known), ids)) => {
                 if let Asks::Subscribe(more) = asks {
                     known.extend(more);

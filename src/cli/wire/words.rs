@@ -161,14 +161,19 @@ pub(super) fn notice(notice: &Notice) -> String {
             format!("refused{about}: {}: {text}{}", why(*meaning), again(*retry_in))
         }
         Notice::ReplayLost { channel, asked, then } => {
-            let then = then.map_or_else(|| ", stays unsubscribed".into(), |then| format!(", goes on{}", from(Some(then.0))));
+            let then = then.map_or_else(
+                || ", stays unsubscribed".into(),
+                |then| format!(", goes on{}", from(Some(then.0))),
+            );
             format!("position {asked} of {channel} is no longer retained{then}")
         }
         Notice::Gap { channel, reason, .. } => {
             format!("gap: events of {channel} may be missing and cannot be asked for: {reason}")
         }
         Notice::Suspect { reason } => {
-            format!("a response with events may be lost, channels are subscribed again from their positions: {reason}")
+            format!(
+                "a response with events may be lost, channels are subscribed again from their positions: {reason}"
+            )
         }
         Notice::Failed { fault, retry_in } => format!("failed: {fault}{}", again(Some(*retry_in))),
         Notice::Misbehaved { what, retry_in } => format!("odd reply: {what}{}", again(Some(*retry_in))),
@@ -176,7 +181,9 @@ pub(super) fn notice(notice: &Notice) -> String {
             format!("a message of {} bytes cannot be read and is set aside: {}", bad.bytes.len(), bad.reason)
         }
         Notice::MoreMalformed(count) => format!("{count} more messages cannot be read"),
-        Notice::Sifted { repeats, late } => format!("{repeats} events had come before, {late} came out of order"),
+        Notice::Sifted { repeats, late } => {
+            format!("{repeats} events had come before, {late} came out of order")
+        }
         Notice::Watchdog { silent_for } => {
             format!("no connect has succeeded for {}: everything begins anew", seconds(*silent_for))
         }
@@ -184,7 +191,9 @@ pub(super) fn notice(notice: &Notice) -> String {
         Notice::Advice(what) => format!("the server advises {what}"),
         Notice::NoReplay => "the server does not number its events: only new ones arrive".into(),
         Notice::Closed(Closed::Requested) => "closed as asked".into(),
-        Notice::Closed(Closed::Endpoint(text)) => format!("closed for good, this is no CometD endpoint: {text}"),
+        Notice::Closed(Closed::Endpoint(text)) => {
+            format!("closed for good, this is no CometD endpoint: {text}")
+        }
         Notice::Closed(Closed::Unauthenticated(text)) => {
             format!("closed for good, no token that the server takes: {text}")
         }

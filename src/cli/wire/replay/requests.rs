@@ -31,20 +31,20 @@ impl<'t> Replay<'t, '_> {
     }
 
     /// The recorded client sent the like.
-    fn on_like(&mut self, exchange: &Exchange, asks: Asks, own: &[(Option<String>, String)], recorded: &'t Request) {
+    fn on_like(
+        &mut self,
+        exchange: &Exchange,
+        asks: Asks,
+        own: &[(Option<String>, String)],
+        recorded: &'t Request,
+    ) {
         if let Some(difference) = difference(&asks, &recorded.asks) {
             self.say(What::Deviation, difference, Some(recorded.entry));
         }
         let ids = matching(own, &recorded.ids);
         let by_socket = exchange.lane == Lane::Socket;
-        let mut open = Open {
-            id: exchange.id,
-            asks,
-            entry: Some(recorded.entry),
-            by_socket,
-            due: None,
-            outcome: None,
-        };
+        let mut open =
+            Open { id: exchange.id, asks, entry: Some(recorded.entry), by_socket, due: None, outcome: None };
         if by_socket {
             self.socket_ids.extend(ids);
             self.open_socket(&mut open, exchange.deadline);

@@ -46,11 +46,19 @@ impl Replay<'_, '_> {
                 self.say(What::Received, "101: a websocket".into(), Some(heard.entry));
             }
             Came::Opened(outcome) => {
-                self.say(What::Received, format!("no websocket: {}", words::outcome(outcome)), Some(heard.entry));
+                self.say(
+                    What::Received,
+                    format!("no websocket: {}", words::outcome(outcome)),
+                    Some(heard.entry),
+                );
                 self.end_sockets(outcome);
             }
             Came::Ended(outcome) => {
-                self.say(What::Received, format!("the websocket ended: {}", words::outcome(outcome)), Some(heard.entry));
+                self.say(
+                    What::Received,
+                    format!("the websocket ended: {}", words::outcome(outcome)),
+                    Some(heard.entry),
+                );
                 self.end_sockets(outcome);
             }
             Came::Frame(text) => self.on_frame(text, heard.entry),
@@ -69,7 +77,8 @@ impl Replay<'_, '_> {
 
     /// All that is open on the socket ends with it.
     fn end_sockets(&mut self, outcome: &Outcome) {
-        let (ended, open) = std::mem::take(&mut self.open).into_iter().partition(|open: &Open| open.by_socket);
+        let (ended, open) =
+            std::mem::take(&mut self.open).into_iter().partition(|open: &Open| open.by_socket);
         self.open = open;
         let ended: Vec<Open> = ended;
         for one in ended {
@@ -82,7 +91,8 @@ impl Replay<'_, '_> {
         match broken {
             Some(detail) => {
                 let fault = Fault { kind: FaultKind::Malformed, sent: true, detail };
-                let ended: Vec<_> = self.open.extract_if(.., |open| open.by_socket).map(|open| open.id).collect();
+                let ended: Vec<_> =
+                    self.open.extract_if(.., |open| open.by_socket).map(|open| open.id).collect();
                 for id in ended {
                     self.session.handle(self.now(), Input::Outcome(id, Err(fault.clone())));
                 }

@@ -115,8 +115,6 @@ impl Secrets {
         for cookie in response.map(|headers| texts(headers, SET_COOKIE)).unwrap_or_default() {
             all.extend(cookie.split(';').next().and_then(value_of));
         }
-        let spelled: Vec<_> = all.iter().flat_map(|value| spellings(value)).collect();
-        all.extend(spelled);
         // One that is part of another must not leave the rest of it.
         all.sort_unstable_by_key(|value| Reverse(value.len()));
         Self(all)
@@ -137,20 +135,6 @@ impl Secrets {
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
-}
-
-/// How else a server may write a value: in a URL, in JSON with escapes, in HTML.
-fn spellings(value: &str) -> Vec<String> {
-    let each = |spell: &dyn Fn(char) -> String| -> String {
-        value.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_string() } else { spell(c) }).collect()
-    };
-    let url = form_urlencoded::byte_serialize(value.as_bytes()).collect();
-    let json = each(&|c| format!("\\u{:04x}", u32::from(c)));
-    let html = [each(&|c| format!("&#{};", u32::from(c))), each(&|c| format!("&#x{:x};", u32::from(c)))];
-    let mut all = vec![url, json];
-    all.extend(html);
-    all.retain(|spelled| spelled != value);
-    all
 }
 
 fn value_of(cookie: &str) -> Option<String> {

@@ -61,6 +61,12 @@ impl<'t> Ledger<'t> {
         self.requests.get(self.first)
     }
 
+    /// Whether every request before it was sent.
+    pub(super) fn is_first_left(&mut self, at: usize) -> bool {
+        self.first_left();
+        self.first == at
+    }
+
     /// Whether the recorded session goes on with a request that was not sent.
     pub(super) fn is_epoch_open(&self) -> bool {
         self.epoch.clone().any(|at| !self.is_used(at))
@@ -74,7 +80,7 @@ impl<'t> Ledger<'t> {
     }
 
     /// The recorded request that the session sends now, if there is one; it counts as sent.
-    pub(super) fn take(&mut self, asks: &Asks) -> Option<usize> {
+    pub(super) fn take(&mut self, asks: &Asks, by_socket: bool) -> Option<usize> {
         let at = match asks {
             Asks::Handshake { .. } => {
                 let at = self.next_handshake()?;
@@ -83,15 +89,24 @@ impl<'t> Ledger<'t> {
                 }
                 Some(at)
             }
-            Asks::Connect { .. } => self.connects.pop_front(),
+            Asks::Connect { .. } => {
+                let place = self.place_of(&self.connects, asks, by_socket)?;
+                self.connects.remove(place)
+            }
             _ => {
-                let alike = |at: &usize| self.requests.get(*at).is_some_and(|one| asks.is_like(&one.asks));
-                let place = self.others.iter().position(alike)?;
+                let place = self.place_of(&self.others, asks, by_socket)?;
                 self.others.remove(place)
             }
         }?;
         self.mark(at);
         Some(at)
+    }
+
+    /// Where the first request like this stands that went the same way.
+    fn place_of(&self, places: &VecDeque<usize>, asks: &Asks, by_socket: bool) -> Option<usize> {
+        let request = |at: &usize| self.requests.get(*at);
+        let like = |one: &Request| one.by_socket == by_socket && asks.is_like(&one.asks);
+        places.iter().position(|at| request(at).is_some_and(like))
     }
 
     /// Leaves a request out.

@@ -54,6 +54,7 @@ pub(super) struct Summary {
 pub(super) fn replay(talk: &Talk, tell: &mut dyn FnMut(&Line)) -> Summary {
     let mut replay = Replay::new(talk, tell);
     replay.give(Input::Start);
+    replay.take_positions();
     while !replay.session.is_closed() {
         match replay.next() {
             Some(step) => replay.step(step),
@@ -93,6 +94,8 @@ struct Replay<'t, 'o> {
     base: Now,
     /// Since the first recorded request.
     clock: Duration,
+    /// How much later than recorded the last request was sent.
+    drift: Duration,
     ledger: Ledger<'t>,
     open: Vec<Open>,
     /// The next recorded request that may be an act of a person, and the next thing that came on a socket.
@@ -114,14 +117,18 @@ struct Replay<'t, 'o> {
 impl<'t, 'o> Replay<'t, 'o> {
     fn new(talk: &'t Talk, tell: &'o mut dyn FnMut(&Line)) -> Self {
         let base = Now { mono: Instant::now(), wall: SystemTime::from(talk.began) };
-        let wanted = talk.channels().into_iter().map(|(channel, replay)| Wanted { channel, replay });
+        let is_inside = talk.begins_inside().is_some();
+        let wanted = talk.channels().into_iter().map(|(channel, replay)| Wanted {
+            channel,
+            replay: if is_inside { ReplayId::NEW } else { replay },
+        });
         let mut config = Config::new(talk.name.as_str().into(), wanted.collect());
         (config.ack, config.websocket) = talk.handshake();
         config.replay_lost = talk.replay_lost();
         let resume = talk.begins_inside().map(|client| Snapshot {
             client_id: client.to_owned(),
             replay: true,
-            ack: config.ack,
+            ack: talk.acknowledges(),
             timeout_ms: u64::try_from(config.poll_timeout.as_millis()).unwrap_or(u64::MAX),
             channels: config.channels.iter().map(|one| one.channel.to_string()).collect(),
         });
@@ -132,6 +139,7 @@ impl<'t, 'o> Replay<'t, 'o> {
             config,
             base,
             clock: Duration::ZERO,
+            drift: Duration::ZERO,
             ledger: Ledger::new(&talk.requests),
             open: Vec::new(),
             acts: 0,
@@ -144,6 +152,18 @@ impl<'t, 'o> Replay<'t, 'o> {
             ever_live: false,
             positions: Vec::new(),
             summary: Summary::default(),
+        }
+    }
+
+    /// A capture that begins inside a session: where its channels stood then, as far as later requests tell. A session
+    /// that began with positions would ask for what came before the capture.
+    fn take_positions(&mut self) {
+        if self.talk.begins_inside().is_some() {
+            for (channel, replay) in self.talk.channels() {
+                if replay != ReplayId::NEW {
+                    self.give(Input::Committed(channel, replay));
+                }
+            }
         }
     }
 
@@ -168,14 +188,17 @@ impl<'t, 'o> Replay<'t, 'o> {
             return None;
         }
         let act = self.next_act();
+        let is_in_turn = act.is_some_and(|(_, place)| self.ledger.is_first_left(place));
         let timer = self.until.map(|until| until.saturating_duration_since(self.base.mono));
         let steps = [
             answer.map(|(due, id)| (due, Step::Answer(id))),
             heard.map(|at| (at, Step::Heard)),
             timer.map(|at| (at, Step::Time)),
-            act.map(|(at, place)| (at, Step::Act(place))),
+            act.filter(|_| is_in_turn).map(|(at, place)| (at, Step::Act(place))),
         ];
-        let (at, step) = steps.into_iter().flatten().min_by_key(|(at, _)| (*at).max(self.clock))?;
+        let next = steps.into_iter().flatten().min_by_key(|(at, _)| (*at).max(self.clock));
+        // What was recorded before it will not be sent any more, it seems.
+        let (at, step) = next.or_else(|| act.map(|(at, place)| (at, Step::Act(place))))?;
         self.clock = self.clock.max(at);
         Some(step)
     }

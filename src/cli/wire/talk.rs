@@ -314,11 +314,13 @@ impl Talk {
             Asks::Handshake { ack, websocket } => Some((ack, websocket)),
             _ => None,
         });
-        let acknowledges = || {
-            let mut connects = self.requests.iter();
-            connects.any(|one| matches!(one.asks, Asks::Connect { ack: Some(_), .. }))
-        };
-        found.unwrap_or_else(|| (acknowledges(), !self.heard.is_empty()))
+        found.unwrap_or_else(|| (self.acknowledges(), !self.heard.is_empty()))
+    }
+
+    /// Whether the first session acknowledges what it was sent.
+    pub(super) fn acknowledges(&self) -> bool {
+        let mut first = self.requests.iter().take(self.first_session());
+        first.any(|one| matches!(one.asks, Asks::Connect { ack: Some(_), .. }))
     }
 }
 

@@ -21,11 +21,13 @@ impl<'t> Replay<'t, '_> {
             left = self.ledger.close_epoch();
         }
         self.tell_left(&left);
-        let place = self.ledger.take(&asks);
+        let by_socket = exchange.lane == Lane::Socket;
+        let place = self.ledger.take(&asks, by_socket);
         let recorded = place.and_then(|at| self.ledger.request(at));
         self.say(What::Sent, words::asks(&asks), recorded.map(|one| one.entry));
         match recorded {
             Some(recorded) => self.on_like(exchange, asks, &ids, recorded),
+            None if by_socket && self.is_refused_a_socket() => self.await_refusal(exchange, asks),
             None => self.on_unlike(exchange, asks, &ids),
         }
     }
@@ -41,6 +43,7 @@ impl<'t> Replay<'t, '_> {
         if let Some(difference) = difference(&asks, &recorded.asks) {
             self.say(What::Deviation, difference, Some(recorded.entry));
         }
+        self.drift = self.clock.saturating_sub(recorded.start);
         let ids = matching(own, &recorded.ids);
         let by_socket = exchange.lane == Lane::Socket;
         let mut open =
@@ -48,8 +51,8 @@ impl<'t> Replay<'t, '_> {
         if by_socket {
             self.socket_ids.extend(ids);
             self.open_socket(&mut open, exchange.deadline);
-        } else if let Some(outcome) = &recorded.outcome {
-            open.outcome = Some(fitted(outcome, &ids, recorded));
+        } else if let Some(outcome) = self.outcome_of(recorded) {
+            open.outcome = Some(fitted(&outcome, &ids, recorded));
             let took = recorded.end.saturating_sub(recorded.start);
             let on_time = self.clock <= recorded.start;
             open.due = Some(if on_time { recorded.end } else { self.clock + took });
@@ -127,7 +130,7 @@ impl<'t> Replay<'t, '_> {
             let request = self.ledger.request(self.acts)?;
             let is_act = matches!(request.asks, Asks::Subscribe(_) | Asks::Unsubscribe(_) | Asks::Disconnect);
             if is_act && !self.ledger.is_used(self.acts) {
-                return Some((request.start, self.acts));
+                return Some((request.start + self.drift, self.acts));
             }
             self.acts += 1;
         }

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Fault, Input, Open, Outcome, Replay, What, tailor, words};
-use crate::bayeux::border::FaultKind;
+use bytes::Bytes;
+
+use super::{Asks, Fault, Input, Open, Outcome, Replay, Request, What, tailor, words};
+use crate::bayeux::border::{Exchange, FaultKind, Reply};
 use crate::bayeux::decode::{Kind, decode};
 use crate::cli::wire::talk::Came;
+
+/// Frames that are looked through for the reply to a handshake.
+const FRAMES_MAX: usize = 100;
 
 impl Replay<'_, '_> {
     /// The session wants to send on a socket: the recorded server's answer to the wish for one comes first.
@@ -14,6 +19,37 @@ impl Replay<'_, '_> {
         let detail = String::from("no reply came over the websocket before the deadline");
         open.outcome = Some(Err(Fault { kind: FaultKind::Timeout, sent: true, detail }));
         open.due = Some(self.clock + deadline);
+    }
+
+    /// Whether the recorded client did not get the socket that it asked for next.
+    pub(super) fn is_refused_a_socket(&self) -> bool {
+        match self.talk.heard.get(self.heard).map(|heard| &heard.what) {
+            Some(Came::Opened(Ok(reply))) => reply.status != 101,
+            Some(Came::Opened(Err(_))) => true,
+            _ => false,
+        }
+    }
+
+    /// Nothing was ever sent on it.
+    pub(super) fn await_refusal(&mut self, exchange: &Exchange, asks: Asks) {
+        let mut open = Open { id: exchange.id, asks, entry: None, by_socket: true, due: None, outcome: None };
+        self.open_socket(&mut open, exchange.deadline);
+        self.open.push(open);
+    }
+
+    /// The recorded outcome of a request; the reply to a handshake on a socket stands in a frame.
+    pub(super) fn outcome_of(&self, request: &Request) -> Option<Outcome> {
+        if !request.by_socket {
+            return request.outcome.clone();
+        }
+        let later = self.talk.heard.iter().skip(self.heard).filter(|heard| heard.at >= request.start);
+        let bodies = later.filter_map(|heard| match &heard.what {
+            Came::Frame(text) => Some(Bytes::copy_from_slice(text.as_bytes())),
+            _ => None,
+        });
+        let is_reply = |body: &Bytes| decode(body).metas.iter().any(|meta| meta.kind == Kind::Handshake);
+        let body = bodies.take(FRAMES_MAX).find(is_reply)?;
+        Some(Ok(Reply { status: 200, retry_after: None, body }))
     }
 
     /// When the next thing came on a socket, once the session has sent what was recorded before it.
@@ -66,7 +102,7 @@ impl Replay<'_, '_> {
     }
 
     fn on_frame(&mut self, text: &str, entry: usize) {
-        let body = tailor::fit(&bytes::Bytes::copy_from_slice(text.as_bytes()), &self.socket_ids, None);
+        let body = tailor::fit(&Bytes::copy_from_slice(text.as_bytes()), &self.socket_ids, None);
         let decoded = decode(&body);
         self.say(What::Received, format!("by websocket: {}", words::body(&decoded)), Some(entry));
         if decoded.metas.iter().any(|meta| meta.kind == Kind::Connect && meta.successful == Some(true)) {

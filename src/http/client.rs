@@ -48,7 +48,7 @@ pub struct Client {
     /// Whether an earlier request of the same post, before a redirect, left.
     wrote_before: bool,
     /// The request under way, for the capture.
-    pub(super) draft: Option<Draft>,
+    pub(super) draft: Option<Box<Draft>>,
 }
 
 /// What is done with the body of a response.
@@ -221,7 +221,7 @@ impl Client {
         self.authorization = call::authorization(self.authorization.take(), request.authorization)?;
         let call = self.call(ask)?;
         if self.wire.as_ref().is_some_and(|wire| wire.is_on()) {
-            self.draft = Some(Draft::new(self.name.clone(), url, &call, request.body.clone()));
+            self.draft = Some(Box::new(Draft::new(self.name.clone(), url, &call, request.body.clone())));
         }
         let (link, response) = self.carry(call, ask).await?;
         let (head, body) = response.into_parts();

@@ -64,9 +64,10 @@ fn marker(data: &str) -> Value {
     let event = members(data).and_then(|data| data.last("event").and_then(|event| members(event.get())));
     let member = |name| event.as_ref()?.last(name).map(RawValue::get);
     let replay = member("replayId").and_then(|text| serde_json::from_str::<i64>(text).ok());
-    let date = member("createdDate").and_then(|text| serde_json::from_str::<String>(text).ok());
+    let created = member("createdDate").and_then(|text| serde_json::from_str::<String>(text).ok());
     let mut kept = serde_json::Map::new();
-    kept.extend(date.filter(|date| date.len() <= DATE_MAX).map(|date| ("createdDate".into(), date.into())));
+    let created = created.filter(|created| created.len() <= DATE_MAX);
+    kept.extend(created.map(|created| ("createdDate".into(), created.into())));
     kept.extend(replay.map(|replay| ("replayId".into(), replay.into())));
     serde_json::json!({"event": kept, "_hidden": format!("{} bytes", data.len())})
 }

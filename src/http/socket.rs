@@ -59,7 +59,7 @@ pub struct Socket {
 
 struct Capture {
     wire: Arc<Wire>,
-    draft: Draft,
+    draft: Box<Draft>,
     head: Parts,
 }
 
@@ -91,7 +91,7 @@ impl Socket {
     }
 
     /// Writes every message to `wire`.
-    pub(super) fn capture(&mut self, wire: Arc<Wire>, draft: Draft, head: Parts) {
+    pub(super) fn capture(&mut self, wire: Arc<Wire>, draft: Box<Draft>, head: Parts) {
         self.capture = Some(Box::new(Capture { wire, draft, head }));
     }
 

@@ -85,7 +85,7 @@ impl Client {
         let call = self.upgrade_call(&key)?;
         if self.wire.is_some() {
             // Also while it is off: it may be switched on before the socket ends.
-            self.draft = Some(Draft::new(self.name.clone(), url, &call, Bytes::new()));
+            self.draft = Some(Box::new(Draft::new(self.name.clone(), url, &call, Bytes::new())));
         }
         let mut link = self.connect().await?;
         self.begin();

@@ -7,7 +7,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::talk::{Asks, Request};
+use super::asks::Asks;
+use super::talk::Request;
 
 /// The recorded requests of a talk.
 #[derive(Debug)]

@@ -7,6 +7,7 @@
 //! CometD client. One line for each event: the time since the first request, the session's state, `>` sent, `<` came,
 //! `*` decided, `.` waits, `!` otherwise than recorded, and the number of the entry; or one JSON object.
 
+mod asks;
 mod har;
 mod ledger;
 mod line;
@@ -91,9 +92,10 @@ fn show(wire: &Wire, talks: &[Talk]) -> io::Result<bool> {
         let mut written = Ok(());
         let summary = replay::replay(talk, &mut |line| {
             if written.is_ok() {
-                written = match wire.json {
-                    true => writeln!(out, "{}", line.json(&talk.name, talk.began)),
-                    false => writeln!(out, "{line}"),
+                written = if wire.json {
+                    writeln!(out, "{}", line.json(&talk.name, talk.began))
+                } else {
+                    writeln!(out, "{line}")
                 };
             }
         });

@@ -15,10 +15,11 @@ mod sockets;
 
 use std::time::{Duration, Instant, SystemTime};
 
+use super::asks::Asks;
 use super::ledger::Ledger;
 use super::line::{Line, What};
 use super::tailor::{self, Ids, Share};
-use super::talk::{Asks, Request, Talk};
+use super::talk::{Request, Talk};
 use super::words;
 use crate::bayeux::border::{ExchangeId, Fault, Outcome};
 use crate::bayeux::contract::{Credentials, Input, Now, Output, Snapshot};
@@ -77,6 +78,7 @@ struct Open {
 }
 
 /// What happens next.
+#[derive(Clone, Copy)]
 enum Step {
     Answer(ExchangeId),
     /// What was recorded of a socket.

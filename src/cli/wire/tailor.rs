@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::talk::id_of;
+use super::asks::id_of;
 
 /// The ids of the session's messages by those of the recorded ones.
 pub(super) type Ids = HashMap<String, String>;

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
+use super::asks::{Asks, Named, messages};
 use super::har::Entry;
 use crate::bayeux::ReplayLost;
 use crate::bayeux::border::Outcome;
@@ -15,42 +15,9 @@ use crate::event::{Channel, ReplayId};
 /// The longest name of a client in a heading, in characters.
 const NAME_MAX: usize = 200;
 
-/// What a request asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Asks {
-    Handshake { ack: bool, websocket: bool },
-    Connect { client: String, ack: Option<i64> },
-    Subscribe(Vec<(String, Option<i64>)>),
-    Unsubscribe(String),
-    Disconnect,
-}
-
-impl Asks {
-    /// The protocol's channel.
-    pub(super) const fn channel(&self) -> &'static str {
-        match self {
-            Self::Handshake { .. } => "/meta/handshake",
-            Self::Connect { .. } => "/meta/connect",
-            Self::Subscribe(_) => "/meta/subscribe",
-            Self::Unsubscribe(_) => "/meta/unsubscribe",
-            Self::Disconnect => "/meta/disconnect",
-        }
-    }
-
-    /// Whether `recorded` may be what this became: the same kind, and for subscriptions a channel in common.
-    pub(super) fn is_like(&self, recorded: &Self) -> bool {
-        match (self, recorded) {
-            (Self::Subscribe(one), Self::Subscribe(other)) => {
-                one.iter().any(|(name, _)| other.iter().any(|(same, _)| name == same))
-            }
-            (Self::Unsubscribe(one), Self::Unsubscribe(other)) => one == other,
-            _ => self.channel() == recorded.channel(),
-        }
-    }
-}
-
 /// One request: what was asked for and what came of it.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the request")]
 pub(super) struct Request {
     /// The number of its entry.
     pub(super) entry: usize,
@@ -59,7 +26,7 @@ pub(super) struct Request {
     pub(super) end: Duration,
     pub(super) asks: Asks,
     /// The ids of its messages, with the channels that subscriptions name.
-    pub(super) ids: Vec<(Option<String>, String)>,
+    pub(super) ids: Vec<Named>,
     /// None where the client gave it up, and for a message of a socket.
     pub(super) outcome: Option<Outcome>,
     /// Whether other messages stood in the same request, whose replies are not for this one.
@@ -113,7 +80,7 @@ pub(super) fn talks(entries: Vec<Entry>) -> Vec<Talk> {
             None => groups.push((key, vec![entry])),
         }
     }
-    groups.into_iter().filter_map(|(name, group)| Talk::new(name, group)).collect()
+    groups.into_iter().filter_map(|(name, group)| Talk::new(&name, group)).collect()
 }
 
 /// The same for all that a client sends: CometD's clients add the kind of message to the path, and a websocket has a
@@ -126,7 +93,7 @@ fn client_of(url: &str) -> String {
 
 impl Talk {
     /// None where nothing of it is Bayeux.
-    fn new(name: String, mut entries: Vec<Entry>) -> Option<Self> {
+    fn new(name: &str, mut entries: Vec<Entry>) -> Option<Self> {
         entries.sort_by_key(|entry| (entry.started, entry.number));
         let began = entries.first()?.started;
         let mut talk = Self {
@@ -292,12 +259,12 @@ impl Talk {
 
     /// What the client did about positions that were lost, as far as its requests tell.
     pub(super) fn replay_lost(&self) -> ReplayLost {
-        let mut last = HashMap::new();
-        let lost = |(name, replay)| {
-            let before = last.insert(name, replay);
+        let mut asked = HashMap::new();
+        let gives_up = |(name, replay)| {
+            let before = asked.insert(name, replay);
             before.is_some_and(|before| before >= 0) && replay == ReplayId::NEW.0
         };
-        if self.subscriptions().any(lost) { ReplayLost::New } else { ReplayLost::All }
+        if self.subscriptions().any(gives_up) { ReplayLost::New } else { ReplayLost::All }
     }
 
     fn subscriptions(&self) -> impl Iterator<Item = (&str, i64)> {
@@ -322,67 +289,4 @@ impl Talk {
         let mut first = self.requests.iter().take(self.first_session());
         first.any(|one| matches!(one.asks, Asks::Connect { ack: Some(_), .. }))
     }
-}
-
-/// What the messages of a request ask for, those of one kind together, with their ids.
-pub(super) fn messages(body: &str) -> Vec<(Asks, Vec<(Option<String>, String)>)> {
-    let all = match serde_json::from_str(body) {
-        Ok(Value::Array(all)) => all,
-        Ok(one @ Value::Object(_)) => vec![one],
-        _ => return Vec::new(),
-    };
-    let mut asked: Vec<(Asks, Vec<(Option<String>, String)>)> = Vec::new();
-    for message in &all {
-        let Some(asks) = asks(message) else { continue };
-        let name = message["subscription"].as_str().map(str::to_owned);
-        let id = (name, id_of(&message["id"]));
-        match asked
-            .iter_mut()
-            .find(|(known, _)| matches!((known, &asks), (Asks::Subscribe(_), Asks::Subscribe(_))))
-        {
-            Some((Asks::Subscribe(known), ids)) => {
-                if let Asks::Subscribe(more) = asks {
-                    known.extend(more);
-                }
-                ids.push(id);
-            }
-            _ => asked.push((asks, vec![id])),
-        }
-    }
-    asked
-}
-
-/// An id as text: ids are strings, and numbers with some clients.
-pub(super) fn id_of(id: &Value) -> String {
-    id.as_str().map_or_else(|| if id.is_null() { String::new() } else { id.to_string() }, str::to_owned)
-}
-
-fn asks(message: &Value) -> Option<Asks> {
-    let ext = &message["ext"];
-    Some(match message["channel"].as_str()? {
-        "/meta/handshake" => Asks::Handshake {
-            ack: ext["ack"] == true,
-            websocket: message["supportedConnectionTypes"]
-                .as_array()
-                .is_some_and(|types| types.iter().any(|one| one == "websocket")),
-        },
-        "/meta/connect" => Asks::Connect {
-            client: message["clientId"].as_str().unwrap_or_default().to_owned(),
-            ack: ext["ack"].as_i64(),
-        },
-        "/meta/subscribe" => Asks::Subscribe(subscriptions(message)),
-        "/meta/unsubscribe" => Asks::Unsubscribe(message["subscription"].as_str()?.to_owned()),
-        "/meta/disconnect" => Asks::Disconnect,
-        _ => return None,
-    })
-}
-
-/// The channels of one message: one name, or a list of them.
-fn subscriptions(message: &Value) -> Vec<(String, Option<i64>)> {
-    let replay = |name: &str| message["ext"]["replay"][name].as_i64();
-    let names = match &message["subscription"] {
-        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
-        name => name.as_str().into_iter().collect::<Vec<_>>(),
-    };
-    names.into_iter().map(|name| (name.to_owned(), replay(name))).collect()
 }

@@ -1,8 +1,9 @@
 //! What sessions and servers say, in words for a person.
 
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use super::talk::Asks;
+use super::asks::Asks;
 use crate::bayeux::advice::{Advice, Reconnect};
 use crate::bayeux::border::Outcome;
 use crate::bayeux::decode::{Decoded, Kind, Meta, decode};
@@ -60,10 +61,13 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
             if decoded.metas.is_empty() && decoded.events.is_empty() {
                 let shown: String =
                     String::from_utf8_lossy(&reply.body).trim().chars().take(BODY_MAX).collect();
-                text.push_str(&if shown.is_empty() { String::from(", empty") } else { format!(": {shown}") });
+                match shown.as_str() {
+                    "" => text.push_str(", empty"),
+                    shown => add(&mut text, format_args!(": {shown}")),
+                }
             }
             if let Some(wait) = reply.retry_after {
-                text.push_str(&format!("; Retry-After {}", seconds(wait)));
+                add(&mut text, format_args!("; Retry-After {}", seconds(wait)));
             }
             text
         }
@@ -106,7 +110,7 @@ fn meta(meta: &Meta) -> String {
     };
     let mut text = String::from(kind);
     for channel in meta.subscriptions.iter().take(CHANNELS_MAX) {
-        text.push_str(&format!(" {channel}"));
+        add(&mut text, format_args!(" {channel}"));
     }
     text.push_str(match meta.successful {
         Some(true) => " ok",
@@ -114,10 +118,10 @@ fn meta(meta: &Meta) -> String {
         None => " without a result",
     });
     for words in [&meta.error, &meta.failure_reason].into_iter().flatten() {
-        text.push_str(&format!(": {words}"));
+        add(&mut text, format_args!(": {words}"));
     }
     if let Some(id) = meta.client_id.as_ref().filter(|_| meta.kind == Kind::Handshake) {
-        text.push_str(&format!(", session {id}"));
+        add(&mut text, format_args!(", session {id}"));
     }
     if let Some(advice) = &meta.advice {
         text.push_str(&advised(advice));
@@ -210,6 +214,11 @@ fn again(retry_in: Option<Duration>) -> String {
         Some(Duration::ZERO) | None => String::new(),
         Some(wait) => format!("; again in {}", seconds(wait)),
     }
+}
+
+fn add(text: &mut String, more: fmt::Arguments<'_>) {
+    // Writing to a string never fails.
+    let _ = text.write_fmt(more);
 }
 
 /// A wait.

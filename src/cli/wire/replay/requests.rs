@@ -8,8 +8,8 @@ use crate::bayeux::border::{Exchange, ExchangeId, Lane, Reply};
 use crate::bayeux::contract::Input;
 use crate::bayeux::session::Session;
 use crate::bayeux::subscription::Standing;
+use crate::cli::wire::asks::{Named, messages};
 use crate::cli::wire::tailor::Ids;
-use crate::cli::wire::talk::messages;
 use crate::event::{Channel, ReplayId};
 
 impl<'t> Replay<'t, '_> {
@@ -33,13 +33,7 @@ impl<'t> Replay<'t, '_> {
     }
 
     /// The recorded client sent the like.
-    fn on_like(
-        &mut self,
-        exchange: &Exchange,
-        asks: Asks,
-        own: &[(Option<String>, String)],
-        recorded: &'t Request,
-    ) {
+    fn on_like(&mut self, exchange: &Exchange, asks: Asks, own: &[Named], recorded: &'t Request) {
         if let Some(difference) = difference(&asks, &recorded.asks) {
             self.say(What::Deviation, difference, Some(recorded.entry));
         }
@@ -61,7 +55,7 @@ impl<'t> Replay<'t, '_> {
     }
 
     /// The recorded client sent nothing like it.
-    fn on_unlike(&mut self, exchange: &Exchange, asks: Asks, own: &[(Option<String>, String)]) {
+    fn on_unlike(&mut self, exchange: &Exchange, asks: Asks, own: &[Named]) {
         let mut open = Open {
             id: exchange.id,
             asks,
@@ -210,7 +204,7 @@ fn difference(today: &Asks, recorded: &Asks) -> Option<String> {
 }
 
 /// The session's ids by the recorded ones: of the same channel, else in their order.
-fn matching(own: &[(Option<String>, String)], recorded: &[(Option<String>, String)]) -> Ids {
+fn matching(own: &[Named], recorded: &[Named]) -> Ids {
     let named = recorded.iter().filter_map(|(name, id)| {
         let same = own.iter().find(|(own_name, _)| name.is_some() && own_name == name)?;
         Some((id.clone(), same.1.clone()))
@@ -232,7 +226,7 @@ fn fitted(outcome: &Outcome, ids: &Ids, recorded: &Request) -> Outcome {
 }
 
 /// A success for what changes no more than the session's own books.
-fn made_up(asks: &Asks, own: &[(Option<String>, String)]) -> Option<Outcome> {
+fn made_up(asks: &Asks, own: &[Named]) -> Option<Outcome> {
     if !matches!(asks, Asks::Subscribe(_) | Asks::Unsubscribe(_)) {
         return None;
     }

@@ -269,6 +269,7 @@ impl<'t, 'o> Replay<'t, 'o> {
 
     fn on_deliver(&mut self, count: usize, positions: Vec<(Channel, ReplayId)>) {
         self.summary.events += u64::try_from(count).unwrap_or(u64::MAX);
+        self.troubled = None;
         let shown: Vec<_> =
             positions.iter().take(8).map(|(channel, last)| format!("{channel} up to {last}")).collect();
         let shown = if shown.is_empty() { String::new() } else { format!(": {}", shown.join(", ")) };

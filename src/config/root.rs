@@ -1,4 +1,4 @@
-//! The tables of the file: `[state]`, `[journal]`, `[daemon]`, `[log]`, `[wire]`, and every connection and sink.
+//! The tables of the file: `[state]`, `[journal]`, `[daemon]`, `[log]`, `[admin]`, `[wire]`, and every connection and sink.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::load::Environment;
 use super::reader::{Log, Node, Table, shown};
-use super::{Config, OnStop, connection, journal, sink, topic, wire};
+use super::{Config, OnStop, admin, connection, journal, sink, topic, wire};
 use crate::salesforce::topic::Change;
 use crate::telemetry::{self, TelemetryError};
 
@@ -24,6 +24,7 @@ pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_
     let grace = daemon(&mut table);
     let wire = wire::read(&mut table, state_dir.as_deref());
     let logs = log_section(&mut table);
+    let admin = table.table("admin").and_then(|table| admin::read(table, environment));
     let connections = named(&mut table, "connection", CONNECTIONS_MAX, |name, node| {
         let read = connection::read(name, node, environment, state_dir.as_deref())?;
         if state_dir.is_none() && read.0.on_stop == OnStop::Keep {
@@ -42,7 +43,7 @@ pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_
     for sink in &mut sinks {
         sink.order.clone_from(&orders);
     }
-    Some(Config { state_dir, journal, grace, log: logs, connections, sinks, topics, wire })
+    Some(Config { state_dir, journal, grace, log: logs, admin, connections, sinks, topics, wire })
 }
 
 /// Reads a file of topics alone; `None` where there is none.

@@ -11,6 +11,7 @@
 //!
 //! Operations: [`start`], then [`Daemon::run`].
 
+mod admin;
 mod aside;
 mod board;
 mod capture;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::admin;
 use super::aside::Aside;
 use super::capture::Capture;
 use super::connection::Connection;
@@ -23,6 +24,7 @@ use super::stop::{Daemon, Running};
 use super::store::{Kept, Store, StoreError};
 use super::token::Token;
 use super::{Ending, Options};
+use crate::admin::Tap;
 use crate::bayeux::contract::Now;
 use crate::bayeux::session::Session;
 use crate::config::{self, Config, OnStop};
@@ -69,10 +71,11 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     tell_strays(&supply, &config.sinks);
     let outlet = Arc::new(Outlet::new(start_sinks(config.sinks, &supply)?));
     let capture = Capture::new(options.wire.clone(), config.wire);
+    let tap = Arc::new(Tap::default());
     let mut prepared = Vec::new();
     let mut problems = Vec::new();
     for one in config.connections {
-        match prepare(one, &options, &capture, &outlet, store.as_ref(), opened.as_mut()) {
+        match prepare(one, &options, &capture, &outlet, &tap, store.as_ref(), opened.as_mut()) {
             Ok(one) => prepared.push(one),
             Err(problem) => problems.push(problem),
         }
@@ -98,6 +101,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         outlet: outlet.clone(),
         journal: journal.clone(),
     };
+    let (server, orders) = admin::start(config.admin, &sources, &tap)?.unzip();
     let reporter = Reporter::start(sources, store.as_ref().map(Store::status_path));
     Ok(Daemon {
         running,
@@ -109,6 +113,8 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         one_shot: options.one_shot,
         commands: options.commands,
         capture,
+        orders,
+        server,
         _store: store,
     })
 }
@@ -172,6 +178,7 @@ fn prepare(
     options: &Options,
     capture: &Capture,
     outlet: &Arc<Outlet>,
+    tap: &Arc<Tap>,
     store: Option<&Store>,
     mut journal: Option<&mut Opened>,
 ) -> Result<(Running, Connection), String> {
@@ -220,6 +227,7 @@ fn prepare(
         site: Site { configured, is_located, is_legacy, url },
         meter,
         intake: Intake::Memory(outlet.clone()),
+        tap: tap.clone(),
         unsent: None,
         paused: false,
         keeper,

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Ending;
+use super::admin::{answer, next_order};
 use super::capture::Capture;
 use super::connection::{Command, Ended};
 use super::journal::Appender;
@@ -16,6 +17,7 @@ use super::report::{Reporter, notify};
 use super::signals::{Asked, Signals};
 use super::start::remaining;
 use super::store::Store;
+use crate::admin::{Request, Server};
 use crate::bayeux::notice::Closed;
 use crate::bayeux::refusal::Meaning;
 use crate::{sinks, status};
@@ -43,6 +45,10 @@ pub struct Daemon {
     pub(super) one_shot: bool,
     pub(super) commands: Option<mpsc::Receiver<(Arc<str>, Command)>>,
     pub(super) capture: Capture,
+    /// What is asked for by requests to the admin server,
+    pub(super) orders: Option<mpsc::Receiver<Request>>,
+    /// which answers to the very end.
+    pub(super) server: Option<Server>,
     pub(super) _store: Option<Store>,
 }
 
@@ -63,6 +69,7 @@ impl Daemon {
         };
         let mut ending = Ending::Done;
         self.serve(&mut signals, &mut ending).await;
+        self.orders = None;
         notify(&[sd_notify::NotifyState::Stopping]);
         let stopped = tokio::select! {
             stopped = self.stop(&mut ending) => stopped,
@@ -86,6 +93,7 @@ impl Daemon {
             }
         }
         self.reporter.finish().await;
+        drop(self.server);
         ending
     }
 
@@ -116,6 +124,7 @@ impl Daemon {
                 }
                 () = journal_ends(self.journal.as_deref()) => return *ending = worse(*ending, Ending::Io),
                 (name, command) = next_command(&mut self.commands) => self.command(&name, command),
+                request = next_order(&mut self.orders) => answer(&self.running, request),
             }
         }
     }

@@ -24,6 +24,7 @@ mod table;
 mod tail;
 mod topic;
 mod whoami;
+mod wire;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -32,11 +33,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, Source};
 use crate::daemon::{self, Options};
-use crate::http::Wire;
+use crate::http::{Wire, WireConfig};
 use crate::sinks::format::Format;
 use crate::sinks::{self, stdout};
 use crate::telemetry;
@@ -64,6 +65,7 @@ enum Command {
     Status(status::Status),
     Emulator(emulator::Emulator),
     Journal(journal::Journal),
+    Wire(wire::Wire),
     Whoami(whoami::Whoami),
     Limits(limits::Limits),
     #[command(subcommand)]
@@ -103,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::Status(status) => status::main(&status),
         Command::Emulator(emulator) => emulator::main(emulator),
         Command::Journal(journal) => journal::main(&journal),
+        Command::Wire(wire) => wire::main(&wire),
         Command::Whoami(whoami) => whoami::main(&whoami),
         Command::Limits(limits) => limits::main(&limits),
         Command::Channel(channel) => channel::main(channel),
@@ -141,12 +144,45 @@ fn load_source(path: Option<&PathBuf>) -> Result<(Option<Source>, (Config, Vec<S
     Ok((source, (config, warnings.as_slice().iter().map(ToString::to_string).collect())))
 }
 
+/// Whether and how exchanges are recorded from the start.
+#[derive(Debug, Args)]
+struct Recording {
+    /// Record every request and response, without secrets, as HAR
+    #[arg(long, value_name = "FILE")]
+    wire: Option<PathBuf>,
+    /// Whether the data of events is in the record
+    #[arg(long, value_name = "yes|no", value_parser = yes_or_no, requires = "wire")]
+    wire_payloads: Option<bool>,
+}
+
+impl Recording {
+    /// Begins the record; what is not told is as in `config`.
+    fn open(&self, config: Option<&WireConfig>) -> Result<Option<Arc<Wire>>, String> {
+        let Some(path) = &self.wire else { return Ok(None) };
+        let mut wanted = config.cloned().unwrap_or_else(|| WireConfig::new(path.clone()));
+        wanted.path.clone_from(path);
+        wanted.payloads = self.wire_payloads.unwrap_or(wanted.payloads);
+        begin(wanted).map(Some)
+    }
+}
+
 /// Opens the file that every request and response is recorded in.
 fn open_wire(path: Option<&PathBuf>) -> Result<Option<Arc<Wire>>, String> {
-    let open = |path: &PathBuf| {
-        Wire::create(path).map(Arc::new).map_err(|error| format!("--wire {}: {error}", path.display()))
-    };
-    path.map(open).transpose()
+    path.map(|path| begin(WireConfig::new(path.clone()))).transpose()
+}
+
+fn begin(config: WireConfig) -> Result<Arc<Wire>, String> {
+    let wire = Wire::new(config);
+    let started = wire.start().map_err(|error| format!("--wire {}: {error}", wire.config().path.display()));
+    started.map(|()| Arc::new(wire))
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(String::from("wanted yes or no")),
+    }
 }
 
 /// What may wait for a slow reader of standard output, in bytes.
@@ -177,6 +213,7 @@ fn on_screen(mut connection: config::Connection, format: Format, pretty: bool, l
         sinks: vec![sink],
         topics: Vec::new(),
         files: Vec::new(),
+        wire: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CONFIG, IO, fail, load_source, open_wire, run_daemon};
+use super::{CONFIG, IO, Recording, fail, load_source, run_daemon};
 use crate::daemon::Options;
 
 /// Run the daemon
@@ -23,9 +23,8 @@ pub(super) struct Run {
     /// The configuration [default: /etc/cometail/cometail.toml, else COMETAIL_* variables]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Record every request and response, without secrets, as HAR
-    #[arg(long, value_name = "FILE")]
-    wire: Option<PathBuf>,
+    #[command(flatten)]
+    recording: Recording,
 }
 
 pub(super) fn main(run: &Run) -> u8 {
@@ -33,7 +32,7 @@ pub(super) fn main(run: &Run) -> u8 {
         Ok(loaded) => loaded,
         Err(problems) => return fail(CONFIG, &problems),
     };
-    let wire = match open_wire(run.wire.as_ref()) {
+    let wire = match run.recording.open(config.wire.as_ref()) {
         Ok(wire) => wire,
         Err(error) => return fail(IO, &error),
     };

@@ -30,6 +30,7 @@ mod tests;
 mod topic;
 mod units;
 mod urls;
+mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -70,6 +71,8 @@ pub struct Config {
     pub topics: Vec<Topic>,
     /// The files beside it that it was made of: secrets and certificates.
     pub files: Vec<PathBuf>,
+    /// What a capture that is switched on while the daemon runs is written to; off until then.
+    pub wire: Option<http::WireConfig>,
 }
 
 /// One Bayeux session with one server.

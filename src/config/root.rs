@@ -1,4 +1,4 @@
-//! The tables of the file: `[state]`, `[journal]`, `[daemon]`, `[log]`, `[admin]`, and every connection and sink.
+//! The tables of the file: `[state]`, `[journal]`, `[daemon]`, `[log]`, `[admin]`, `[wire]`, and every connection and sink.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::load::{Environment, Place};
 use super::reader::{Log, Node, Table, shown};
-use super::{Config, OnStop, admin, connection, journal, sink, topic};
+use super::{Config, OnStop, admin, connection, journal, sink, topic, wire};
 use crate::salesforce::topic::Change;
 use crate::telemetry::{self, TelemetryError};
 
@@ -31,6 +31,7 @@ pub(super) fn read(
     };
     let journal = journal::read(&mut table, state_dir.is_some());
     let (grace, ready_after) = daemon(&mut table);
+    let wire = wire::read(&mut table, state_dir.as_deref());
     let logs = log_section(&mut table);
     let admin = table.table("admin").and_then(|table| admin::read(table, environment));
     let connections = named(&mut table, "connection", CONNECTIONS_MAX, |name, node| {
@@ -63,6 +64,7 @@ pub(super) fn read(
         sinks,
         topics,
         files,
+        wire,
     })
 }
 

@@ -16,6 +16,7 @@
 mod admin;
 mod aside;
 mod board;
+mod capture;
 mod connection;
 mod damage;
 mod fleet;
@@ -61,7 +62,7 @@ use crate::http;
 pub struct Options {
     /// It serves a person who watches: a refusal is final, and it ends when nothing is left to wait for.
     pub one_shot: bool,
-    /// Where every request and response is recorded.
+    /// Where every request and response of a connection is recorded, in the place of the configuration's.
     pub wire: Option<Arc<http::Wire>>,
     /// The file that the configuration came from, which can be read again while it runs.
     pub source: Option<Source>,

@@ -26,9 +26,7 @@ impl Daemon {
             Order::Pause(target) => self.pause(target, true),
             Order::Resume(target) => self.pause(target, false),
             Order::Reload => return self.read_again(Some(answer)),
-            Order::Capture(_) => {
-                Err(Refusal::Impossible(String::from("the configuration names no file for a wire capture")))
-            }
+            Order::Capture(on) => self.means.capture.switch(on),
         };
         // Whoever asked may have gone.
         drop(answer.send(done));

@@ -9,6 +9,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::{mpsc, watch};
 
 use super::aside::Aside;
+use super::capture::Capture;
 use super::connection::{Command, Connection};
 use super::flight::Flights;
 use super::intake::Intake;
@@ -37,7 +38,7 @@ pub(super) struct Means {
     pub(super) outlet: Arc<Outlet>,
     /// Where there is a state directory, once it is written.
     pub(super) journal: Option<Arc<Appender>>,
-    pub(super) wire: Option<Arc<http::Wire>>,
+    pub(super) capture: Capture,
     /// Where the page's events come from.
     pub(super) tap: Arc<Tap>,
     pub(super) one_shot: bool,
@@ -76,8 +77,8 @@ pub(super) fn prepare(
     let url = url.unwrap_or_else(|| configured.clone());
     let jar = Arc::new(jar);
     let no_way = |error| format!("connection {name}: {error}");
-    let mut client = http::Client::new(&http).map_err(no_way)?;
-    if let Some(wire) = &means.wire {
+    let mut client = http::Client::new(&http).map_err(no_way)?.with_name(name.clone());
+    if let Some(wire) = means.capture.wire() {
         client = client.with_wire(wire.clone());
     }
     let newer = match &config.login {

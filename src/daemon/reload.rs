@@ -36,12 +36,13 @@ pub(super) struct Fixed {
     journal: journal::Config,
     log: telemetry::Config,
     admin: Option<admin::Config>,
+    wire: Option<http::WireConfig>,
 }
 
 impl Fixed {
     pub(super) fn of(config: &Config) -> Self {
-        let Config { state_dir, journal, log, admin, .. } = config.clone();
-        Self { state_dir, journal, log, admin }
+        let Config { state_dir, journal, log, admin, wire, .. } = config.clone();
+        Self { state_dir, journal, log, admin, wire }
     }
 
     /// The tables in which `wanted` is different.
@@ -51,6 +52,7 @@ impl Fixed {
             ("[journal]", self.journal != wanted.journal),
             ("[log]", self.log != wanted.log),
             ("[admin]", self.admin != wanted.admin),
+            ("[wire]", self.wire != wanted.wire),
         ];
         tables.into_iter().filter_map(|(table, changed)| changed.then_some(table)).collect()
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 
 use super::admin;
+use super::capture::Capture;
 use super::connection::{Command, Connection};
 use super::fleet::Fleet;
 use super::journal::Opened;
@@ -73,7 +74,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         store,
         outlet: outlet.clone(),
         journal: None,
-        wire: options.wire,
+        capture: Capture::new(options.wire, config.wire.clone()),
         tap: Arc::default(),
         one_shot: options.one_shot,
     };

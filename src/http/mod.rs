@@ -23,6 +23,7 @@ mod client;
 mod connect;
 mod jar;
 mod link;
+mod payload;
 mod proxy;
 mod redact;
 mod response;
@@ -40,7 +41,7 @@ pub use response::Response;
 pub use socket::Socket;
 pub use trouble::SetupError;
 pub use upgrade::Opening;
-pub use wire::Wire;
+pub use wire::{Wire, WireConfig};
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -18,7 +18,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use sha2::Sha256;
 
-use super::reply::{self, Reply};
+use super::reply::{self, Denial};
 use super::{Config, Listen};
 use crate::secret::Secret;
 
@@ -53,7 +53,7 @@ impl Access {
             hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             any_host: matches!(config.listen, Listen::Unix(_)),
             token: config.token.clone(),
-            page_token: Secret::new(token.iter().map(|byte| format!("{byte:02x}")).collect()),
+            page_token: Secret::new(format!("{:032x}", u128::from_ne_bytes(token))),
             key: Secret::new(key),
         })
     }
@@ -69,10 +69,10 @@ impl Access {
     }
 
     /// Checks the host, before anything else; `local` is the connection's own address.
-    pub(super) fn check_host(&self, head: &Parts, local: Option<SocketAddr>) -> Result<(), Reply> {
+    pub(super) fn check_host(&self, head: &Parts, local: Option<SocketAddr>) -> Result<(), Denial> {
         let mut named = head.headers.get_all(HOST).iter();
         let (Some(host), None) = (named.next(), named.next()) else {
-            return Err(reply::refuse(StatusCode::BAD_REQUEST, "a request has one Host header", &[]));
+            return Err(reply::refuse(StatusCode::BAD_REQUEST, "a request has one Host header"));
         };
         let host = host.to_str().unwrap_or_default();
         let target = head.uri.authority().map(Authority::as_str);
@@ -84,7 +84,7 @@ impl Access {
         let shown: String = host.chars().take(SHOWN).collect();
         let error =
             format!("{shown:?} is not a name of this server; where it is one, say so in [admin] hosts");
-        Err(reply::refuse(StatusCode::MISDIRECTED_REQUEST, &error, &[]))
+        Err(reply::refuse(StatusCode::MISDIRECTED_REQUEST, error))
     }
 
     fn is_ours(&self, host: &str, local: Option<SocketAddr>) -> bool {
@@ -105,7 +105,7 @@ impl Access {
     }
 
     /// Checks a request that tells or changes something.
-    pub(super) fn check_token(&self, headers: &HeaderMap) -> Result<(), Reply> {
+    pub(super) fn check_token(&self, headers: &HeaderMap) -> Result<(), Denial> {
         let Some(token) = &self.token else { return Ok(()) };
         let mut given = headers.get_all(AUTHORIZATION).iter();
         let (Some(given), None) = (given.next(), given.next()) else { return Err(reply::unauthorized()) };
@@ -120,7 +120,7 @@ impl Access {
     }
 
     /// Checks that no page of another site asks for what only this one's may have.
-    pub(super) fn check_site(headers: &HeaderMap) -> Result<(), Reply> {
+    pub(super) fn check_site(headers: &HeaderMap) -> Result<(), Denial> {
         let told = headers.get(FETCH_SITE).map(http::HeaderValue::as_bytes);
         if told.is_none_or(|site| site == b"same-origin" || site == b"none") {
             return Ok(());
@@ -133,10 +133,10 @@ impl Access {
     }
 
     /// Checks a request that changes something, besides its token.
-    pub(super) fn check_change(&self, headers: &HeaderMap) -> Result<(), Reply> {
+    pub(super) fn check_change(&self, headers: &HeaderMap) -> Result<(), Denial> {
         if !is_json(headers) {
             let error = "a change is sent with Content-Type: application/json";
-            return Err(reply::refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, error, &[]));
+            return Err(reply::refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, error));
         }
         if headers.get_all(ORIGIN).iter().any(|origin| !is_own(origin.as_bytes(), headers)) {
             return Err(foreign());
@@ -146,29 +146,29 @@ impl Access {
             return Err(foreign());
         }
         let browser = headers.contains_key(ORIGIN) || site.is_some();
-        let known = headers.get(PAGE_TOKEN).map(http::HeaderValue::as_bytes);
-        let knows = known.is_some_and(|given| self.is_same(given, self.page_token.expose().as_bytes()));
-        if browser && !self.wants_token() && !knows {
+        let given = headers.get(PAGE_TOKEN).map(http::HeaderValue::as_bytes);
+        let is_page = given.is_some_and(|given| self.is_same(given, self.page_token.expose().as_bytes()));
+        if browser && !self.wants_token() && !is_page {
             let error = "a browser has to send the page's token; load the page again";
-            return Err(reply::refuse(StatusCode::FORBIDDEN, error, &[]));
+            return Err(reply::refuse(StatusCode::FORBIDDEN, error));
         }
         Ok(())
     }
 
     /// Compares in a time that says nothing of either.
     fn is_same(&self, given: &[u8], wanted: &[u8]) -> bool {
-        let digest = |text: &[u8]| {
-            let mut mac = Hmac::<Sha256>::new_from_slice(self.key.expose()).ok()?;
-            mac.update(text);
-            Some(mac)
+        let mac = |text: &[u8]| {
+            Hmac::<Sha256>::new_from_slice(self.key.expose()).ok().map(|mac| mac.chain_update(text))
         };
-        let given = digest(given).map(|mac| mac.finalize().into_bytes());
-        digest(wanted).zip(given).is_some_and(|(wanted, given)| wanted.verify(&given).is_ok())
+        match (mac(given), mac(wanted)) {
+            (Some(given), Some(wanted)) => wanted.verify(&given.finalize().into_bytes()).is_ok(),
+            _ => false,
+        }
     }
 }
 
-fn foreign() -> Reply {
-    reply::refuse(StatusCode::FORBIDDEN, "a page of another site may not ask for this", &[])
+fn foreign() -> Denial {
+    reply::refuse(StatusCode::FORBIDDEN, "a page of another site may not ask for this")
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -16,7 +16,7 @@ use url::form_urlencoded;
 
 use super::deadline::REQUEST;
 use super::order::{Order, Refusal, Request};
-use super::reply::{self, Reply};
+use super::reply::{self, Answer, Denial, Reply, invalid};
 use super::shared::Shared;
 use crate::event::{Channel, ReplayId};
 
@@ -66,119 +66,102 @@ struct Capture {
 struct Nothing {}
 
 /// Reads a body within its time and size.
-pub(super) async fn read(body: Incoming) -> Result<Bytes, Reply> {
-    let too_large = || reply::refuse(StatusCode::PAYLOAD_TOO_LARGE, "a body has at most 64 KiB", &[]);
+pub(super) async fn read(body: Incoming) -> Result<Bytes, Denial> {
+    let too_large = || reply::refuse(StatusCode::PAYLOAD_TOO_LARGE, "a body has at most 64 KiB");
     match tokio::time::timeout(REQUEST, Limited::new(body, READ_MAX).collect()).await {
         Ok(Ok(body)) => Some(body.to_bytes()).filter(|body| body.len() <= BODY_MAX).ok_or_else(too_large),
         Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(reply::refuse(StatusCode::BAD_REQUEST, "the body is incomplete", &[])),
-        Err(_) => Err(reply::refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long", &[])),
+        Ok(Err(_)) => Err(reply::refuse(StatusCode::BAD_REQUEST, "the body is incomplete")),
+        Err(_) => Err(reply::refuse(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
     }
 }
 
 /// What a body says; a refusal where it is something else.
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8], wanted: &str) -> Result<T, Reply> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8], wanted: &str) -> Result<T, Denial> {
     serde_json::from_slice(body).map_err(|error| invalid(format!("the body: {error}; wanted {wanted}")))
 }
 
-pub(super) fn invalid(problem: String) -> Reply {
-    reply::refuse(StatusCode::UNPROCESSABLE_ENTITY, "the request is wrong", &[problem])
-}
-
 /// Wants one more channel.
-pub(super) async fn subscribe(shared: &Shared, connection: &str, body: &[u8]) -> Reply {
+pub(super) async fn subscribe(shared: &Shared, connection: &str, body: &[u8]) -> Answer {
     let wanted = r#"{"channel": "/topic/Name", "replay": "new", "all" or a replay id from 0}"#;
-    let Subscribe { channel, replay } = match parse(body, wanted) {
-        Ok(subscribe) => subscribe,
-        Err(refusal) => return refusal,
-    };
+    let Subscribe { channel, replay } = parse(body, wanted)?;
     let replay = match replay {
         Replay::Id(id) if id < 0 => {
-            return invalid(format!("replay: found {id}, wanted \"new\", \"all\" or an id from 0"));
+            return Err(invalid(format!("replay: found {id}, wanted \"new\", \"all\" or an id from 0")));
         }
         Replay::Id(id) => ReplayId(id),
         Replay::Word(Word::All) => ReplayId::ALL,
         Replay::Word(Word::New) | Replay::Default => ReplayId::NEW,
     };
-    match read_channel(&channel) {
-        Ok(channel) => {
-            hand_over(shared, Order::Subscribe { connection: connection.into(), channel, replay }).await
-        }
-        Err(refusal) => refusal,
-    }
+    let (connection, channel) = (connection.into(), read_channel(&channel)?);
+    hand_over(shared, Order::Subscribe { connection, channel, replay }).await
 }
 
 /// No longer wants the channel that the query names.
-pub(super) async fn unsubscribe(shared: &Shared, connection: &str, head: &Parts, body: &[u8]) -> Reply {
-    if let Err(refusal) = nothing(body) {
-        return refusal;
-    }
+pub(super) async fn unsubscribe(shared: &Shared, connection: &str, head: &Parts, body: &[u8]) -> Answer {
+    nothing(body)?;
     let mut channel = None;
     for (key, value) in form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()) {
         if key != "channel" || channel.replace(value).is_some() {
-            return invalid(String::from("the query: wanted ?channel=CHANNEL and nothing else"));
+            return Err(invalid("the query: wanted ?channel=CHANNEL and nothing else"));
         }
     }
-    match read_channel(&channel.unwrap_or_default()) {
-        Ok(channel) => hand_over(shared, Order::Unsubscribe { connection: connection.into(), channel }).await,
-        Err(refusal) => refusal,
-    }
+    let channel = channel.ok_or_else(|| invalid("the query: wanted ?channel=CHANNEL"))?;
+    let (connection, channel) = (connection.into(), read_channel(&channel)?);
+    hand_over(shared, Order::Unsubscribe { connection, channel }).await
 }
 
-fn read_channel(text: &str) -> Result<Channel, Reply> {
+fn read_channel(text: &str) -> Result<Channel, Denial> {
     match Channel::parse(text) {
-        Ok(channel) if channel.is_meta() => {
-            Err(invalid(String::from("channel: /meta channels are the protocol's own")))
-        }
+        Ok(channel) if channel.is_meta() => Err(invalid("channel: /meta channels are the protocol's own")),
         Ok(channel) => Ok(channel),
         Err(error) => Err(invalid(format!("channel: {error}"))),
     }
 }
 
 /// An order that needs no more words.
-pub(super) async fn plain(shared: &Shared, order: Order, body: &[u8]) -> Reply {
-    match nothing(body) {
-        Ok(()) => hand_over(shared, order).await,
-        Err(refusal) => refusal,
-    }
+pub(super) async fn plain(shared: &Shared, order: Order, body: &[u8]) -> Answer {
+    nothing(body)?;
+    hand_over(shared, order).await
 }
 
-fn nothing(body: &[u8]) -> Result<(), Reply> {
+fn nothing(body: &[u8]) -> Result<(), Denial> {
     if body.is_empty() { Ok(()) } else { parse::<Nothing>(body, "{} or no body").map(drop) }
 }
 
 /// Begins or ends a capture.
-pub(super) async fn capture(shared: &Shared, body: &[u8]) -> Reply {
-    match parse(body, r#"{"on": true} or {"on": false}"#) {
-        Ok(Capture { on }) => hand_over(shared, Order::Capture(on)).await,
-        Err(refusal) => refusal,
-    }
+pub(super) async fn capture(shared: &Shared, body: &[u8]) -> Answer {
+    let Capture { on } = parse(body, r#"{"on": true} or {"on": false}"#)?;
+    hand_over(shared, Order::Capture(on)).await
 }
 
 /// Hands an order to the daemon, and says what it says.
-async fn hand_over(shared: &Shared, order: Order) -> Reply {
+async fn hand_over(shared: &Shared, order: Order) -> Answer {
     let (answer, heard) = oneshot::channel();
     tracing::info!(?order, "asked for by a request to the admin server");
     match shared.port.orders.try_send(Request { order, answer }) {
         Ok(()) => {}
-        Err(TrySendError::Full(_)) => return refused(Refusal::Busy),
-        Err(TrySendError::Closed(_)) => return reply::busy("the daemon is ending"),
+        Err(TrySendError::Full(_)) => return Err(refused(Refusal::Busy)),
+        Err(TrySendError::Closed(_)) => return Err(reply::busy("the daemon is ending")),
     }
     match tokio::time::timeout(WAIT, heard).await {
-        Ok(Ok(Ok(()))) => reply::json(StatusCode::ACCEPTED, &json!({"accepted": true, "done": true})),
-        Ok(Ok(Err(refusal))) => refused(refusal),
-        Ok(Err(_)) => reply::busy("the daemon is ending"),
-        Err(_) => reply::json(StatusCode::ACCEPTED, &json!({"accepted": true, "done": false})),
+        Ok(Ok(Ok(()))) => Ok(accepted(true)),
+        Ok(Ok(Err(refusal))) => Err(refused(refusal)),
+        Ok(Err(_)) => Err(reply::busy("the daemon is ending")),
+        Err(_) => Ok(accepted(false)),
     }
 }
 
-fn refused(refusal: Refusal) -> Reply {
+/// It is done, or will be.
+pub(super) fn accepted(done: bool) -> Reply {
+    reply::json(StatusCode::ACCEPTED, &json!({"accepted": true, "done": done}))
+}
+
+fn refused(refusal: Refusal) -> Denial {
     match refusal {
-        Refusal::Unknown(_) => reply::refuse(StatusCode::NOT_FOUND, &refusal.to_string(), &[]),
-        Refusal::Impossible(_) => reply::refuse(StatusCode::CONFLICT, &refusal.to_string(), &[]),
-        Refusal::Busy => reply::busy(&refusal.to_string()),
-        Refusal::Invalid(problems) => {
-            reply::refuse(StatusCode::UNPROCESSABLE_ENTITY, "nothing has changed", &problems)
-        }
+        Refusal::Unknown(_) => reply::refuse(StatusCode::NOT_FOUND, refusal.to_string()),
+        Refusal::Impossible(why) => reply::refuse(StatusCode::CONFLICT, why),
+        Refusal::Busy => reply::busy(refusal.to_string()),
+        Refusal::Invalid(problems) => reply::wrong("nothing has changed", problems),
     }
 }

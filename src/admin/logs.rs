@@ -4,8 +4,8 @@ use http::StatusCode;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 
-use super::change::{invalid, parse};
-use super::reply::{self, Reply};
+use super::change::{accepted, parse};
+use super::reply::{self, Answer, Denial, invalid};
 use crate::telemetry::{self, TelemetryError};
 
 /// `PUT /api/v1/log`.
@@ -22,29 +22,21 @@ fn there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D
 }
 
 /// The filter in use, and the configured one.
-pub(super) fn get() -> Reply {
-    match telemetry::filter() {
-        Some(filter) => {
-            reply::json(StatusCode::OK, &json!({"filter": filter.present, "configured": filter.configured}))
-        }
-        None => none(),
-    }
+pub(super) fn get() -> Answer {
+    let filter = telemetry::filter().ok_or_else(none)?;
+    Ok(reply::json(StatusCode::OK, &json!({"filter": filter.present, "configured": filter.configured})))
 }
 
 /// Another filter, or back to the configured one.
-pub(super) fn set(body: &[u8]) -> Reply {
-    let Wanted { filter } =
-        match parse(body, r#"{"filter": "info,cometail::bayeux=debug"} or {"filter": null}"#) {
-            Ok(wanted) => wanted,
-            Err(refusal) => return refusal,
-        };
+pub(super) fn set(body: &[u8]) -> Answer {
+    let Wanted { filter } = parse(body, r#"{"filter": "info,cometail::bayeux=debug"} or {"filter": null}"#)?;
     match telemetry::set_filter(filter.as_deref()) {
-        Ok(()) => reply::json(StatusCode::ACCEPTED, &json!({"accepted": true, "done": true})),
-        Err(TelemetryError::NotStarted) => none(),
-        Err(error) => invalid(format!("filter: {error}")),
+        Ok(()) => Ok(accepted(true)),
+        Err(TelemetryError::NotStarted) => Err(none()),
+        Err(error) => Err(invalid(format!("filter: {error}"))),
     }
 }
 
-fn none() -> Reply {
-    reply::refuse(StatusCode::CONFLICT, "this process logs nothing", &[])
+fn none() -> Denial {
+    reply::refuse(StatusCode::CONFLICT, "this process logs nothing")
 }

@@ -71,15 +71,15 @@ pub struct Server {
 }
 
 /// Binds the address and serves it on a thread of its own.
-pub fn start(config: Config, port: Port) -> Result<Server, StartError> {
+pub fn start(config: &Config, port: Port) -> Result<Server, StartError> {
     let bound = listen::bind(&config.listen)?;
     let address = bound.address();
     let shown = address.map_or_else(|| config.listen.to_string(), |address| address.to_string());
     let thread = |error: std::io::Error| StartError::new(&config.listen, "its thread cannot start", &error);
     let runtime = serve::runtime().map_err(thread)?;
-    let shared = shared::Shared::new(&config, port).map_err(thread)?;
+    let shared = shared::Shared::new(config, port).map_err(thread)?;
     let (stop, stopped) = oneshot::channel();
-    let run = move || serve::run(runtime, shared, bound, stopped);
+    let run = move || serve::run(runtime, &shared, bound, stopped);
     let thread = std::thread::Builder::new().name(String::from("admin")).spawn(run).map_err(thread)?;
     tracing::info!(address = shown, "the admin server listens");
     Ok(Server { stop: Some(stop), thread: Some(thread), address })

@@ -62,26 +62,59 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Reply {
     }
 }
 
-/// A refusal: one line, and what is wrong with the request where it is that.
-pub(super) fn refuse(status: StatusCode, error: &str, problems: &[String]) -> Reply {
-    json(status, &Trouble { error, problems })
+/// Why a request is not carried out.
+#[derive(Debug)]
+pub(super) struct Denial {
+    status: StatusCode,
+    error: String,
+    problems: Vec<String>,
+    header: Option<(HeaderName, &'static str)>,
+}
+
+/// An answer, or why there is none.
+pub(super) type Answer = Result<Reply, Denial>;
+
+/// A refusal with these words.
+pub(super) fn refuse(status: StatusCode, error: impl Into<String>) -> Denial {
+    Denial { status, error: error.into(), problems: Vec::new(), header: None }
+}
+
+/// A request that is wrong in itself.
+pub(super) fn invalid(problem: impl Into<String>) -> Denial {
+    wrong("the request is wrong", vec![problem.into()])
+}
+
+/// Something is wrong, for each of these reasons.
+pub(super) fn wrong(error: &str, problems: Vec<String>) -> Denial {
+    Denial { problems, ..refuse(StatusCode::UNPROCESSABLE_ENTITY, error) }
 }
 
 /// What is asked for does not go now.
-pub(super) fn busy(error: &str) -> Reply {
-    with(refuse(StatusCode::SERVICE_UNAVAILABLE, error, &[]), RETRY_AFTER, "1")
+pub(super) fn busy(error: impl Into<String>) -> Denial {
+    Denial { header: Some((RETRY_AFTER, "1")), ..refuse(StatusCode::SERVICE_UNAVAILABLE, error) }
 }
 
 /// The path has other methods.
-pub(super) fn method(allow: &str) -> Reply {
+pub(super) fn method(allow: &'static str) -> Denial {
     let error = format!("this path takes {allow}");
-    with(refuse(StatusCode::METHOD_NOT_ALLOWED, &error, &[]), ALLOW, allow)
+    Denial { header: Some((ALLOW, allow)), ..refuse(StatusCode::METHOD_NOT_ALLOWED, error) }
 }
 
 /// The token is missing or wrong.
-pub(super) fn unauthorized() -> Reply {
+pub(super) fn unauthorized() -> Denial {
     let error = "this needs the server's token: Authorization: Bearer TOKEN";
-    with(refuse(StatusCode::UNAUTHORIZED, error, &[]), WWW_AUTHENTICATE, "Bearer")
+    Denial { header: Some((WWW_AUTHENTICATE, "Bearer")), ..refuse(StatusCode::UNAUTHORIZED, error) }
+}
+
+impl From<Denial> for Reply {
+    fn from(denial: Denial) -> Self {
+        let Denial { status, error, problems, header } = denial;
+        let reply = json(status, &Trouble { error: &error, problems: &problems });
+        match header {
+            Some((name, value)) => with(reply, name, value),
+            None => reply,
+        }
+    }
 }
 
 /// The answer with one more header.

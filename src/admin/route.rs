@@ -11,9 +11,11 @@ use hyper::body::Incoming;
 use super::access::Access;
 use super::limits::Place;
 use super::order::{Order, Target};
-use super::reply::{self, Reply};
+use super::reply::{self, Answer, Denial};
 use super::shared::Shared;
 use super::{change, logs, metrics, page, ready, stream};
+use crate::sinks::SinkStatus;
+use crate::status::Snapshot;
 
 /// One request's surroundings.
 pub(super) struct Visit {
@@ -87,20 +89,13 @@ fn order<'p>(target: Target, what: &str) -> Option<Path<'p>> {
 }
 
 /// Answers a request.
-pub(super) async fn answer(visit: Visit, request: Request<Incoming>) -> Reply {
+pub(super) async fn answer(visit: Visit, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
-    let path = match admit(&visit, &head) {
-        Ok(path) => path,
-        Err(refusal) => return refusal,
-    };
+    let path = admit(&visit, &head)?;
     if is_reading(&head.method) {
         return tell(&visit, &path, &head).await;
     }
-    let body = match change::read(body).await {
-        Ok(body) => body,
-        Err(refusal) => return refusal,
-    };
-    let shared = &visit.shared;
+    let (shared, body) = (&visit.shared, change::read(body).await?);
     match path {
         Path::Channels(name) if head.method == Method::DELETE => {
             change::unsubscribe(shared, name, &head, &body).await
@@ -109,17 +104,16 @@ pub(super) async fn answer(visit: Visit, request: Request<Incoming>) -> Reply {
         Path::Order(order) => change::plain(shared, order, &body).await,
         Path::Capture => change::capture(shared, &body).await,
         Path::Log => logs::set(&body),
-        _ => reply::method(path.allow()),
+        _ => Err(reply::method(path.allow())),
     }
 }
 
 /// Checks who asks for what before anything of it is done.
-fn admit<'h>(visit: &Visit, head: &'h Parts) -> Result<Path<'h>, Reply> {
+fn admit<'h>(visit: &Visit, head: &'h Parts) -> Result<Path<'h>, Denial> {
     let access = &visit.shared.access;
     access.check_host(head, visit.local)?;
-    let Some(path) = Path::read(head.uri.path()) else {
-        return Err(reply::refuse(StatusCode::NOT_FOUND, "there is nothing at this path", &[]));
-    };
+    let nothing = || reply::refuse(StatusCode::NOT_FOUND, "there is nothing at this path");
+    let path = Path::read(head.uri.path()).ok_or_else(nothing)?;
     if !path.allow().split(", ").any(|method| method == head.method.as_str()) {
         return Err(reply::method(path.allow()));
     }
@@ -134,44 +128,41 @@ fn admit<'h>(visit: &Visit, head: &'h Parts) -> Result<Path<'h>, Reply> {
 }
 
 /// What only tells. Bodies of answers to `HEAD` are not sent.
-async fn tell(visit: &Visit, path: &Path<'_>, head: &Parts) -> Reply {
+async fn tell(visit: &Visit, path: &Path<'_>, head: &Parts) -> Answer {
     let shared = &visit.shared;
-    match path {
+    Ok(match path {
         Path::Page(file) => page::show(file, &shared.access),
         Path::Health => ready::health(&shared.port.pulse),
         Path::Ready => ready::ready(shared).await,
-        Path::Metrics => figures(shared, &head.headers).await,
-        Path::Status => match shared.status().await {
-            Some(status) => reply::json(StatusCode::OK, &status),
-            None => reply::busy("the daemon does not tell its status in time"),
-        },
-        Path::Events => stream::open(visit, head).await,
-        Path::Log => logs::get(),
-        _ => reply::method(path.allow()),
-    }
+        Path::Metrics => figures(shared, &head.headers).await?,
+        Path::Status => reply::json(StatusCode::OK, &status(shared).await?),
+        Path::Events => stream::open(visit, head).await?,
+        Path::Log => logs::get()?,
+        _ => return Err(reply::method(path.allow())),
+    })
 }
 
-async fn figures(shared: &Shared, headers: &HeaderMap) -> Reply {
-    let Some(status) = shared.status().await else {
-        return reply::busy("the daemon does not tell its status in time");
-    };
-    let open = wants_openmetrics(headers);
-    let kind = if open {
+async fn status(shared: &Shared) -> Result<Snapshot<SinkStatus>, Denial> {
+    shared.status().await.ok_or_else(|| reply::busy("the daemon does not tell its status in time"))
+}
+
+async fn figures(shared: &Shared, headers: &HeaderMap) -> Answer {
+    let openmetrics = wants_openmetrics(headers);
+    let kind = if openmetrics {
         "application/openmetrics-text; version=1.0.0; charset=utf-8"
     } else {
         "text/plain; version=0.0.4; charset=utf-8"
     };
-    match metrics::render(&status, open) {
-        Ok(text) => reply::of(StatusCode::OK, kind, text),
-        Err(error) => reply::refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string(), &[]),
-    }
+    let text = metrics::render(&status(shared).await?, openmetrics)
+        .map_err(|error| reply::refuse(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    Ok(reply::of(StatusCode::OK, kind, text))
 }
 
 fn is_reading(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// Whether OpenMetrics is asked for at least as much as any other form.
+/// Whether `OpenMetrics` is asked for at least as much as any other form.
 fn wants_openmetrics(headers: &HeaderMap) -> bool {
     let (mut open, mut other) = (0.0, 0.0);
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());

@@ -56,18 +56,18 @@ pub(super) fn runtime() -> io::Result<Runtime> {
 }
 
 /// Serves until it is told to stop.
-pub(super) fn run(runtime: Runtime, shared: Arc<Shared>, bound: Bound, stopped: oneshot::Receiver<()>) {
+pub(super) fn run(runtime: Runtime, shared: &Arc<Shared>, bound: Bound, stopped: oneshot::Receiver<()>) {
     runtime.block_on(async {
         let listener = match Listener::new(bound) {
             Ok(listener) => listener,
             Err(error) => return tracing::error!(%error, "the admin server cannot listen"),
         };
         if let Some(inbox) = shared.port.tap.inbox() {
-            tokio::spawn(watch::pump(Arc::clone(&shared), inbox));
+            tokio::spawn(watch::pump(Arc::clone(shared), inbox));
         }
-        tokio::spawn(watch::observe(Arc::clone(&shared)));
+        tokio::spawn(watch::observe(Arc::clone(shared)));
         tokio::select! {
-            () = accept(&shared, &listener) => {}
+            () = accept(shared, &listener) => {}
             _ = stopped => {}
         }
     });
@@ -148,7 +148,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Reply, Infallible> {
     deadline.on_request();
-    let answer = route::answer(visit, request).await;
+    let answer = route::answer(visit, request).await.unwrap_or_else(Reply::from);
     deadline.on_answer();
     Ok(reply::safe(answer))
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CONNECTION, HeaderName};
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
 use serde_json::json;
@@ -21,8 +21,7 @@ use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep_until};
 use url::form_urlencoded;
 
-use super::change::invalid;
-use super::reply::{self, Reply, frame};
+use super::reply::{self, Answer, Reply, frame, invalid};
 use super::ring::{Next, Place, Wanted};
 use super::route::Visit;
 use super::shared::Shared;
@@ -55,16 +54,13 @@ struct Reading {
 }
 
 /// Opens a stream.
-pub(super) async fn open(visit: &Visit, head: &Parts) -> Reply {
-    let (wanted, every) = match read(head.uri.query().unwrap_or_default()) {
-        Ok(asked) => asked,
-        Err(problem) => return invalid(problem),
-    };
+pub(super) async fn open(visit: &Visit, head: &Parts) -> Answer {
+    let (wanted, every) = read(head.uri.query().unwrap_or_default()).map_err(invalid)?;
     if head.method == Method::HEAD {
-        return of_stream(reply::of(StatusCode::OK, KIND, Bytes::new()));
+        return Ok(of_stream(reply::of(StatusCode::OK, KIND, Bytes::new())));
     }
     if !visit.shared.limits.stream(&visit.place) {
-        return reply::busy("there are too many streams");
+        return Err(reply::busy("there are too many streams"));
     }
     let shared = Arc::clone(&visit.shared);
     let reader = shared.port.tap.open();
@@ -88,9 +84,8 @@ pub(super) async fn open(visit: &Visit, head: &Parts) -> Reply {
         let piece = reading.next().await;
         Some((Ok::<_, Infallible>(Frame::data(piece)), reading))
     });
-    let (mut head, _) = reply::of(StatusCode::OK, KIND, Bytes::new()).into_parts();
-    head.extensions.clear();
-    of_stream(Response::from_parts(head, StreamBody::new(pieces).boxed_unsync()))
+    let reply = reply::of(StatusCode::OK, KIND, Bytes::new());
+    Ok(of_stream(reply.map(|_| StreamBody::new(pieces).boxed_unsync())))
 }
 
 const KIND: &str = "text/event-stream";

@@ -32,7 +32,7 @@ pub(super) fn start(
     let port = Port { status, orders, tap: Arc::clone(tap), pulse };
     let refuse =
         |error: admin::StartError| StartError { ending: Ending::Io, problems: vec![error.to_string()] };
-    admin::start(config, port).map(|server| Some((server, requests))).map_err(refuse)
+    admin::start(&config, port).map(|server| Some((server, requests))).map_err(refuse)
 }
 
 /// Shows that this runtime turns, for as long as it does.

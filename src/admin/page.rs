@@ -13,10 +13,23 @@ pub(super) struct File {
     text: &'static str,
 }
 
-static FILES: [File; 3] = [
-    File { path: "/", kind: "text/html; charset=utf-8", text: include_str!("page/index.html") },
-    File { path: "/app.js", kind: "text/javascript; charset=utf-8", text: include_str!("page/app.js") },
-    File { path: "/style.css", kind: "text/css; charset=utf-8", text: include_str!("page/style.css") },
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+const PICTURE: &str = "image/svg+xml";
+
+static FILES: [File; 11] = [
+    File { path: "/", kind: HTML, text: include_str!("page/index.html") },
+    File { path: "/app.js", kind: SCRIPT, text: include_str!("page/app.js") },
+    File { path: "/cards.js", kind: SCRIPT, text: include_str!("page/cards.js") },
+    File { path: "/chart.js", kind: SCRIPT, text: include_str!("page/chart.js") },
+    File { path: "/dom.js", kind: SCRIPT, text: include_str!("page/dom.js") },
+    File { path: "/events.js", kind: SCRIPT, text: include_str!("page/events.js") },
+    File { path: "/model.js", kind: SCRIPT, text: include_str!("page/model.js") },
+    File { path: "/stream.js", kind: SCRIPT, text: include_str!("page/stream.js") },
+    File { path: "/words.js", kind: SCRIPT, text: include_str!("page/words.js") },
+    File { path: "/style.css", kind: STYLE, text: include_str!("page/style.css") },
+    File { path: "/icon.svg", kind: PICTURE, text: include_str!("page/icon.svg") },
 ];
 
 /// What stands in the page where its token goes,

@@ -165,6 +165,7 @@ fn on_screen(mut connection: config::Connection, format: Format, pretty: bool, l
         journal: crate::journal::Config::default(),
         grace: Duration::from_secs(5),
         log: telemetry::Config::default(),
+        admin: None,
         connections: vec![connection],
         sinks: vec![sink],
         topics: Vec::new(),

@@ -10,6 +10,7 @@
 //! Operations: [`load`] a file, [`parse`] a text; [`load_topics`] a file of topics alone; [`load_with`] and [`parse_with`] also give the warnings
 //! and read environment variables through a function. A [`Source`] can be resolved again while a daemon runs.
 
+mod admin;
 mod connection;
 mod endpoint;
 mod journal;
@@ -41,7 +42,7 @@ pub use topic::Topic;
 pub use units::duration;
 
 use crate::salesforce::{login as logins, watch};
-use crate::{bayeux, http, journal as log, sinks, telemetry};
+use crate::{admin as server, bayeux, http, journal as log, sinks, telemetry};
 
 /// The daemon's configuration, every value checked.
 #[derive(Clone, Debug)]
@@ -54,6 +55,8 @@ pub struct Config {
     pub grace: Duration,
     /// Logs.
     pub log: telemetry::Config,
+    /// The admin server, where there is one.
+    pub admin: Option<server::Config>,
     /// At least one.
     pub connections: Vec<Connection>,
     /// At least one.

@@ -1,4 +1,4 @@
-//! The tables of the file: `[state]`, `[journal]`, `[daemon]`, `[log]`, and every connection and sink.
+//! The tables of the file: `[state]`, `[journal]`, `[daemon]`, `[log]`, `[admin]`, and every connection and sink.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::load::{Environment, Place};
 use super::reader::{Log, Node, Table, shown};
-use super::{Config, OnStop, connection, journal, sink, topic};
+use super::{Config, OnStop, admin, connection, journal, sink, topic};
 use crate::salesforce::topic::Change;
 use crate::telemetry::{self, TelemetryError};
 
@@ -32,6 +32,7 @@ pub(super) fn read(
     let journal = journal::read(&mut table, state_dir.is_some());
     let grace = daemon(&mut table);
     let logs = log_section(&mut table);
+    let admin = table.table("admin").and_then(|table| admin::read(table, environment));
     let connections = named(&mut table, "connection", CONNECTIONS_MAX, |name, node| {
         let read = connection::read(name, node, environment, state_dir.as_deref())?;
         if state_dir.is_none() && read.0.on_stop == OnStop::Keep {
@@ -51,7 +52,7 @@ pub(super) fn read(
         sink.order.clone_from(&orders);
     }
     let files = log.take_files();
-    Some(Config { state_dir: written, journal, grace, log: logs, connections, sinks, topics, files })
+    Some(Config { state_dir: written, journal, grace, log: logs, admin, connections, sinks, topics, files })
 }
 
 /// Reads a file of topics alone; `None` where there is none.

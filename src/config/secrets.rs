@@ -86,7 +86,8 @@ fn from_environment(
     Some((SecretSource::Env(name.to_owned()), value.map_err(unfit).ok()?))
 }
 
-fn from_file(node: &Node<'_>, shape: Shape) -> Option<(SecretSource, Secret<String>)> {
+/// Reads the secret in a file.
+pub(super) fn from_file(node: &Node<'_>, shape: Shape) -> Option<(SecretSource, Secret<String>)> {
     let path = node.path()?;
     let wanted = match shape {
         Shape::Line => "a file with one line of text",

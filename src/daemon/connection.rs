@@ -17,6 +17,7 @@ use super::renewal::Site;
 use super::store::Keeper;
 use super::tell::{standing_name, tell};
 use super::token::Token;
+use crate::admin::Tap;
 use crate::bayeux::Wanted;
 use crate::bayeux::border::{Exchange, ExchangeId, Fault, FaultKind, Lane};
 use crate::bayeux::contract::{Input, Now, Output};
@@ -79,6 +80,8 @@ pub(super) struct Connection {
     /// Tells whoever reads the org's limits where it is, and with which token.
     pub(super) meter: Option<watch::Sender<Access>>,
     pub(super) intake: Intake,
+    /// Shows events to whoever looks.
+    pub(super) tap: Arc<Tap>,
     /// What is not sent before the journal has the events before it.
     pub(super) unsent: Option<Exchange>,
     /// Whether it is held up because the journal takes nothing.
@@ -148,7 +151,9 @@ impl Connection {
         for channel in channels {
             tracing::warn!(connection = &*self.name, %channel, reason, "events may be missing");
             let gap = Gap { channel, since: since.min(until), until, reason };
-            self.intake.take(&Arc::new(gap.record(self.name.clone(), until)), Kind::Gap);
+            let record = Arc::new(gap.record(self.name.clone(), until));
+            self.tap.offer(&record);
+            self.intake.take(&record, Kind::Gap);
         }
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.gaps += u64::try_from(channels.len()).unwrap_or(u64::MAX);
@@ -292,6 +297,7 @@ impl Connection {
 
     fn deliver(&mut self, batch: Batch) {
         let batch = Arc::new(batch);
+        self.tap.offer(&batch);
         let committed = self.intake.take(&batch, Kind::Events);
         self.commit(committed);
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
@@ -340,7 +346,9 @@ impl Connection {
         }
         if let Notice::Gap { channel, since, until, reason } = &*secrets.notice(notice) {
             let gap = Gap { channel, since: *since, until: *until, reason };
-            self.intake.take(&Arc::new(gap.record(self.name.clone(), SystemTime::now())), Kind::Gap);
+            let record = Arc::new(gap.record(self.name.clone(), SystemTime::now()));
+            self.tap.offer(&record);
+            self.intake.take(&record, Kind::Gap);
         }
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         tell(&self.name, notice, &mut status, &secrets);

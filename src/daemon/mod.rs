@@ -13,6 +13,7 @@
 //!
 //! Operations: [`start`], then [`Daemon::run`]; [`Daemon::orders`] before that gives the way to ask it for something.
 
+mod admin;
 mod aside;
 mod board;
 mod connection;

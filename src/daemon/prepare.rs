@@ -19,6 +19,7 @@ use super::outlet::Outlet;
 use super::renewal::Site;
 use super::store::{Kept, Store};
 use super::token::Token;
+use crate::admin::Tap;
 use crate::bayeux::contract::Now;
 use crate::bayeux::memory::Memory;
 use crate::bayeux::session::Session;
@@ -36,6 +37,8 @@ pub(super) struct Means {
     pub(super) outlet: Arc<Outlet>,
     /// Where there is a state directory, once it is written.
     pub(super) journal: Option<Arc<Appender>>,
+    /// Shows events to whoever looks.
+    pub(super) tap: Arc<Tap>,
     pub(super) wire: Option<Arc<http::Wire>>,
     pub(super) one_shot: bool,
 }
@@ -106,6 +109,7 @@ pub(super) fn prepare(
         site: Site { configured, is_located, is_legacy, url },
         meter,
         intake: means.intake(),
+        tap: means.tap.clone(),
         unsent: None,
         paused: false,
         keeper,

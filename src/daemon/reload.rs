@@ -15,7 +15,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use super::newer::Newer;
-use crate::admin::Refusal;
+use crate::admin::{self, Refusal};
 use crate::config::{self, Config, Source};
 use crate::journal::{self, Cursor, Library};
 use crate::{http, sinks, status, telemetry};
@@ -35,12 +35,14 @@ pub(super) struct Fixed {
     state_dir: Option<PathBuf>,
     journal: journal::Config,
     log: telemetry::Config,
+    admin: Option<admin::Config>,
 }
 
 impl Fixed {
     pub(super) fn of(config: &Config) -> Self {
-        let Config { state_dir, journal, log, .. } = config;
-        Self { state_dir: state_dir.clone(), journal: journal.clone(), log: log.clone() }
+        let Config { state_dir, journal, log, admin, .. } = config;
+        let (state_dir, journal) = (state_dir.clone(), journal.clone());
+        Self { state_dir, journal, log: log.clone(), admin: admin.clone() }
     }
 
     /// The tables in which `wanted` is different.
@@ -49,6 +51,7 @@ impl Fixed {
             ("[state]", self.state_dir != wanted.state_dir),
             ("[journal]", self.journal != wanted.journal),
             ("[log]", self.log != wanted.log),
+            ("[admin]", self.admin != wanted.admin),
         ];
         tables.into_iter().filter_map(|(table, changed)| changed.then_some(table)).collect()
     }

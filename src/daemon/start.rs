@@ -20,7 +20,7 @@ use super::reload::Reload;
 use super::report::{Reporter, Sources};
 use super::stop::Daemon;
 use super::store::{Store, StoreError};
-use super::{Ending, Options, signals};
+use super::{Ending, Options, admin, signals};
 use crate::bayeux::memory::Memory;
 use crate::config::{self, Config};
 use crate::event::Channel;
@@ -71,6 +71,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         store,
         outlet: outlet.clone(),
         journal: None,
+        tap: Arc::default(),
         wire: options.wire,
         one_shot: options.one_shot,
     };
@@ -88,7 +89,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     }
     let posts = Posts::new(outlet.clone(), supply, config.grace, config.sinks.clone());
     let fleet = Fleet::new(lines, posts, options.one_shot);
-    let grace = config.grace;
+    let (grace, served) = (config.grace, config.admin.clone());
     let reload = Reload::new(options.source, config, library);
     let sources = Sources {
         started: SystemTime::now(),
@@ -97,8 +98,9 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         journal: means.journal.clone(),
         reload: reload.report.clone(),
     };
-    let reporter = Reporter::start(sources.clone(), status_path, reload.told.clone());
     let (orders, requests) = mpsc::channel(ORDERS);
+    let server = admin::start(served.as_ref(), &sources, &means.tap, orders.clone())?;
+    let reporter = Reporter::start(sources.clone(), status_path, reload.told.clone());
     Ok(Daemon {
         fleet,
         hangup,
@@ -109,6 +111,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         grace,
         orders,
         requests,
+        server,
         commands: options.commands,
     })
 }

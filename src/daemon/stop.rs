@@ -16,7 +16,7 @@ use super::reload::{Outcome, Plan, Reload};
 use super::report::{Reporter, Sources, notify};
 use super::signals::{Asked, Hangup, Signals};
 use super::start::{channels_of, remaining};
-use crate::admin::Request;
+use crate::admin::{Request, Server};
 use crate::sinks::{SinkStatus, Supply};
 use crate::status::Snapshot;
 
@@ -34,6 +34,8 @@ pub struct Daemon {
     pub(super) grace: Duration,
     pub(super) orders: mpsc::Sender<Request>,
     pub(super) requests: mpsc::Receiver<Request>,
+    /// Answers to the very end.
+    pub(super) server: Option<Server>,
     pub(super) commands: Option<mpsc::Receiver<(Arc<str>, Command)>>,
 }
 
@@ -59,6 +61,8 @@ impl Daemon {
             }
         };
         let mut ending = self.serve(&mut signals).await;
+        self.requests.close();
+        while self.requests.try_recv().is_ok() {}
         notify(&[sd_notify::NotifyState::Stopping]);
         let stopped = tokio::select! {
             stopped = self.stop(&mut ending) => stopped,
@@ -71,6 +75,7 @@ impl Daemon {
             self.give_up(&mut ending).await;
         }
         self.reporter.finish().await;
+        drop(self.server);
         ending
     }
 

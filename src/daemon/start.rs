@@ -53,10 +53,7 @@ impl From<StoreError> for StartError {
 
 /// Opens the journal, starts every sink and every connection. Must be called on a tokio runtime.
 pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
-    let hangup = signals::hangup(!options.one_shot).map_err(|error| StartError {
-        ending: Ending::Io,
-        problems: vec![format!("signals cannot be handled: {error}")],
-    })?;
+    let hangup = hangup(&options)?;
     let store = config.state_dir.as_deref().map(Store::open).transpose()?;
     let mut opened = open_journal(store.as_ref(), config.journal.clone(), &config.sinks)?;
     let channels = channels_of(&config.connections);
@@ -89,7 +86,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     }
     let posts = Posts::new(outlet.clone(), supply, config.grace, config.sinks.clone());
     let fleet = Fleet::new(lines, posts, options.one_shot);
-    let (grace, served) = (config.grace, config.admin.clone());
+    let (grace, endpoint) = (config.grace, config.admin.clone());
     let reload = Reload::new(options.source, config, library);
     let sources = Sources {
         started: SystemTime::now(),
@@ -99,7 +96,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         reload: reload.report.clone(),
     };
     let (orders, requests) = mpsc::channel(ORDERS);
-    let server = admin::start(served.as_ref(), &sources, &means.tap, orders.clone())?;
+    let server = admin::start(endpoint.as_ref(), &sources, &means.tap, orders.clone())?;
     let reporter = Reporter::start(sources.clone(), status_path, reload.told.clone());
     Ok(Daemon {
         fleet,
@@ -114,6 +111,12 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         server,
         commands: options.commands,
     })
+}
+
+fn hangup(options: &Options) -> Result<signals::Hangup, StartError> {
+    let problem = |error: std::io::Error| format!("signals cannot be handled: {error}");
+    signals::hangup(!options.one_shot)
+        .map_err(|error| StartError { ending: Ending::Io, problems: vec![problem(error)] })
 }
 
 /// A connection that can run.

@@ -24,6 +24,7 @@ fn shared() -> Arc<Shared> {
             pid: *seen,
             started_at: 0,
             updated_at: 0,
+            reload: None,
             journal: None,
             connections: Vec::new(),
             sinks: Vec::new(),

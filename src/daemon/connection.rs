@@ -151,7 +151,9 @@ impl Connection {
         for channel in channels {
             tracing::warn!(connection = &*self.name, %channel, reason, "events may be missing");
             let gap = Gap { channel, since: since.min(until), until, reason };
-            self.intake.take(&Arc::new(gap.record(self.name.clone(), until)), Kind::Gap);
+            let record = Arc::new(gap.record(self.name.clone(), until));
+            self.tap.offer(&record);
+            self.intake.take(&record, Kind::Gap);
         }
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.gaps += u64::try_from(channels.len()).unwrap_or(u64::MAX);

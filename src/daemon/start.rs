@@ -56,10 +56,7 @@ impl From<StoreError> for StartError {
 
 /// Opens the journal, starts every sink and every connection. Must be called on a tokio runtime.
 pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
-    let hangup = signals::hangup(!options.one_shot).map_err(|error| StartError {
-        ending: Ending::Io,
-        problems: vec![format!("signals cannot be handled: {error}")],
-    })?;
+    let hangup = hangup(&options)?;
     let store = config.state_dir.as_deref().map(Store::open).transpose()?;
     let mut opened = open_journal(store.as_ref(), config.journal.clone(), &config.sinks)?;
     let channels = channels_of(&config.connections);
@@ -118,6 +115,12 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         server,
         commands: options.commands,
     })
+}
+
+fn hangup(options: &Options) -> Result<signals::Hangup, StartError> {
+    let problem = |error: std::io::Error| format!("signals cannot be handled: {error}");
+    signals::hangup(!options.one_shot)
+        .map_err(|error| StartError { ending: Ending::Io, problems: vec![problem(error)] })
 }
 
 /// A connection that can run.

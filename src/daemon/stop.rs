@@ -61,6 +61,8 @@ impl Daemon {
             }
         };
         let mut ending = self.serve(&mut signals).await;
+        self.requests.close();
+        while self.requests.try_recv().is_ok() {}
         self.reporter.stopping(self.grace);
         let stopped = tokio::select! {
             stopped = self.stop(&mut ending) => stopped,

@@ -97,6 +97,7 @@ fn snapshot() -> Status {
         pid: 1,
         started_at: 1,
         updated_at: 1,
+        reload: None,
         journal: Some(journal),
         connections: vec![connection],
         sinks: Vec::new(),

@@ -42,7 +42,7 @@ fn what_is_received_and_delivered_is_counted_and_timed() {
     assert_eq!(of_sink(r#"latency_seconds_bucket{le="+Inf",sink="archive"}"#), 20.0);
     let sum = of_sink(r#"latency_seconds_sum{sink="archive"}"#);
     assert!(sum > 0.0 && sum < 20.0 * 20.0, "{sum}");
-    assert_eq!(of_sink(r#"lag_seconds{sink="archive"}"#), 0.0);
+    scraped.wait(r#"cometail_sink_lag_seconds{sink="archive"}"#, |seconds| seconds == 0.0);
     assert_eq!(scraped.value("cometail_journal_next_sequence"), Some(20.0));
 }
 
@@ -68,7 +68,7 @@ fn a_sink_that_fails_falls_behind_in_events_bytes_and_seconds_and_through_a_rest
     scraped.wait(&figure("lag_events"), |events| events == 10.0);
     let size = scraped.value("cometail_journal_size_bytes").unwrap();
     assert_eq!(scraped.value(&figure("lag_bytes")), Some(size), "all of the one segment");
-    assert_eq!(scraped.value(r#"cometail_sink_lag_bytes{sink="archive"}"#), Some(0.0));
+    scraped.wait(r#"cometail_sink_lag_bytes{sink="archive"}"#, |bytes| bytes == 0.0);
     let lag = scraped.wait(&figure("lag_seconds"), |seconds| seconds > 0.5);
     scraped.wait(&figure("failing_seconds"), |seconds| seconds > 0.0);
     assert_eq!(scraped.value(r#"cometail_sink_state{sink="hook",state="retrying"}"#), Some(1.0));

@@ -196,7 +196,11 @@ impl Session {
 
     /// A wait as it will turn out: a handshake is sent when the budget has one, and whoever reads the log is told so.
     fn wait_before(&mut self, next: &Next, wait: Duration) -> Duration {
-        if matches!(next, Next::Handshake) { wait.max(self.pace.until_handshake(self.now.mono)) } else { wait }
+        if matches!(next, Next::Handshake) {
+            wait.max(self.pace.until_handshake(self.now.mono))
+        } else {
+            wait
+        }
     }
 
     /// Minutes, spread so that a crowd of clients does not come back together.

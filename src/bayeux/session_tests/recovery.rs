@@ -141,7 +141,8 @@ fn a_passing_fault_does_not_put_the_only_channel_off() {
 fn the_wait_that_is_told_is_the_wait_until_the_next_handshake() {
     let mut bench = Bench::new(config(&[]), None);
     for round in 0..8 {
-        let busy = json!([{"channel": "/meta/handshake", "successful": false, "error": "503::Server is too busy"}]);
+        let busy =
+            json!([{"channel": "/meta/handshake", "successful": false, "error": "503::Server is too busy"}]);
         bench.reply(&busy);
         let refusals = bench.notices().filter_map(|notice| match notice {
             Notice::Refused { retry_in, .. } => *retry_in,

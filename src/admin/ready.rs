@@ -46,7 +46,7 @@ fn still(age: Duration) -> Option<String> {
 }
 
 fn reasons_of(status: &Snapshot<SinkStatus>) -> Vec<String> {
-    let connections = status.connections.iter().filter(|one| !one.is_live());
+    let connections = status.connections.iter().filter(|one| one.required && !one.is_live());
     let mut reasons: Vec<_> = connections
         .map(|one| {
             let stalled = if one.stalled { ", stalled" } else { "" };

@@ -14,6 +14,24 @@ fn configured(arguments: &[&str], place: &Place, emulator: &Emulator) -> Command
     command
 }
 
+#[test]
+fn variables_open_the_admin_server_too() {
+    no_file();
+    let (place, emulator) = (Place::new(), Emulator::start());
+    let mut command = configured(&["run"], &place, &emulator);
+    command.env("COMETAIL_ADMIN_LISTEN", "127.0.0.1:0").env("COMETAIL_ADMIN_TOKEN", "hush-hush-hush-hush");
+    let daemon = Cometail::start(&mut command);
+    daemon.wait_log("the admin server listens");
+    let open =
+        configured(&["check"], &place, &emulator).env("COMETAIL_ADMIN_LISTEN", "0.0.0.0:9464").output();
+    let told = String::from_utf8(open.unwrap().stderr).unwrap();
+    assert!(
+        told.starts_with("cometail: COMETAIL_ADMIN_LISTEN: found \"0.0.0.0:9464\" without a token"),
+        "{told}"
+    );
+    assert!(!daemon.stop().stderr.contains("hush"));
+}
+
 /// These tests are about a machine without a configuration file.
 fn no_file() {
     assert!(!std::path::Path::new("/etc/cometail/cometail.toml").exists(), "there is a configuration here");

@@ -1,12 +1,14 @@
 //! What the daemon tells a service manager.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
 use crate::manager::Manager;
 use crate::support::{
-    A, Answer, Cometail, Emulator, Place, Server, archive, cometail, connection, stays, wait,
+    A, Answer, Cometail, Emulator, Place, Server, archive, cometail, connection, json, stays, wait,
 };
 
 /// Starts the daemon as a service.
@@ -22,15 +24,34 @@ fn named(name: &str, url: &str, more: &str) -> String {
     connection(url, &[A], more).replace("[connection.c]", &format!("[connection.{name}]"))
 }
 
+/// Where the admin server listens.
+fn address(daemon: &Cometail) -> String {
+    daemon.wait_log("the admin server listens");
+    let log = daemon.log();
+    let line = log.lines().find(|line| line.contains("the admin server listens")).unwrap();
+    json(line)["address"].as_str().unwrap().to_owned()
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
 const NOBODY: &str = "http://127.0.0.1:9/cometd/61.0";
 
 #[test]
 fn it_is_ready_when_what_is_required_is_live_and_says_how_it_is_and_when_it_ends() {
     let (manager, place, emulator) = (Manager::start(), Place::new(), Emulator::start());
     let spare = named("spare", NOBODY, "required = false");
-    let config = connection(&emulator.url("61.0"), &[A], "") + &spare + &archive(&place);
+    let server = "[admin]\nlisten = \"127.0.0.1:0\"\n";
+    let config = connection(&emulator.url("61.0"), &[A], "") + &spare + server + &archive(&place);
     let daemon = start(&manager, &place, &config, None);
     let ready = manager.wait("READY=1");
+    wait("the same from the admin server", || get(&address(&daemon), "/readyz").ends_with("\r\n\r\nready\n"));
     assert!(ready.contains("\nSTATUS=1 of 2 connections live; spare: "), "{ready}");
     emulator.wait_polled(1);
     assert_eq!(manager.count("WATCHDOG=1"), 0, "nobody asked for it");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::capture::Capture;
 use super::connection::Command;
 use super::report::Sources;
 use super::stop::Running;
@@ -55,7 +56,7 @@ pub(super) async fn next_order(orders: &mut Option<mpsc::Receiver<Request>>) -> 
 }
 
 /// Carries out an order, and says what came of it.
-pub(super) fn answer(running: &[Running], Request { order, answer }: Request) {
+pub(super) fn answer(running: &[Running], capture: &Capture, Request { order, answer }: Request) {
     let done = match order {
         Order::Subscribe { connection, channel, replay } => {
             command(running, connection, Command::Subscribe(Wanted { channel, replay }))
@@ -63,6 +64,7 @@ pub(super) fn answer(running: &[Running], Request { order, answer }: Request) {
         Order::Unsubscribe { connection, channel } => {
             command(running, connection, Command::Unsubscribe(channel))
         }
+        Order::Capture(on) => capture.switch(on),
         _ => Err(Refusal::Impossible(String::from("this daemon cannot do that"))),
     };
     // Nobody may wait for it any more.

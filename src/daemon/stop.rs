@@ -124,7 +124,7 @@ impl Daemon {
                 }
                 () = journal_ends(self.journal.as_deref()) => return *ending = worse(*ending, Ending::Io),
                 (name, command) = next_command(&mut self.commands) => self.command(&name, command),
-                request = next_order(&mut self.orders) => answer(&self.running, request),
+                request = next_order(&mut self.orders) => answer(&self.running, &self.capture, request),
             }
         }
     }

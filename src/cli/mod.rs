@@ -126,13 +126,16 @@ fn fail(code: u8, error: &impl Display) -> u8 {
 /// Where the configuration is when the arguments do not say.
 const DEFAULT_CONFIG: &str = "/etc/cometail/cometail.toml";
 
-/// Reads a configuration, its warnings logged later by the caller.
-fn load(path: Option<&PathBuf>) -> Result<(Config, Vec<String>), config::Problems> {
+/// A configuration, and its warnings, logged later by whoever uses it.
+type Loaded = (Config, Vec<String>);
+
+/// Reads a configuration.
+fn load(path: Option<&PathBuf>) -> Result<Loaded, config::Problems> {
     load_source(path).map(|(_, loaded)| loaded)
 }
 
 /// The same, with the file as it was read, where there is one.
-fn load_source(path: Option<&PathBuf>) -> Result<(Option<Source>, (Config, Vec<String>)), config::Problems> {
+fn load_source(path: Option<&PathBuf>) -> Result<(Option<Source>, Loaded), config::Problems> {
     let (source, config, warnings) = match path {
         Some(path) => {
             let source = Source::read(path)?;

@@ -24,6 +24,10 @@ const STALE: Duration = Duration::from_secs(30);
 
 /// Show the state of a running daemon
 #[derive(Debug, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own, and clap keeps apart which exclude each other"
+)]
 #[command(after_help = "\
 Examples:
   cometail status -c /etc/cometail/cometail.toml
@@ -48,7 +52,7 @@ pub(super) struct Status {
     #[arg(long)]
     json: bool,
     /// Show it again each second: drawn anew on a terminal, elsewhere a line for each change
-    #[arg(short, long, conflicts_with = "health")]
+    #[arg(short, long, conflicts_with_all = ["health", "alive"])]
     watch: bool,
 }
 

@@ -249,7 +249,8 @@ fn a_file_wins_and_nothing_at_all_says_what_to_do() {
     assert!(of_variables.starts_with("COMETAIL_CHANNELS: "), "{of_variables}");
     let text = "[state]\npersist = false\n[connection.a]\nurl = \"https://h/cometd\"\nchannels = [\"/x\"]\n[sink.o.stdout]\n";
     std::fs::write(&file, text).unwrap();
-    let (config, warnings) = find(&file, url).unwrap();
+    let (source, config, warnings) = find(&file, url).unwrap();
+    assert_eq!(source.unwrap().path(), file);
     assert_eq!(&*config.connections[0].name, "a");
     assert!(
         warnings.to_string().starts_with("COMETAIL_URL: found a URL beside a file, which wins"),

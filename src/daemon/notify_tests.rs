@@ -1,11 +1,12 @@
 //! Real datagrams, and the line that says how the daemon is.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::SystemTime;
 
 use tempfile::TempDir;
 
 use super::super::outlet::Outlet;
+use super::super::reload::Report;
 use super::super::report::Sources;
 use super::*;
 use crate::status;
@@ -38,8 +39,9 @@ impl Listener {
 
 fn snapshot(connections: Vec<Connection>) -> Status {
     let connections = connections.into_iter().map(|one| Arc::new(Mutex::new(one))).collect();
-    let outlet = Arc::new(Outlet::new(Vec::new()));
-    Sources { started: SystemTime::now(), connections, outlet, journal: None }.snapshot()
+    let connections = Arc::new(RwLock::new(connections));
+    let (outlet, reload) = (Arc::new(Outlet::new(Vec::new())), Report::default());
+    Sources { started: SystemTime::now(), connections, outlet, journal: None, reload }.snapshot()
 }
 
 fn connection(name: &str, state: &'static str) -> Connection {

@@ -1,6 +1,7 @@
 //! The watchdog in virtual time, with a real socket.
 
 use std::os::unix::net::UnixDatagram;
+use std::sync::{Mutex, RwLock};
 
 use super::super::notify::Manager;
 use super::*;
@@ -31,10 +32,11 @@ async fn a_watchdog_is_fed_while_every_loop_turns_and_not_while_one_is_stuck() {
     socket.set_nonblocking(true).unwrap();
     let status = Arc::new(Mutex::new(status::Connection::new("c", "")));
     let outlet = Arc::new(Outlet::new(Vec::new()));
-    let connections = vec![status.clone()];
-    let sources = Sources { started: SystemTime::now(), connections, outlet, journal: None };
+    let connections = Arc::new(RwLock::new(vec![status.clone()]));
+    let (started, reload) = (SystemTime::now(), Report::default());
+    let sources = Sources { started, connections, outlet, journal: None, reload };
     let manager = Manager::new(Some(place.into_os_string()), Some(Duration::from_secs(4)), HOUR);
-    let reporter = Reporter::start(sources, None, manager);
+    let reporter = Reporter::start(sources, None, manager, Arc::default());
     let due = |due| status.lock().unwrap().due = due;
 
     assert!(meals(&socket, 60).await >= 29, "a server that is down, or a wait without end");

@@ -150,3 +150,56 @@ fn a_channel_that_is_asked_for_at_runtime_brings_its_events_until_it_is_not_want
     site.emulator.publish_each(0..2);
     site.place.wait_for(super::support::ARCHIVE, 0..2);
 }
+
+#[test]
+fn a_paused_connection_or_sink_goes_on_with_every_event_once() {
+    let site = Site::start("").live();
+    let order = |path: &str| {
+        let reply = site.client.post(&format!("/api/v1/{path}"), "");
+        assert_eq!((reply.status, reply.json()["done"] == true), (202, true), "{path}: {reply:?}");
+    };
+    let mut next = 0;
+    for round in 0..3 {
+        for what in ["connections/c", "sinks/archive"] {
+            site.emulator.publish_each(next..next + 3);
+            (0..2).for_each(|_| order(&format!("{what}/pause")));
+            if what.starts_with("connections") {
+                site.emulator.wait_unpolled();
+                wait("not ready", || site.client.get("/readyz").status == 503);
+            }
+            site.emulator.publish_each(next + 3..next + 6);
+            (0..2).for_each(|_| order(&format!("{what}/resume")));
+            next += 6;
+            site.place.wait_for(super::support::ARCHIVE, 0..next);
+            wait("ready", || site.client.get("/readyz").status == 200);
+        }
+        site.emulator.publish(super::support::A, next);
+        next += 1;
+        site.place.wait_for(super::support::ARCHIVE, 0..next);
+        assert_eq!(site.client.get("/healthz").status, 200, "round {round}");
+    }
+    for (path, what) in [("connections/d/pause", "connection d"), ("sinks/d/resume", "sink d")] {
+        let reply = site.client.post(&format!("/api/v1/{path}"), "");
+        assert_eq!((reply.status, reply.error()), (404, format!("there is no {what}: ")));
+    }
+}
+
+#[test]
+fn a_reload_says_what_is_wrong_and_a_good_file_is_used() {
+    let site = Site::start("").live();
+    let (file, good) = (site.place.path("cometail.toml"), site.place.text("cometail.toml"));
+    let text = std::fs::read_to_string(&good).unwrap();
+    std::fs::write(&file, text.replace("channels = [", "chanels = [")).unwrap();
+    let reply = site.client.post("/api/v1/reload", "");
+    assert_eq!(reply.status, 422, "{reply:?}");
+    assert!(reply.error().contains("did you mean channels?"), "{}", reply.error());
+    std::fs::write(&file, text.replace("\"/topic/A\"]", "\"/topic/A\", \"/topic/B\"]")).unwrap();
+    let reply = site.client.post("/api/v1/reload", "");
+    assert_eq!(reply.status, 202, "{reply:?}");
+    site.emulator.wait_polled(2);
+    assert_eq!(
+        site.client.post("/api/v1/capture", r#"{"on": true}"#).status,
+        409,
+        "no file is configured for one"
+    );
+}

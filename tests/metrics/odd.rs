@@ -35,6 +35,7 @@ fn snapshot(name: &str) -> Snapshot<SinkStatus> {
         gaps: 0,
     };
     Snapshot {
+        reload: None,
         version: "1.2.3",
         pid: 1,
         started_at: 1_500,

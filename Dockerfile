@@ -3,11 +3,15 @@
 #   docker build -t cometail .
 #   docker run --read-only -v ./cometail.toml:/etc/cometail/cometail.toml:ro -v cometail:/var/lib/cometail cometail
 #
+# Without that file, COMETAIL_* variables describe one connection and one sink: docs/container.md has them.
+#
 # Tokens belong into files mounted under /run/secrets and named in the configuration: an environment variable
 # can be read by everybody who may inspect the container.
 
 FROM rust:1.95-slim-bookworm AS build
+# The base image says which release of Debian: versions pinned within it would be gone with its next security update.
 # musl-tools: `ring` compiles C and assembly against the C library it is linked with.
+# hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates musl-tools
 RUN rustup target add "$(uname -m)-unknown-linux-musl"
 WORKDIR /build
@@ -31,7 +35,7 @@ COPY --from=build --chown=65532:65532 /state/ /var/lib/
 ENV STATE_DIRECTORY=/var/lib/cometail
 VOLUME /var/lib/cometail
 USER 65532:65532
-# The daemon disconnects and drains its sinks on SIGTERM, which is what `docker stop` sends.
+# The daemon disconnects and drains its sinks on SIGTERM, which is what `docker stop` sends, within its 10 seconds.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["/cometail", "status", "--health"]
 ENTRYPOINT ["/cometail"]
-CMD ["run", "-c", "/etc/cometail/cometail.toml"]
+CMD ["run"]

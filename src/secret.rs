@@ -52,8 +52,8 @@ const VALUE_MIN: usize = 8;
 /// So many characters from the beginning of a value are as good as all of it: a text may have been cut.
 const BEGINNING: usize = 16;
 
-/// A text with `***` in the place of `value`, also where it is cut short, in other letter case (host names) or has
-/// backslashes in it (JSON in JSON). Values below 8 bytes are not looked for.
+/// A text with `***` in the place of `value`, also where it is cut short, in other letter case (host names), has
+/// backslashes in it (JSON in JSON), or is escaped as in URLs, JSON or HTML. Values below 8 bytes are not looked for.
 pub fn hide<'t>(text: &'t str, value: &str) -> Cow<'t, str> {
     if value.len() < VALUE_MIN {
         return Cow::Borrowed(text);
@@ -79,19 +79,41 @@ pub fn hide<'t>(text: &'t str, value: &str) -> Cow<'t, str> {
 /// How many bytes at the beginning of `text` are `value`, or enough of its beginning.
 fn found(text: &str, value: &str) -> Option<usize> {
     let mut wanted = value.chars().peekable();
-    let (mut same, mut end) = (0, 0);
-    for (at, character) in text.char_indices() {
-        match wanted.peek() {
-            Some(next) if character.eq_ignore_ascii_case(next) => {
-                wanted.next();
-                same += 1;
-                end = at + character.len_utf8();
-            }
-            Some(_) if character == '\\' && same > 0 => {}
-            _ => break,
+    let (mut same, mut at, mut end) = (0, 0, 0);
+    while let (Some(next), Some(rest)) = (wanted.peek(), text.get(at..)) {
+        if let Some(length) = spelled(rest, *next) {
+            wanted.next();
+            same += 1;
+            at += length;
+            end = at;
+        } else if same > 0 && rest.starts_with('\\') {
+            at += 1;
+        } else {
+            break;
         }
     }
     (wanted.peek().is_none() || same >= BEGINNING).then_some(end)
+}
+
+/// How many bytes at the beginning of `text` are the character `wanted`: itself, in other letter case, or as URLs, JSON
+/// and HTML escape it.
+fn spelled(text: &str, wanted: char) -> Option<usize> {
+    let plain = text.chars().next()?;
+    if plain.eq_ignore_ascii_case(&wanted) {
+        return Some(plain.len_utf8());
+    }
+    let (digits, length, radix) = match plain {
+        '%' => (text.get(1..3)?, 3, 16),
+        '\\' => (text.strip_prefix("\\u")?.get(..4)?, 6, 16),
+        '&' => {
+            let (digits, _) = text.strip_prefix("&#")?.split_once(';')?;
+            let hexadecimal = digits.strip_prefix(['x', 'X']);
+            (hexadecimal.unwrap_or(digits), digits.len() + 3, if hexadecimal.is_some() { 16 } else { 10 })
+        }
+        _ => return None,
+    };
+    let escaped = u32::from_str_radix(digits, radix).ok().and_then(char::from_u32)?;
+    escaped.eq_ignore_ascii_case(&wanted).then_some(length)
 }
 
 #[cfg(test)]
@@ -109,6 +131,9 @@ mod tests {
             ("cut: 00Dxx0000001gPL!AQ/4…".to_owned(), "cut: ***…"),
             ("cut in \u{e9}: 00Dxx0000001gPL!AQ/4AQ\u{e8}".to_owned(), "cut in \u{e9}: ***\u{e8}"),
             ("00Dxx0000001gPL of another".to_owned(), "00Dxx0000001gPL of another"),
+            ("a 00Dxx0000001gPL%21AQ%2f4AQ\u{e9}F%61ke b".to_owned(), "a *** b"),
+            (r"\u00300Dxx0000001gPL\\u0021AQ\/4AQ\u00e9Fake".to_owned(), "***"),
+            ("00Dxx0000001gPL&#33;AQ&#x2F;4AQ&#233;Fake".to_owned(), "***"),
             (String::new(), ""),
         ] {
             assert_eq!(hide(&text, value), shown, "{text}");
@@ -119,7 +144,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_panics(text in "[ab\\\\\u{e9}]{0,60}", value in "[ab\\\\\u{e9}]{0,20}") {
+        fn no_text_panics(text in "[ab\\\\\u{e9}%&#;u0]{0,60}", value in "[ab\\\\\u{e9}]{0,20}") {
             let text = format!("x{value}{text}");
             let shown = hide(&text, &value);
             proptest::prop_assert!(value.len() < 8 || !shown.contains(&value));

@@ -3,11 +3,13 @@
 //! Times are milliseconds since 1970-01-01 UTC; counters start at zero with the process.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 
-use crate::event::Channel;
+use crate::event::{Batch, Channel};
 
 /// Milliseconds since 1970-01-01 UTC; zero for a clock before that.
 pub fn millis(time: SystemTime) -> u64 {
@@ -26,12 +28,29 @@ pub struct Snapshot<S> {
     pub started_at: u64,
     /// When this snapshot was taken.
     pub updated_at: u64,
+    /// What came of the last time that the configuration was read again.
+    pub reload: Option<Reload>,
     /// The journal, where there is a state directory.
     pub journal: Option<Journal>,
     /// Every connection, in the order of the configuration.
     pub connections: Vec<Connection>,
     /// Every sink, in the order of the configuration.
     pub sinks: Vec<S>,
+}
+
+/// What came of reading the configuration again.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Reload {
+    /// How often somebody has asked for that; when a file of a secret changes, nobody has.
+    pub number: u64,
+    /// When.
+    pub at: u64,
+    /// Whether it is what the daemon runs with now; otherwise nothing has changed.
+    pub ok: bool,
+    /// What is wrong, one line for each thing.
+    pub problems: Vec<String>,
+    /// What changed, one line for each thing.
+    pub changes: Vec<String>,
 }
 
 /// The journal.
@@ -41,6 +60,8 @@ pub struct Journal {
     pub path: String,
     /// The bytes on disk.
     pub bytes: u64,
+    /// The most that they may be.
+    pub max_bytes: u64,
     /// In how many segments they are.
     pub segments: usize,
     /// The sequence number that the next event gets.
@@ -74,10 +95,17 @@ pub struct Connection {
     pub transport: &'static str,
     /// Since when it is in that state.
     pub since: u64,
+    /// Whether the daemon counts as ready only when this one is live.
+    pub required: bool,
+    /// Whether it has been live since the daemon's start.
+    pub been_live: bool,
     /// What it waits for.
     pub waiting: &'static str,
     /// How long from `updated_at` at most, in milliseconds, where that is known.
     pub waiting_ms: Option<u64>,
+    /// When its loop means to turn at the latest, where that is known; one that does not is stuck.
+    #[serde(skip)]
+    pub due: Option<Instant>,
     /// Since when nothing is asked for, because the journal has no room.
     pub paused_since: Option<u64>,
     /// Its channels.
@@ -86,6 +114,8 @@ pub struct Connection {
     pub handshakes: u64,
     /// Handshakes that were sent, by what made them necessary.
     pub handshake_causes: BTreeMap<&'static str, u64>,
+    /// Connects (`/meta/connect`) that were sent.
+    pub polls: u64,
     /// Responses of every kind.
     pub responses: u64,
     /// Events received, without repeats.
@@ -116,6 +146,9 @@ pub struct Connection {
     pub last_response: Option<u64>,
     /// When the last event came.
     pub last_event: Option<u64>,
+    /// The last batch of events, for whoever wants to look into one.
+    #[serde(skip)]
+    pub last_batch: Option<LastBatch>,
     /// The last failure, refusal or odd reply.
     pub last_error: Option<Error>,
     /// The login, once there was one.
@@ -124,6 +157,16 @@ pub struct Connection {
     pub limits: Vec<Limit>,
     /// When they were read.
     pub limits_at: Option<u64>,
+}
+
+/// A batch that shows nothing of its payloads to whoever prints the status.
+#[derive(Clone)]
+pub struct LastBatch(pub Arc<Batch>);
+
+impl fmt::Debug for LastBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} events", self.0.len())
+    }
 }
 
 /// How a connection is logged in.
@@ -194,12 +237,16 @@ impl Connection {
             state: "new",
             transport: "long-polling",
             since: millis(SystemTime::now()),
+            required: true,
+            been_live: false,
             waiting: "not started",
             waiting_ms: None,
+            due: None,
             paused_since: None,
             channels: Vec::new(),
             handshakes: 0,
             handshake_causes: BTreeMap::new(),
+            polls: 0,
             responses: 0,
             events: 0,
             repeats: 0,
@@ -215,6 +262,7 @@ impl Connection {
             stalled: false,
             last_response: None,
             last_event: None,
+            last_batch: None,
             last_error: None,
             login: None,
             limits: Vec::new(),
@@ -239,12 +287,15 @@ impl Connection {
             self.state = state;
             self.since = millis(now);
         }
+        self.been_live |= self.is_live();
+        self.due = None;
         self.waiting = waiting;
         self.waiting_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
     }
 
     /// Notes that nothing is asked for until the journal has room.
     pub fn pause(&mut self, now: SystemTime) {
+        self.due = None;
         self.waiting = "for room in the journal";
         self.waiting_ms = None;
         self.paused_since.get_or_insert(millis(now));

@@ -8,9 +8,11 @@
 //! Format: on a terminal `TIME LEVEL message key=value ...`, coloured unless `NO_COLOR` is set; elsewhere one
 //! flat JSON object a line with `timestamp` (RFC 3339, UTC), `level`, `target`, `message` and the fields.
 //!
-//! Operations: [`start`] once in a process, its [`Guard`] kept to the end; [`check_filter`] before that.
+//! Operations: [`start`] once in a process, its [`Guard`] kept to the end; [`check_filter`] before that; [`filter`] and
+//! [`set_filter`] while it runs.
 
 mod lossy;
+mod switch;
 
 use std::fmt::{self, Write as _};
 use std::io::IsTerminal as _;
@@ -27,6 +29,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub use lossy::Guard;
+pub use switch::{Filter, filter, set_filter};
 
 /// The environment variable that wins over the configured filter.
 const VARIABLE: &str = "COMETAIL_LOG";
@@ -72,6 +75,8 @@ pub enum TelemetryError {
     NoThread(String),
     /// Logs are started once in a process.
     AlreadyStarted,
+    /// They have not been started, so that there is no filter to change.
+    NotStarted,
 }
 
 impl fmt::Display for TelemetryError {
@@ -84,6 +89,7 @@ impl fmt::Display for TelemetryError {
             Self::NotUnicode => write!(f, "the environment variable {VARIABLE} is not UTF-8"),
             Self::NoThread(error) => write!(f, "no thread for the logs: {error}"),
             Self::AlreadyStarted => f.write_str("logs have been started already"),
+            Self::NotStarted => f.write_str("logs have not been started"),
         }
     }
 }
@@ -97,7 +103,8 @@ pub fn start(config: &Config) -> Result<Guard, TelemetryError> {
         Err(std::env::VarError::NotPresent) => None,
         Err(std::env::VarError::NotUnicode(_)) => return Err(TelemetryError::NotUnicode),
     };
-    let filter = choose_filter(variable.as_deref(), config.filter.as_deref())?;
+    let text = choose_filter(variable.as_deref(), config.filter.as_deref());
+    let (filter, switch) = switch::new(parse_filter(text)?);
     let terminal = std::io::stderr().is_terminal();
     let (lines, guard) = lossy::start(std::io::stderr(), |lines| {
         tracing::warn!(lines, "standard error was not read in time; these log lines are lost");
@@ -112,6 +119,7 @@ pub fn start(config: &Config) -> Result<Guard, TelemetryError> {
         registry.with(json(writer)).try_init()
     };
     started.map_err(|_| TelemetryError::AlreadyStarted)?;
+    switch::keep(switch, text);
     Ok(guard)
 }
 
@@ -121,9 +129,9 @@ pub fn check_filter(text: &str) -> Result<(), TelemetryError> {
 }
 
 /// `COMETAIL_LOG` unless it is empty, else the configured filter, else `info`.
-fn choose_filter(variable: Option<&str>, configured: Option<&str>) -> Result<EnvFilter, TelemetryError> {
+fn choose_filter<'t>(variable: Option<&'t str>, configured: Option<&'t str>) -> &'t str {
     let variable = variable.filter(|text| !text.trim().is_empty());
-    parse_filter(variable.or(configured).unwrap_or("info"))
+    variable.or(configured).unwrap_or("info")
 }
 
 fn parse_filter(text: &str) -> Result<EnvFilter, TelemetryError> {

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use cometail::admin;
 use cometail::bayeux;
 use cometail::bayeux::ReplayLost;
 use cometail::config::{self, Config, OnStop, Problems, Warnings};
@@ -52,6 +53,7 @@ const KINDS: [&str; 7] = ["token", "jwt", "client_credentials", "refresh", "pass
 fn with_every_key(dir: &Path, kind: &str) -> String {
     for (name, text) in [
         ("token", "00D!token\n"),
+        ("admin-token", "hush-hush-hush-hush\n"),
         ("hook", "Bearer hush\n"),
         ("hook-key", KEY),
         ("client-secret", "hush\n"),
@@ -110,7 +112,14 @@ fn every_documented_key_is_a_key_and_every_default_is_the_default() {
     let (every, _) =
         read(&with_every_key(dir.path(), "token")).unwrap_or_else(|problems| panic!("{problems}"));
     let (plain, _) = read(EVERY_KEY).unwrap();
-    assert_eq!(every.grace, plain.grace);
+    assert_eq!((every.grace, every.ready_after), (plain.grace, plain.ready_after));
+    assert_eq!((plain.grace, plain.ready_after), (Duration::from_secs(7), Duration::from_secs(30)));
+    assert!(every.connections[0].required && plain.connections[0].required);
+    assert!(plain.admin.is_none());
+    let server = every.admin.as_ref().unwrap();
+    assert_eq!(server.listen, admin::Listen::Tcp("127.0.0.1:9464".parse().unwrap()));
+    assert_eq!(server.token.as_ref().unwrap().expose(), "hush-hush-hush-hush");
+    assert_eq!(server.hosts, ["cometail.internal:9464"]);
     assert_eq!(plain.journal, journal::Config::default());
     assert_eq!(
         every.journal,
@@ -202,6 +211,7 @@ fn every_key_is_documented() {
         "[journal]",
         "[daemon]",
         "[log]",
+        "[admin]",
         "[connection.a]",
         "[connection.a.login]",
         "[connection.a.login.token]",

@@ -84,6 +84,19 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// Every kind.
+    pub const ALL: [Self; 9] = [
+        Self::Dns,
+        Self::Connect,
+        Self::Proxy,
+        Self::Tls,
+        Self::Timeout,
+        Self::Broken,
+        Self::Malformed,
+        Self::TooLarge,
+        Self::Redirect,
+    ];
+
     /// A short name for logs, metrics and status.
     pub const fn name(self) -> &'static str {
         match self {

@@ -51,6 +51,7 @@ pub(super) struct Liveness {
     /// "Clients and timeouts").
     unpolled: Option<Instant>,
     longest_unpolled: Duration,
+    polls: u64,
     /// The last successful connect, or the start.
     connected: Instant,
     /// When the watchdog last acted since then.
@@ -61,11 +62,12 @@ pub(super) struct Liveness {
 impl Liveness {
     pub(super) const fn new(now: Instant) -> Self {
         let longest_unpolled = Duration::ZERO;
-        Self { unpolled: None, longest_unpolled, connected: now, barked: None, cause: Cause::Start }
+        Self { unpolled: None, longest_unpolled, polls: 0, connected: now, barked: None, cause: Cause::Start }
     }
 
     /// A connect is sent.
     pub(super) fn poll_opens(&mut self, now: Instant) {
+        self.polls += 1;
         if let Some(since) = self.unpolled.take() {
             self.longest_unpolled = self.longest_unpolled.max(now.saturating_duration_since(since));
         }
@@ -101,6 +103,8 @@ pub struct Pulse {
     pub unpolled: Option<Instant>,
     /// The longest that this has lasted, until now.
     pub longest_unpolled: Duration,
+    /// How many connects were sent.
+    pub polls: u64,
     /// Whether the watchdog has acted and no connect has succeeded since.
     pub stalled: bool,
 }
@@ -108,10 +112,10 @@ pub struct Pulse {
 impl Session {
     /// How far the session is from silence.
     pub fn pulse(&self) -> Pulse {
-        let Liveness { unpolled, longest_unpolled, barked, .. } = self.liveness;
+        let Liveness { unpolled, longest_unpolled, polls, barked, .. } = self.liveness;
         let present = unpolled.map(|since| self.now.mono.saturating_duration_since(since));
         let longest_unpolled = longest_unpolled.max(present.unwrap_or_default());
-        Pulse { unpolled, longest_unpolled, stalled: barked.is_some() }
+        Pulse { unpolled, longest_unpolled, polls, stalled: barked.is_some() }
     }
 
     /// Begins everything anew when no connect has succeeded for long, whatever else seems to work. Every

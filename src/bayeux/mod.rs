@@ -23,6 +23,7 @@ mod credentials;
 pub mod decode;
 mod encode;
 pub mod liveness;
+pub mod memory;
 mod message;
 pub mod notice;
 mod pace;
@@ -48,7 +49,7 @@ use crate::event::{Channel, ReplayId};
 use crate::retry;
 
 /// What a session wants and how long it waits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The connection's name, for its events.
     pub connection: Arc<str>,

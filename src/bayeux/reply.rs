@@ -184,8 +184,23 @@ impl Session {
                 None => self.liveness.session_ends(Cause::Refused),
             }
         }
-        self.say(Notice::Refused { channel: None, text, meaning, retry_in: Some(wait) });
-        self.rest(wait, next, "after a refusal");
+        let retry_in = self.wait_before(&next, wait);
+        self.say(Notice::Refused { channel: None, text, meaning, retry_in: Some(retry_in) });
+        self.rest(retry_in, next, "after a refusal");
+    }
+
+    fn wait_after_failure(&mut self, next: &Next) -> Duration {
+        let wait = self.pace.after_failure(None);
+        self.wait_before(next, wait)
+    }
+
+    /// A wait as it will turn out: a handshake is sent when the budget has one, and whoever reads the log is told so.
+    fn wait_before(&mut self, next: &Next, wait: Duration) -> Duration {
+        if matches!(next, Next::Handshake) {
+            wait.max(self.pace.until_handshake(self.now.mono))
+        } else {
+            wait
+        }
     }
 
     /// Minutes, spread so that a crowd of clients does not come back together.
@@ -220,14 +235,14 @@ impl Session {
             return self.wrong_endpoint(fault.detail);
         }
         self.reported_live = false;
-        let retry_in = self.pace.after_failure(None);
+        let retry_in = self.wait_after_failure(&next);
         self.say(Notice::Failed { fault, retry_in });
         self.rest(retry_in, next, "after a failure");
     }
 
     pub(super) fn misbehaved(&mut self, what: &str, next: Next) {
         self.reported_live = false;
-        let retry_in = self.pace.after_failure(None);
+        let retry_in = self.wait_after_failure(&next);
         self.say(Notice::Misbehaved { what: what.to_owned(), retry_in });
         self.rest(retry_in, next, "after an odd reply");
     }

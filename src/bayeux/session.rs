@@ -26,7 +26,7 @@ use super::socket::Sockets;
 use super::state::{Client, NO_ACK, Next, State};
 use super::subscription::{Ids, Standing, Subscriptions};
 use super::{Config, encode};
-use crate::event::{Channel, ReplayId};
+use crate::event::Channel;
 use bytes::Bytes;
 
 /// Why subscriptions wait that begin behind events which are not committed yet.
@@ -138,11 +138,6 @@ impl Session {
             outputs: VecDeque::new(),
             config,
         }
-    }
-
-    /// Remembers an event that an earlier process kept, oldest first, so that it is recognised when it comes again.
-    pub fn remember(&mut self, channel: &Channel, replay: ReplayId, message: &[u8]) {
-        self.recent.remember(channel, replay, message);
     }
 
     /// The driver has held everything back until now: no silence before that is the server's.

@@ -36,7 +36,7 @@ pub(super) struct Subscription {
     /// Where to begin without a position.
     start: ReplayId,
     /// Where it goes on: behind the last event that was committed.
-    position: Option<ReplayId>,
+    pub(super) position: Option<ReplayId>,
     /// The last event that was handed on, where it is not committed.
     uncommitted: Option<ReplayId>,
     /// An event that could not be read, and the one that was handed on last before it.
@@ -135,9 +135,9 @@ impl Subscription {
 /// Every wanted channel, each once.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    list: Vec<Subscription>,
+    pub(super) list: Vec<Subscription>,
     /// Where an earlier process left off, by the channels that events name.
-    positions: HashMap<Channel, ReplayId>,
+    pub(super) positions: HashMap<Channel, ReplayId>,
 }
 
 impl Subscriptions {

@@ -13,7 +13,7 @@ use super::{CONFIG, fail, load};
 Example:
   cometail check -c config/cometail.toml")]
 pub(super) struct Check {
-    /// The configuration [default: /etc/cometail/cometail.toml]
+    /// The configuration [default: /etc/cometail/cometail.toml, else COMETAIL_* variables]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

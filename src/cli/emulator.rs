@@ -70,8 +70,8 @@ pub(super) struct Emulator {
     /// Multiply the protocol's 110 s, 40 s and 24 h by this
     #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
     time_scale: f64,
-    /// How often to look for new events; 0s delivers at once
-    #[arg(long, default_value = "0s", value_name = "TIME", value_parser = duration)]
+    /// How often to look for new events, as the real server does; 0s delivers at once
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = duration)]
     poll_interval: Duration,
     /// The time between two generated events
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = duration)]
@@ -167,6 +167,7 @@ pub(super) fn main(emulator: Emulator) -> u8 {
     if let Err(error) = config.check() {
         return fail(USAGE, &error);
     }
+    raise_open_files();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(FAILED, &error),
@@ -176,6 +177,18 @@ pub(super) fn main(emulator: Emulator) -> u8 {
         Err(error) => fail(IO, &format!("emulator on {}: {error}", emulator.listen)),
     }
 }
+
+/// Takes as many open files as the hard limit allows: each client is one, and what a login shell gives is often 1,024.
+/// Where that fails, clients beyond it wait.
+#[cfg(unix)]
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+#[cfg(not(unix))]
+fn raise_open_files() {}
 
 /// A duration with or without a minus before it.
 fn skew(text: &str) -> Result<SignedDuration, String> {

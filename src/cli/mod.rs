@@ -20,6 +20,7 @@ mod limits;
 mod man;
 mod org;
 mod progress;
+mod reload;
 mod run;
 mod status;
 mod table;
@@ -27,6 +28,7 @@ mod tail;
 mod topic;
 mod version;
 mod whoami;
+mod wire;
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -35,11 +37,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Source};
 use crate::daemon::{self, Options};
-use crate::http::Wire;
+use crate::http::{Wire, WireConfig};
 use crate::sinks::format::Format;
 use crate::sinks::{self, stdout};
 use crate::telemetry;
@@ -69,9 +71,11 @@ enum Command {
     Tail(tail::Tail),
     Run(run::Run),
     Check(check::Check),
+    Reload(reload::Reload),
     Status(status::Status),
     Emulator(emulator::Emulator),
     Journal(journal::Journal),
+    Wire(wire::Wire),
     Whoami(whoami::Whoami),
     Limits(limits::Limits),
     #[command(subcommand)]
@@ -109,9 +113,11 @@ pub fn main() -> ExitCode {
         Command::Tail(tail) => tail::main(tail),
         Command::Run(run) => run::main(&run),
         Command::Check(check) => check::main(&check),
+        Command::Reload(reload) => reload::main(&reload),
         Command::Status(status) => status::main(&status),
         Command::Emulator(emulator) => emulator::main(emulator),
         Command::Journal(journal) => journal::main(&journal),
+        Command::Wire(wire) => wire::main(&wire),
         Command::Whoami(whoami) => whoami::main(&whoami),
         Command::Limits(limits) => limits::main(&limits),
         Command::Channel(channel) => channel::main(channel),
@@ -134,19 +140,66 @@ fn fail(code: u8, error: &impl Display) -> u8 {
 /// Where the configuration is when the arguments do not say.
 const DEFAULT_CONFIG: &str = "/etc/cometail/cometail.toml";
 
-/// Reads a configuration file, its warnings logged later by the caller.
-fn load(path: Option<&PathBuf>) -> Result<(Config, Vec<String>), config::Problems> {
-    let path = path.map_or_else(|| Path::new(DEFAULT_CONFIG), PathBuf::as_path);
-    let (config, warnings) = config::load_with(path, &|name| std::env::var_os(name))?;
-    Ok((config, warnings.as_slice().iter().map(ToString::to_string).collect()))
+/// A configuration, and its warnings, logged later by whoever uses it.
+type Loaded = (Config, Vec<String>);
+
+/// Reads a configuration.
+fn load(path: Option<&PathBuf>) -> Result<Loaded, config::Problems> {
+    load_source(path).map(|(_, loaded)| loaded)
+}
+
+/// The same, with the file as it was read, where there is one.
+fn load_source(path: Option<&PathBuf>) -> Result<(Option<Source>, Loaded), config::Problems> {
+    let (source, config, warnings) = match path {
+        Some(path) => {
+            let source = Source::read(path)?;
+            let (config, warnings) = source.resolve(&|name| std::env::var_os(name))?;
+            (Some(source), config, warnings)
+        }
+        None => config::find(Path::new(DEFAULT_CONFIG), std::env::vars_os())?,
+    };
+    Ok((source, (config, warnings.as_slice().iter().map(ToString::to_string).collect())))
+}
+
+/// Whether and how exchanges are recorded from the start.
+#[derive(Debug, Args)]
+struct Recording {
+    /// Record every request and response, without secrets, as HAR
+    #[arg(long, value_name = "FILE")]
+    wire: Option<PathBuf>,
+    /// Whether the data of events is in the record
+    #[arg(long, value_name = "yes|no", value_parser = yes_or_no, requires = "wire")]
+    wire_payloads: Option<bool>,
+}
+
+impl Recording {
+    /// Begins the record; what is not told is as in `config`.
+    fn open(&self, config: Option<&WireConfig>) -> Result<Option<Arc<Wire>>, String> {
+        let Some(path) = &self.wire else { return Ok(None) };
+        let mut wanted = config.cloned().unwrap_or_else(|| WireConfig::new(path.clone()));
+        wanted.path.clone_from(path);
+        wanted.payloads = self.wire_payloads.unwrap_or(wanted.payloads);
+        begin(wanted).map(Some)
+    }
 }
 
 /// Opens the file that every request and response is recorded in.
 fn open_wire(path: Option<&PathBuf>) -> Result<Option<Arc<Wire>>, String> {
-    let open = |path: &PathBuf| {
-        Wire::create(path).map(Arc::new).map_err(|error| format!("--wire {}: {error}", path.display()))
-    };
-    path.map(open).transpose()
+    path.map(|path| begin(WireConfig::new(path.clone()))).transpose()
+}
+
+fn begin(config: WireConfig) -> Result<Arc<Wire>, String> {
+    let wire = Wire::new(config);
+    let started = wire.start().map_err(|error| format!("--wire {}: {error}", wire.config().path.display()));
+    started.map(|()| Arc::new(wire))
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(String::from("wanted yes or no")),
+    }
 }
 
 /// What may wait for a slow reader of standard output, in bytes.
@@ -170,10 +223,14 @@ fn on_screen(mut connection: config::Connection, format: Format, pretty: bool, l
         state_dir: None,
         journal: crate::journal::Config::default(),
         grace: Duration::from_secs(5),
+        ready_after: Duration::ZERO,
         log: telemetry::Config::default(),
+        admin: None,
         connections: vec![connection],
         sinks: vec![sink],
         topics: Vec::new(),
+        files: Vec::new(),
+        wire: None,
     }
 }
 

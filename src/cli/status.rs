@@ -3,14 +3,17 @@
 //! Constraints: names and words in it come from servers; none is printed with a control character. Whether the daemon
 //! runs is told by its lock on the directory, which ends with the process, whatever the status says.
 
-mod login;
+mod show;
+mod snapshot;
+mod watch;
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
-use serde::Deserialize;
+use show::Shown;
+use snapshot::{Connection, Journal, Sink, Snapshot};
 
 use super::{CONFIG, FAILED, IO, fail, load};
 use crate::daemon;
@@ -21,12 +24,18 @@ const STALE: Duration = Duration::from_secs(30);
 
 /// Show the state of a running daemon
 #[derive(Debug, Args)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own, and clap keeps apart which exclude each other"
+)]
 #[command(after_help = "\
 Examples:
   cometail status -c /etc/cometail/cometail.toml
-  cometail status --health      nothing but the exit code: 0 when every channel is live and every sink delivers")]
+  cometail status --watch       again each second
+  cometail status --health      nothing but the exit code: 0 when every channel is live and every sink delivers
+  cometail status --alive       nothing but the exit code: 0 when the daemon runs, whatever its servers do")]
 pub(super) struct Status {
-    /// The daemon's configuration [default: /etc/cometail/cometail.toml]
+    /// The daemon's configuration [default: /etc/cometail/cometail.toml, else COMETAIL_* variables]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The daemon's state directory, in place of its configuration
@@ -36,83 +45,15 @@ pub(super) struct Status {
     /// channel is not live, or a sink fails
     #[arg(long)]
     health: bool,
+    /// Print nothing when the daemon runs and turns; exit with 1 when it does not
+    #[arg(long, conflicts_with = "health")]
+    alive: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Deserialize)]
-struct Snapshot {
-    pid: u32,
-    updated_at: u64,
-    journal: Option<Journal>,
-    connections: Vec<Connection>,
-    sinks: Vec<Sink>,
-}
-
-#[derive(Deserialize)]
-struct Journal {
-    path: String,
-    bytes: u64,
-    segments: u64,
-    next_sequence: u64,
-    durable: u64,
-    state: String,
-    since: u64,
-    last_error: Option<Trouble>,
-    lost: u64,
-    damaged: u64,
-    gaps: u64,
-}
-
-#[derive(Deserialize)]
-struct Sink {
-    name: String,
-    kind: String,
-    state: String,
-    delivered: u64,
-    queued_events: u64,
-    /// Behind the journal's end; none without a journal.
-    lag: Option<u64>,
-    /// Whether the journal keeps events for it; none without a journal.
-    kept: Option<bool>,
-    parked: u64,
-    refused: u64,
-    dropped: u64,
-    failing_since: Option<u64>,
-    last_error: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Connection {
-    name: String,
-    state: String,
-    since: u64,
-    events: u64,
-    waiting: String,
-    paused_since: Option<u64>,
-    stalled: bool,
-    gaps: u64,
-    set_aside: u64,
-    repeats: u64,
-    late: u64,
-    channels: Vec<ChannelStatus>,
-    last_error: Option<Trouble>,
-    login: Option<login::Login>,
-    #[serde(default)]
-    limits: Vec<login::Limit>,
-}
-
-#[derive(Deserialize)]
-struct ChannelStatus {
-    name: String,
-    standing: String,
-}
-
-#[derive(Deserialize)]
-struct Trouble {
-    at: u64,
-    text: String,
+    /// Show it again each second: drawn anew on a terminal, elsewhere a line for each change
+    #[arg(short, long, conflicts_with_all = ["health", "alive"])]
+    watch: bool,
 }
 
 pub(super) fn main(status: &Status) -> u8 {
@@ -126,28 +67,45 @@ pub(super) fn main(status: &Status) -> u8 {
         },
         (None, Err(problems)) => return fail(CONFIG, &problems),
     };
-    let path = dir.join("status.json");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) => return fail(FAILED, &format!("{}: {error}; does the daemon run?", path.display())),
-    };
-    let snapshot: Snapshot = match serde_json::from_str(&text) {
-        Ok(snapshot) => snapshot,
-        Err(error) => return fail(FAILED, &format!("{}: {error}", path.display())),
+    if status.watch {
+        return watch::run(&dir, status.json).map_or_else(|error| fail(IO, &error), |()| 0);
+    }
+    let (text, snapshot) = match read(&dir) {
+        Ok(read) => read,
+        Err(error) => return fail(FAILED, &error),
     };
     let now = millis(SystemTime::now());
-    // Where the lock cannot be looked at, the age of the status has to do.
-    let trouble = trouble(&snapshot, now, daemon::is_running(&dir).ok());
-    let printed = match (status.health, status.json) {
+    let trouble = if status.alive { alive(&dir, &snapshot, now) } else { told(&dir, &snapshot, now) };
+    let printed = match (status.health || status.alive, status.json) {
         (true, _) => Ok(()),
         (false, true) => writeln!(io::stdout(), "{text}"),
-        (false, false) => print(&mut io::stdout().lock(), &snapshot, now),
+        (false, false) => write!(io::stdout(), "{}", Shown { snapshot: &snapshot, now }),
     };
     match (printed, trouble) {
         (Err(error), _) => fail(IO, &error),
         (Ok(()), Some(trouble)) => fail(FAILED, &trouble),
         (Ok(()), None) => 0,
     }
+}
+
+/// The status in a state directory, as its text too.
+fn read(dir: &Path) -> Result<(String, Snapshot), String> {
+    let path = dir.join("status.json");
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| format!("{}: {error}; does the daemon run?", path.display()))?;
+    let snapshot = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok((text, snapshot))
+}
+
+/// The first thing that keeps the daemon of this directory from being healthy. Where its lock cannot be looked at, the
+/// age of the status has to do.
+fn told(dir: &Path, snapshot: &Snapshot, now: u64) -> Option<String> {
+    trouble(snapshot, now, daemon::is_running(dir).ok())
+}
+
+/// Why it cannot be said that the daemon runs and turns.
+fn alive(dir: &Path, snapshot: &Snapshot, now: u64) -> Option<String> {
+    not_running(snapshot, now, daemon::is_running(dir).ok())
 }
 
 /// The first thing that keeps the daemon from being healthy; `running` where that is known.
@@ -213,95 +171,6 @@ fn failing(one: &Sink, now: u64) -> Option<String> {
     }
     let since = ago(now.saturating_sub(one.failing_since?));
     Some(format!("sink {name} fails for {since}: {}", error.escape_debug()))
-}
-
-fn print(out: &mut impl io::Write, snapshot: &Snapshot, now: u64) -> io::Result<()> {
-    if let Some(one) = &snapshot.journal {
-        print_journal(out, one, now)?;
-    }
-    for one in &snapshot.connections {
-        let since = ago(now.saturating_sub(one.since));
-        write!(
-            out,
-            "connection {}: {} for {since}, waiting {}, {} events",
-            one.name.escape_debug(),
-            one.state.escape_debug(),
-            one.waiting.escape_debug(),
-            one.events
-        )?;
-        if let Some(since) = one.paused_since {
-            write!(out, ", paused for {}", ago(now.saturating_sub(since)))?;
-        }
-        let counts =
-            [(one.gaps, "gaps"), (one.set_aside, "set aside"), (one.repeats, "repeats"), (one.late, "late")];
-        print_counts(out, &counts)?;
-        for channel in &one.channels {
-            writeln!(out, "  {} {}", channel.name.escape_debug(), channel.standing.escape_debug())?;
-        }
-        if let Some(login) = &one.login {
-            login.print(out, now)?;
-        }
-        one.limits.iter().try_for_each(|limit| limit.print(out))?;
-        if let Some(error) = &one.last_error {
-            let since = ago(now.saturating_sub(error.at));
-            writeln!(out, "  last trouble {since} ago: {}", error.text.escape_debug())?;
-        }
-    }
-    snapshot.sinks.iter().try_for_each(|sink| print_sink(out, sink, now))
-}
-
-fn print_sink(out: &mut impl io::Write, one: &Sink, now: u64) -> io::Result<()> {
-    write!(
-        out,
-        "sink {} ({}): {}, {} delivered, {} {}",
-        one.name.escape_debug(),
-        one.kind.escape_debug(),
-        one.state.escape_debug(),
-        one.delivered,
-        one.lag.unwrap_or(one.queued_events),
-        if one.lag.is_some() { "behind" } else { "queued" }
-    )?;
-    if one.kept == Some(false) {
-        write!(out, " and not kept")?;
-    }
-    if let Some(since) = one.failing_since {
-        write!(out, ", failing for {}", ago(now.saturating_sub(since)))?;
-    }
-    print_counts(out, &[(one.parked, "parked"), (one.refused, "refused"), (one.dropped, "lost")])?;
-    match &one.last_error {
-        Some(error) => writeln!(out, "  last trouble: {}", error.escape_debug()),
-        None => Ok(()),
-    }
-}
-
-fn print_journal(out: &mut impl io::Write, one: &Journal, now: u64) -> io::Result<()> {
-    let unsynced = one.next_sequence.saturating_sub(one.durable);
-    write!(
-        out,
-        "journal {}: {} for {}, {} bytes in {} segments, next event {}, {unsynced} not synced",
-        one.path.escape_debug(),
-        one.state.escape_debug(),
-        ago(now.saturating_sub(one.since)),
-        one.bytes,
-        one.segments,
-        one.next_sequence
-    )?;
-    print_counts(out, &[(one.lost, "lost"), (one.damaged, "damaged places"), (one.gaps, "gap records")])?;
-    match &one.last_error {
-        Some(error) => {
-            let since = ago(now.saturating_sub(error.at));
-            writeln!(out, "  last trouble {since} ago: {}", error.text.escape_debug())
-        }
-        None => Ok(()),
-    }
-}
-
-/// What there is of these, to the end of the line.
-fn print_counts(out: &mut impl io::Write, counts: &[(u64, &str)]) -> io::Result<()> {
-    for (count, what) in counts.iter().filter(|(count, _)| *count > 0) {
-        write!(out, ", {count} {what}")?;
-    }
-    writeln!(out)
 }
 
 fn ago(millis: u64) -> String {

@@ -77,10 +77,8 @@ fn nothing_from_a_server_drives_the_terminal() {
             all["sinks"][0][key] = evil.into();
         }
     });
-    let mut out = Vec::new();
-    print(&mut out, &shown, NOW).unwrap();
-    let printed = String::from_utf8(out).unwrap();
-    assert_eq!(printed.lines().count(), 6, "{printed}");
+    let printed = Shown { snapshot: &shown, now: NOW }.to_string();
+    assert_eq!(printed.lines().count(), 16, "{printed}");
     let told = trouble(&shown, NOW, None).unwrap();
     for text in [printed.replace('\n', ""), told] {
         assert!(!text.contains(|c: char| c.is_control() || c == '\u{202e}'), "{text:?}");
@@ -88,16 +86,46 @@ fn nothing_from_a_server_drives_the_terminal() {
 }
 
 #[test]
-fn a_sink_is_one_readable_line_and_its_trouble() {
+fn each_kind_of_thing_has_its_table() {
     let shown = snapshot(|all| {
-        all["sinks"][0]["failing_since"] = (NOW - 5000).into();
-        all["sinks"][0]["last_error"] = "HTTP status 500".into();
-        all["sinks"][0]["dropped"] = 2.into();
+        (all["version"], all["started_at"]) = ("0.1.0".into(), (NOW - 7_200_000).into());
+        let connection = &mut all["connections"][0];
+        connection["last_event"] = (NOW - 3000).into();
+        connection["gaps"] = 2.into();
+        connection["paused_since"] = (NOW - 4000).into();
+        connection["login"] = json!({"what": "jwt login at h", "user": "a@b", "token_since": NOW - 60_000, "logins": 2,
+            "clock_skew_s": -600, "error": {"at": NOW - 1000, "text": "no"}, "next_attempt": NOW + 3000});
+        connection["limits"] = json!([{"name": "L", "max": 1000, "used": 900, "left": 100, "percent": 90}]);
+        let sink = &mut all["sinks"][0];
+        (sink["failing_since"], sink["last_error"]) = ((NOW - 5000).into(), "HTTP status 500".into());
+        (sink["lag"], sink["oldest"], sink["kept"]) = (12_000.into(), (NOW - 200_000).into(), true.into());
+        (sink["dropped"], sink["retried"]) = (2.into(), 7.into());
     });
-    let mut out = Vec::new();
-    print_sink(&mut out, &shown.sinks[0], NOW).unwrap();
     assert_eq!(
-        String::from_utf8(out).unwrap(),
-        "sink s (webhook): idle, 3 delivered, 0 queued, failing for 5 s, 2 lost\n  last trouble: HTTP status 500\n"
+        Shown { snapshot: &shown, now: NOW }.to_string(),
+        "\
+cometail 0.1.0, process 7, began 2 h ago, status of 2 s ago
+
+CONNECTION  STATE  FOR   EVENTS  LAST EVENT  WAITING     NOTE
+c           live   60 s       3  3 s         for events  paused for 4 s, 2 gaps
+
+CONNECTION  CHANNEL   STANDING
+c           /topic/A  live
+
+CONNECTION  LOGIN           USER  TOKEN SINCE  LOGINS  NOTE
+c           jwt login at h  a@b   60 s              2  its clock is -600 s ahead, next login in 3 s
+
+CONNECTION  LIMIT  USED   MAX  LEFT  PERCENT
+c           L       900  1000   100       90
+
+SINK  KIND     STATE  DELIVERED  BEHIND  OLDEST  NOTE
+s     webhook  idle           3   12000  3 min   failing for 5 s, 7 retries, 2 lost
+
+JOURNAL  STATE  FOR   BYTES  OF  SEGMENTS  NEXT  NOT SYNCED  NOTE
+/j       good   60 s     44   0         1     3           1
+
+connection c: no good token, 1 s ago: no
+sink s: last trouble: HTTP status 500
+"
     );
 }

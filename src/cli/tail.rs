@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 use super::org::{self, TOKEN};
-use super::{IO, USAGE, fail, on_screen, open_wire, run_daemon};
+use super::{IO, Recording, USAGE, fail, on_screen, run_daemon};
 use crate::bayeux::Wanted;
 use crate::config::{Config, Connection};
 use crate::daemon::Options;
@@ -53,9 +53,8 @@ pub(super) struct Tail {
     /// Trust the certificates in this file (PEM) beside the system's
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Record every request and response, without secrets, as HAR
-    #[arg(long, value_name = "FILE")]
-    wire: Option<PathBuf>,
+    #[command(flatten)]
+    recording: Recording,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -124,13 +123,13 @@ fn replay(text: &str) -> Result<ReplayId, String> {
 }
 
 pub(super) fn main(tail: Tail) -> u8 {
-    let (wire, config) = match (open_wire(tail.wire.as_ref()), config(tail)) {
+    let (wire, config) = match (tail.recording.open(None), config(tail)) {
         (_, Err(error)) => return fail(USAGE, &error),
         (Err(error), _) => return fail(IO, &error),
         (Ok(wire), Ok(config)) => (wire, config),
     };
     let warnings = shortcomings(&config);
-    run_daemon(config, Options { one_shot: true, wire, commands: None }, &warnings)
+    run_daemon(config, Options { one_shot: true, wire, ..Options::default() }, &warnings)
 }
 
 /// What the version of the API in the URL cannot do.

@@ -66,6 +66,7 @@ pub(super) fn read(
     let http = transport(&mut table);
     let stops = [("disconnect", OnStop::Disconnect), ("keep", OnStop::Keep)];
     let on_stop = table.get("on_stop").and_then(|node| node.choice(&stops)).unwrap_or_default();
+    let required = table.get("required").and_then(|node| node.boolean()).unwrap_or(true);
     table.end();
     let channels = channels?;
     let order = orders(&name, &channels);
@@ -73,8 +74,19 @@ pub(super) fn read(
     let session = bayeux::Config { channels, ..session };
     let Endpoint { url, is_located, is_legacy, .. } = endpoint?;
     let (login, login_options) = login.map(|(config, options)| (Some(config), options)).unwrap_or_default();
-    let connection =
-        Connection { name, url, is_located, is_legacy, session, http, login, login_options, limits, on_stop };
+    let connection = Connection {
+        name,
+        url,
+        is_located,
+        is_legacy,
+        session,
+        http,
+        login,
+        login_options,
+        limits,
+        on_stop,
+        required,
+    };
     Some((connection, order))
 }
 
@@ -124,13 +136,14 @@ fn transport(table: &mut Table<'_>) -> http::Config {
 /// `ca_file` and `proxy`, for servers and for webhooks.
 pub(super) fn way_out(table: &mut Table<'_>) -> http::Config {
     let defaults = http::Config::default();
-    let ca_file = table.get("ca_file").and_then(|node| {
+    let ca = table.get("ca_file").and_then(|node| {
         let path = node.path()?;
-        secrets::check_certificates(&node, &path);
-        Some(path)
+        let version = secrets::check_certificates(&node, &path);
+        Some((path, version))
     });
     let proxy = table.get("proxy").and_then(|node| urls::proxy(&node)).unwrap_or(defaults.proxy);
-    http::Config { ca_file, proxy, ..defaults }
+    let (ca_file, ca_version) = ca.map_or((None, 0), |(path, version)| (Some(path), version));
+    http::Config { ca_file, ca_version, proxy, ..defaults }
 }
 
 /// `retry_initial` and `retry_max`, for sessions, logins and webhooks.

@@ -16,6 +16,15 @@ use crate::salesforce::topic::Change;
 /// Looks up an environment variable, as [`std::env::var_os`] does.
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<OsString>;
 
+/// Which state directory counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place<'p> {
+    /// The one that the text names.
+    AsWritten,
+    /// That of a daemon that runs already, if it has one.
+    Running(Option<&'p Path>),
+}
+
 /// The largest file read, in bytes.
 const FILE_MAX: u64 = 1 << 20;
 
@@ -31,7 +40,7 @@ pub fn parse(file_name: &str, text: &str) -> Result<Config, Problems> {
 
 /// Reads a configuration file; also gives what is allowed and probably not meant.
 pub fn load_with(path: &Path, environment: Environment<'_>) -> Result<(Config, Warnings), Problems> {
-    load_as(path, &|log, entries| root::read(log, entries, environment))
+    load_as(path, &|log, entries| root::read(log, entries, environment, Place::AsWritten))
 }
 
 /// Reads a file that holds nothing but `[topic.NAME]` tables, at least one.
@@ -43,15 +52,22 @@ pub fn load_topics(path: &Path) -> Result<Vec<Change>, Problems> {
 type Reading<'r, T> = &'r dyn Fn(&Log, &DeTable<'_>) -> Option<T>;
 
 fn load_as<T>(path: &Path, read: Reading<'_, T>) -> Result<(T, Warnings), Problems> {
+    parse_as(&path.display().to_string(), &read_text(path)?, read)
+}
+
+/// The text of a file.
+pub(super) fn read_text(path: &Path) -> Result<String, Problems> {
     let file = path.display().to_string();
     let mut bytes = Vec::new();
     File::open(path).and_then(|opened| opened.take(FILE_MAX + 1).read_to_end(&mut bytes)).map_err(
         |error| only(&file, "", 0, &format!("a file that cannot be read ({error})"), "a TOML file"),
     )?;
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => parse_as(&file, text, read),
-        Err(_) if too_large(bytes.len()) => Err(oversized(&file)),
-        Err(error) => Err(not_utf8(&file, &bytes, error.valid_up_to())),
+    match String::from_utf8(bytes) {
+        Ok(text) if !too_large(text.len()) => Ok(text),
+        Err(error) if !too_large(error.as_bytes().len()) => {
+            Err(not_utf8(&file, error.as_bytes(), error.utf8_error().valid_up_to()))
+        }
+        _ => Err(oversized(&file)),
     }
 }
 
@@ -63,7 +79,17 @@ pub fn parse_with(
     text: &str,
     environment: Environment<'_>,
 ) -> Result<(Config, Warnings), Problems> {
-    parse_as(file_name, text, &|log, entries| root::read(log, entries, environment))
+    parse_within(file_name, text, environment, Place::AsWritten)
+}
+
+/// The same; `place` is where everything is that lies in the state directory.
+pub(super) fn parse_within(
+    file_name: &str,
+    text: &str,
+    environment: Environment<'_>,
+    place: Place<'_>,
+) -> Result<(Config, Warnings), Problems> {
+    parse_as(file_name, text, &|log, entries| root::read(log, entries, environment, place))
 }
 
 fn parse_as<T>(file_name: &str, text: &str, read: Reading<'_, T>) -> Result<(T, Warnings), Problems> {

@@ -7,11 +7,14 @@
 //! Format: TOML, as `config/cometail.toml` documents it key by key; durations are written `"10s"`, sizes
 //! `"64MiB"`, and secrets are files or environment variables.
 //!
-//! Operations: [`load`] a file, [`parse`] a text; [`load_topics`] a file of topics alone; [`load_with`] and [`parse_with`] also give the warnings
-//! and read environment variables through a function.
+//! Operations: [`find`] what there is, a file or environment variables; [`load`] a file, [`parse`] a text; [`load_topics`] a
+//! file of topics alone; [`load_with`] and [`parse_with`] also give the warnings and read environment variables through a
+//! function. A [`Source`] can be resolved again while a daemon runs.
 
+mod admin;
 mod connection;
 mod endpoint;
+mod env;
 mod journal;
 mod limits;
 mod load;
@@ -21,11 +24,13 @@ mod reader;
 mod root;
 mod secrets;
 mod sink;
+mod source;
 #[cfg(test)]
 mod tests;
 mod topic;
 mod units;
 mod urls;
+mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,13 +38,15 @@ use std::time::Duration;
 
 use url::Url;
 
+pub use env::{find, from_environment};
 pub use load::{Environment, load, load_topics, load_with, parse, parse_with};
 pub use problem::{Problem, Problems, Warnings};
+pub use source::Source;
 pub use topic::Topic;
 pub use units::duration;
 
 use crate::salesforce::{login as logins, watch};
-use crate::{bayeux, http, journal as log, sinks, telemetry};
+use crate::{admin as server, bayeux, http, journal as log, sinks, telemetry};
 
 /// The daemon's configuration, every value checked.
 #[derive(Clone, Debug)]
@@ -50,18 +57,26 @@ pub struct Config {
     pub journal: log::Config,
     /// How long sinks may take to drain at the end.
     pub grace: Duration,
+    /// How long the service manager waits at most for every required connection to be live.
+    pub ready_after: Duration,
     /// Logs.
     pub log: telemetry::Config,
+    /// The admin server, where there is one.
+    pub admin: Option<server::Config>,
     /// At least one.
     pub connections: Vec<Connection>,
     /// At least one.
     pub sinks: Vec<sinks::Config>,
     /// PushTopics that orgs are to have; the daemon needs none of them.
     pub topics: Vec<Topic>,
+    /// The files beside it that it was made of: secrets and certificates.
+    pub files: Vec<PathBuf>,
+    /// What a capture that is switched on while the daemon runs is written to; off until then.
+    pub wire: Option<http::WireConfig>,
 }
 
 /// One Bayeux session with one server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {
     /// Its name in the configuration, events, logs and status.
     pub name: Arc<str>,
@@ -83,6 +98,8 @@ pub struct Connection {
     pub limits: Option<watch::Config>,
     /// What becomes of the session on the server when the daemon ends.
     pub on_stop: OnStop,
+    /// Whether the daemon counts as ready only when this one is live.
+    pub required: bool,
 }
 
 impl Connection {
@@ -101,6 +118,7 @@ impl Connection {
             login_options: logins::Options::default(),
             limits: None,
             on_stop: OnStop::default(),
+            required: true,
         }
     }
 }

@@ -3,7 +3,8 @@
 //! Constraints: the texts are free of secrets and of control characters before they come here, and a
 //! report is bounded, however many mistakes a file holds.
 //!
-//! Format: `file:line:column: key: found X, wanted Y (hint)`, lines and columns from 1, columns in characters.
+//! Format: `file:line:column: key: found X, wanted Y (hint)`, lines and columns from 1, columns in characters; or
+//! `VARIABLE: found X, wanted Y (hint)`.
 
 use std::fmt;
 
@@ -13,11 +14,11 @@ pub(super) const MAX: usize = 1000;
 /// One mistake in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The file, as it was named.
+    /// The file, as it was named, or the environment variable.
     pub file: String,
-    /// The line, from 1.
+    /// The line, from 1; 0 of a variable.
     pub line: usize,
-    /// The column, from 1, in characters.
+    /// The column, from 1, in characters; 0 of a variable.
     pub column: usize,
     /// The key with its tables, such as `connection.acme.url`; empty where no key is to blame.
     pub key: String,
@@ -31,7 +32,10 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: ", self.file, self.line, self.column)?;
+        match self.line {
+            0 => write!(f, "{}: ", self.file)?,
+            line => write!(f, "{}:{line}:{}: ", self.file, self.column)?,
+        }
         if !self.key.is_empty() {
             write!(f, "{}: ", self.key)?;
         }

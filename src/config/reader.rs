@@ -9,7 +9,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ops::{Range, RangeInclusive};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
@@ -27,6 +27,8 @@ pub(super) struct Log {
     problems: RefCell<Vec<Draft>>,
     warnings: RefCell<Vec<Draft>>,
     more: Cell<usize>,
+    /// The files that were read beside it.
+    files: RefCell<Vec<PathBuf>>,
 }
 
 impl Log {
@@ -52,6 +54,14 @@ impl Log {
     /// The problems, how many more there are, and the warnings.
     pub(super) fn into_parts(self) -> (Vec<Draft>, usize, Vec<Draft>) {
         (self.problems.into_inner(), self.more.get(), self.warnings.into_inner())
+    }
+
+    /// The files that were read beside it, each once.
+    pub(super) fn take_files(&self) -> Vec<PathBuf> {
+        let mut files = self.files.take();
+        files.sort();
+        files.dedup();
+        files
     }
 
     fn is_broken(&self, span: &Range<usize>) -> bool {
@@ -189,6 +199,11 @@ impl<'t> Node<'t> {
     /// Notes a mistake in the value.
     pub(super) fn report(&self, found: &str, wanted: &str, hint: Option<&str>) {
         self.log.note(draft(self.at, self.key.clone(), found, wanted, hint));
+    }
+
+    /// Notes a file that the value names and that is read now.
+    pub(super) fn depends_on(&self, path: &Path) {
+        self.log.files.borrow_mut().push(path.to_owned());
     }
 
     /// Notes a mistake in the key itself.

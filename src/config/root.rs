@@ -1,14 +1,14 @@
-//! The tables of the file: `[state]`, `[journal]`, `[daemon]`, `[log]`, and every connection and sink.
+//! The tables of the file: `[state]`, `[journal]`, `[daemon]`, `[log]`, `[admin]`, `[wire]`, and every connection and sink.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::load::Environment;
+use super::load::{Environment, Place};
 use super::reader::{Log, Node, Table, shown};
-use super::{Config, OnStop, connection, journal, sink, topic};
+use super::{Config, OnStop, admin, connection, journal, sink, topic, wire};
 use crate::salesforce::topic::Change;
 use crate::telemetry::{self, TelemetryError};
 
@@ -17,12 +17,23 @@ const CONNECTIONS_MAX: usize = 10_000;
 const SINKS_MAX: usize = 1000;
 
 /// Reads the whole file; `None` where a problem is noted.
-pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_>) -> Option<Config> {
+pub(super) fn read(
+    log: &Log,
+    entries: &DeTable<'_>,
+    environment: Environment<'_>,
+    place: Place<'_>,
+) -> Option<Config> {
     let mut table = Table::root(log, entries);
-    let state_dir = state(&mut table, environment);
+    let written = state(&mut table, environment);
+    let state_dir = match place {
+        Place::AsWritten => written.clone(),
+        Place::Running(running) => running.map(Path::to_owned),
+    };
     let journal = journal::read(&mut table, state_dir.is_some());
-    let grace = daemon(&mut table);
+    let (grace, ready_after) = daemon(&mut table);
+    let wire = wire::read(&mut table, state_dir.as_deref());
     let logs = log_section(&mut table);
+    let admin = table.table("admin").and_then(|table| admin::read(table, environment));
     let connections = named(&mut table, "connection", CONNECTIONS_MAX, |name, node| {
         let read = connection::read(name, node, environment, state_dir.as_deref())?;
         if state_dir.is_none() && read.0.on_stop == OnStop::Keep {
@@ -41,7 +52,20 @@ pub(super) fn read(log: &Log, entries: &DeTable<'_>, environment: Environment<'_
     for sink in &mut sinks {
         sink.order.clone_from(&orders);
     }
-    Some(Config { state_dir, journal, grace, log: logs, connections, sinks, topics })
+    let files = log.take_files();
+    Some(Config {
+        state_dir: written,
+        journal,
+        grace,
+        ready_after,
+        log: logs,
+        admin,
+        connections,
+        sinks,
+        topics,
+        files,
+        wire,
+    })
 }
 
 /// Reads a file of topics alone; `None` where there is none.
@@ -109,12 +133,17 @@ fn default_state_dir(environment: Environment<'_>) -> Option<PathBuf> {
         .or_else(|| Some(absolute("HOME")?.join(".local/state/cometail")))
 }
 
-fn daemon(root: &mut Table<'_>) -> Duration {
-    const GRACE: Duration = Duration::from_secs(10);
-    let Some(mut table) = root.table("daemon") else { return GRACE };
-    let grace = table.get("grace").and_then(|node| node.duration(&(Duration::ZERO..=connection::HOUR)));
+/// `[daemon]`: how long its end may take, and how long its start is waited for.
+fn daemon(root: &mut Table<'_>) -> (Duration, Duration) {
+    // With all that follows the grace period, the end is within the 10 s that container engines leave.
+    const GRACE: Duration = Duration::from_secs(7);
+    const READY_AFTER: Duration = Duration::from_secs(30);
+    let Some(mut table) = root.table("daemon") else { return (GRACE, READY_AFTER) };
+    let mut wait =
+        |name| table.get(name).and_then(|node| node.duration(&(Duration::ZERO..=connection::HOUR)));
+    let waits = (wait("grace").unwrap_or(GRACE), wait("ready_after").unwrap_or(READY_AFTER));
     table.end();
-    grace.unwrap_or(GRACE)
+    waits
 }
 
 fn log_section(root: &mut Table<'_>) -> telemetry::Config {

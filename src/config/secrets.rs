@@ -4,6 +4,7 @@
 //! it is an absolute path: it may be the secret itself, written one level too high.
 
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Read as _};
 use std::path::Path;
 
@@ -85,7 +86,8 @@ fn from_environment(
     Some((SecretSource::Env(name.to_owned()), value.map_err(unfit).ok()?))
 }
 
-fn from_file(node: &Node<'_>, shape: Shape) -> Option<(SecretSource, Secret<String>)> {
+/// Reads the secret in a file.
+pub(super) fn from_file(node: &Node<'_>, shape: Shape) -> Option<(SecretSource, Secret<String>)> {
     let path = node.path()?;
     let wanted = match shape {
         Shape::Line => "a file with one line of text",
@@ -127,10 +129,11 @@ impl Shape {
     }
 }
 
-/// Checks that a file of certificates holds at least one and nothing broken.
-pub(super) fn check_certificates(node: &Node<'_>, path: &Path) {
+/// Checks that a file of certificates holds at least one and nothing broken; what tells this content of it from
+/// another.
+pub(super) fn check_certificates(node: &Node<'_>, path: &Path) -> u64 {
     let wanted = "a file of certificates (PEM)";
-    let Some(bytes) = read(node, path, CA_MAX, wanted) else { return };
+    let Some(bytes) = read(node, path, CA_MAX, wanted) else { return 0 };
     let count = CertificateDer::pem_slice_iter(bytes.expose())
         .try_fold(0_usize, |count, certificate| certificate.map(|_| count + 1));
     match count {
@@ -140,10 +143,14 @@ pub(super) fn check_certificates(node: &Node<'_>, path: &Path) {
             node.report(&named("a broken certificate in it", "", path), wanted, Some(&error.to_string()));
         }
     }
+    let mut hasher = DefaultHasher::new();
+    bytes.expose().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A regular file's bytes, at most `max` of them; a pipe would be empty the second time.
 fn read(node: &Node<'_>, path: &Path, max: u64, wanted: &str) -> Option<Secret<Vec<u8>>> {
+    node.depends_on(path);
     let problem = match bytes_of(path, max) {
         Ok(Some(bytes)) => return Some(bytes),
         Ok(None) => named("more than", &super::units::show_size(max), path),

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::{Config, Problems, Warnings, parse_with};
 
+mod admin;
 mod cases;
 mod login;
 mod secret;
@@ -18,6 +19,7 @@ fn environment(name: &str) -> Option<OsString> {
         "TWO_LINES" => Some(OsString::from("00D!one\n00D!two")),
         "TOKEN" => Some(OsString::from("00D!hush")),
         "KEY" => Some(OsString::from("raw hush, 24 bytes of it")),
+        "ADMIN" => Some(OsString::from("hush-hush-hush-hush\n")),
         "BROKEN" => Some(OsString::from("whsec_hush!hush!hush!hush!hush!hush!")),
         "LONG" => Some(OsString::from("hush and more ".repeat(5))),
         "SAME" => Some(OsString::from("hush".repeat(8))),

@@ -17,9 +17,11 @@ use super::renewal::Site;
 use super::store::Keeper;
 use super::tell::{standing_name, tell};
 use super::token::Token;
+use crate::admin::Tap;
 use crate::bayeux::Wanted;
 use crate::bayeux::border::{Exchange, ExchangeId, Fault, FaultKind, Lane};
 use crate::bayeux::contract::{Input, Now, Output};
+use crate::bayeux::memory::Memory;
 use crate::bayeux::notice::{Closed, Notice};
 use crate::bayeux::refusal::Meaning;
 use crate::bayeux::session::Session;
@@ -41,6 +43,11 @@ pub enum Command {
     Subscribe(Wanted),
     /// No longer wants a channel.
     Unsubscribe(Channel),
+    /// End without giving anything up: what the journal does not take yet is waited for.
+    Retire {
+        /// `/meta/disconnect`, or the session is left to the next start of the connection.
+        disconnect: bool,
+    },
     /// End; whether the server is told.
     Close {
         /// `/meta/disconnect`, or the session is left to the next process.
@@ -73,6 +80,8 @@ pub(super) struct Connection {
     /// Tells whoever reads the org's limits where it is, and with which token.
     pub(super) meter: Option<watch::Sender<Access>>,
     pub(super) intake: Intake,
+    /// Shows events to whoever looks.
+    pub(super) tap: Arc<Tap>,
     /// What is not sent before the journal has the events before it.
     pub(super) unsent: Option<Exchange>,
     /// Whether it is held up because the journal takes nothing.
@@ -81,6 +90,8 @@ pub(super) struct Connection {
     pub(super) aside: Option<Aside>,
     pub(super) status: Arc<Mutex<status::Connection>>,
     pub(super) commands: mpsc::Receiver<Command>,
+    /// Whether it is to end as soon as the journal has taken everything, and whether the server is told.
+    pub(super) retiring: Option<bool>,
     /// Whether it ends when nothing is left to wait for.
     pub(super) one_shot: bool,
     /// When the last exchange ended, and whether that was shortly after the one before.
@@ -89,8 +100,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Runs until the session ends.
-    pub(super) async fn run(mut self) -> Ended {
+    /// Runs until the session ends; what the next one goes on with.
+    pub(super) async fn run(mut self) -> (Ended, Memory) {
         self.give(Input::Start);
         let (mut why, mut left) = (Closed::Requested, None);
         loop {
@@ -99,6 +110,12 @@ impl Connection {
             let wait = self.settle(&mut why);
             if self.session.is_closed() && !wait.held {
                 break;
+            }
+            if !wait.held
+                && let Some(disconnect) = self.retiring.take()
+            {
+                self.give(Input::Close { disconnect });
+                continue;
             }
             if self.one_shot && left.is_none() {
                 left = self.session.nothing_left();
@@ -113,15 +130,33 @@ impl Connection {
                 None => {}
             }
         }
-        self.finish().await;
-        left.map_or(Ended::Closed(why), Ended::NothingLeft)
+        let memory = self.finish().await;
+        (left.map_or(Ended::Closed(why), Ended::NothingLeft), memory)
     }
 
-    async fn finish(self) {
+    async fn finish(mut self) -> Memory {
+        let taken = self.intake.take_taken();
+        self.commit(taken);
         tokio::join!(self.flights.close(), self.token.finish());
         if let Some(keeper) = self.keeper {
             keeper.finish().await;
         }
+        self.session.into_memory()
+    }
+
+    /// Nothing was received since a time, and these channels have nothing to go on from: records that as gaps.
+    pub(super) fn tell_away(&mut self, since: SystemTime, channels: &[Channel]) {
+        let until = SystemTime::now();
+        let reason = "the connection was not running, and the channel has no position to go on from";
+        for channel in channels {
+            tracing::warn!(connection = &*self.name, %channel, reason, "events may be missing");
+            let gap = Gap { channel, since: since.min(until), until, reason };
+            let record = Arc::new(gap.record(self.name.clone(), until));
+            self.tap.offer(&record);
+            self.intake.take(&record, Kind::Gap);
+        }
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.gaps += u64::try_from(channels.len()).unwrap_or(u64::MAX);
     }
 
     fn give(&mut self, input: Input) {
@@ -242,13 +277,17 @@ impl Connection {
         tokio::select! {
             // Whoever asks for an end is heard even while a server keeps the session busy.
             biased;
-            command = self.commands.recv() => Some(match command {
-                Some(Command::Subscribe(wanted)) => Input::Subscribe(wanted),
-                Some(Command::Unsubscribe(channel)) => Input::Unsubscribe(channel),
-                Some(Command::Close { disconnect }) => Input::Close { disconnect },
+            command = self.commands.recv() => match command {
+                Some(Command::Subscribe(wanted)) => Some(Input::Subscribe(wanted)),
+                Some(Command::Unsubscribe(channel)) => Some(Input::Unsubscribe(channel)),
+                Some(Command::Retire { disconnect }) => {
+                    self.retiring = Some(disconnect);
+                    None
+                }
+                Some(Command::Close { disconnect }) => Some(Input::Close { disconnect }),
                 // Nobody is left to ask for anything.
-                None => Input::Close { disconnect: true },
-            }),
+                None => Some(Input::Close { disconnect: true }),
+            },
             () = self.intake.changed(self.unsent.is_some()) => None,
             renewed = self.token.renewed(), if !held => self.on_renewed(renewed),
             landed = self.flights.next(), if !held => Some(self.on_landed(landed)),
@@ -258,11 +297,13 @@ impl Connection {
 
     fn deliver(&mut self, batch: Batch) {
         let batch = Arc::new(batch);
+        self.tap.offer(&batch);
         let committed = self.intake.take(&batch, Kind::Events);
         self.commit(committed);
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.events += u64::try_from(batch.len()).unwrap_or(u64::MAX);
         status.last_event = Some(status::millis(batch.received()));
+        status.last_batch = Some(status::LastBatch(batch));
     }
 
     fn on_landed(&mut self, landed: Landed) -> Input {
@@ -306,7 +347,9 @@ impl Connection {
         }
         if let Notice::Gap { channel, since, until, reason } = &*secrets.notice(notice) {
             let gap = Gap { channel, since: *since, until: *until, reason };
-            self.intake.take(&Arc::new(gap.record(self.name.clone(), SystemTime::now())), Kind::Gap);
+            let record = Arc::new(gap.record(self.name.clone(), SystemTime::now()));
+            self.tap.offer(&record);
+            self.intake.take(&record, Kind::Gap);
         }
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         tell(&self.name, notice, &mut status, &secrets);
@@ -316,9 +359,10 @@ impl Connection {
 
     /// Something is held up. An append that is under way is over before anybody could read of it.
     fn note_pause(&mut self) {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.due = None;
         if self.intake.is_stuck() {
             self.paused = true;
-            let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
             status.pause(SystemTime::now());
         }
     }
@@ -327,10 +371,12 @@ impl Connection {
         let wait = until.map(|until| until.saturating_duration_since(Instant::now()));
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.enter(SystemTime::now(), self.session.state(), reason, wait);
+        status.due = until;
         status.paused_since = None;
         status.transport = self.session.transport();
         let pulse = self.session.pulse();
         status.stalled = pulse.stalled;
+        status.polls = pulse.polls;
         status.longest_without_poll_ms = whole_millis(pulse.longest_unpolled);
         status.without_poll_since = pulse
             .unpolled

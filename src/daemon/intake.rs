@@ -128,6 +128,15 @@ impl Intake {
         }
     }
 
+    /// The positions of everything that was taken, durable or not: for who goes on in the same process, since the
+    /// journal keeps what it has taken for as long as that lives.
+    pub(super) fn take_taken(&mut self) -> Vec<Position> {
+        match self {
+            Self::Memory(_) => Vec::new(),
+            Self::Journal(desk) => desk.pending.drain(..).flat_map(|one| one.positions).collect(),
+        }
+    }
+
     /// Waits for news of the journal that matter: `unsent` when an exchange waits for them. Dropping the future loses
     /// nothing.
     pub(super) async fn changed(&mut self, unsent: bool) {

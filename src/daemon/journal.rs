@@ -16,6 +16,7 @@ use super::board::{Board, Room};
 use super::damage::Damage;
 use super::outlet::Outlet;
 use super::{Ending, StartError};
+use crate::bayeux::memory::Memory;
 use crate::bayeux::session::Session;
 use crate::event::{Batch, Channel, Gap, ReplayId};
 use crate::journal::{Config, Journal, Kind, Library, OpenError, Read, Record, Refused, Writer};
@@ -34,6 +35,7 @@ const ROUND: Duration = Duration::from_secs(1);
 pub(super) struct Opened {
     journal: Journal,
     path: PathBuf,
+    max_bytes: u64,
     /// When the oldest event in it arrived, or now.
     since: SystemTime,
     positions: HashMap<String, Vec<(Channel, ReplayId)>>,
@@ -44,6 +46,7 @@ pub(super) struct Opened {
 impl Opened {
     /// Opens the journal in `path`, from which `sinks` are supplied, and logs what was found.
     pub(super) fn open(path: PathBuf, config: Config, sinks: &[Arc<str>]) -> Result<Self, StartError> {
+        let max_bytes = config.max_bytes;
         let journal = Journal::open(&path, config).map_err(|error| refuse(&path, &error))?;
         let (library, recovery) = (journal.library(), journal.recovery());
         if recovery.cut > 0 {
@@ -68,27 +71,29 @@ impl Opened {
                 tracing::warn!(path = %path.display(), %error, "the latest events cannot be read; repeats of them are not recognised");
             }
         }
-        Ok(Self { journal, path, since, positions, recent, damage })
+        Ok(Self { journal, path, max_bytes, since, positions, recent, damage })
     }
 
     pub(super) fn library(&self) -> Library {
         self.journal.library()
     }
 
-    /// Where the channels of a connection go on, by the names that their events have.
-    pub(super) fn positions(&mut self, connection: &str) -> Vec<(Channel, ReplayId)> {
-        self.positions.remove(connection).unwrap_or_default()
-    }
-
-    /// Lets a session recognise the latest events.
-    pub(super) fn remind(&mut self, connection: &str, session: &mut Session) {
-        for record in self.recent.remove(connection).unwrap_or_default() {
-            for event in record.batch.iter() {
-                if let Some(replay) = event.replay {
-                    session.remember(event.channel, replay, event.message);
+    /// What the sessions of an earlier process knew, by the names of their connections.
+    pub(super) fn take_memories(&mut self) -> HashMap<Arc<str>, Memory> {
+        let positions = std::mem::take(&mut self.positions).into_iter();
+        let mut memories: HashMap<Arc<str>, _> =
+            positions.map(|(name, positions)| (Arc::from(name), Memory::new(positions))).collect();
+        for (name, records) in self.recent.drain() {
+            let memory = memories.entry(name).or_default();
+            for record in &records {
+                for event in record.batch.iter() {
+                    if let Some(replay) = event.replay {
+                        memory.remember(event.channel, replay, event.message);
+                    }
                 }
             }
         }
+        memories
     }
 
     /// Begins to write. What was found damaged, and is not told yet, becomes gaps of `channels`.
@@ -97,7 +102,7 @@ impl Opened {
         outlet: Arc<Outlet>,
         channels: &[(Arc<str>, Channel)],
     ) -> Result<Arc<Appender>, StartError> {
-        let Self { journal, path, since, damage, .. } = self;
+        let Self { journal, path, max_bytes, since, damage, .. } = self;
         let library = journal.library();
         let board = Arc::new(Board::new(journal.next_sequence(), journal.durable(), damage.places()));
         let (teller, place) = (Arc::clone(&board), path.clone());
@@ -109,6 +114,7 @@ impl Opened {
         let appender = Appender {
             path,
             library,
+            max_bytes,
             since,
             writer: Mutex::new(Some(writer)),
             board,
@@ -150,6 +156,7 @@ fn oldest(library: &Library) -> Option<SystemTime> {
 pub(super) struct Appender {
     path: PathBuf,
     library: Library,
+    max_bytes: u64,
     since: SystemTime,
     /// Until the end.
     writer: Mutex<Option<Writer>>,
@@ -198,6 +205,11 @@ impl Appender {
         self.given_up.fetch_add(events, Ordering::Relaxed);
     }
 
+    /// What the journal's thread is at; see [`Writer::turn`].
+    pub(super) fn turn(&self) -> Option<u64> {
+        self.writer().as_ref().and_then(Writer::turn)
+    }
+
     /// Ends when the journal's thread has, unasked.
     pub(super) async fn ended(&self) {
         loop {
@@ -241,6 +253,7 @@ impl Appender {
         status::Journal {
             path: self.path.display().to_string(),
             bytes,
+            max_bytes: self.max_bytes,
             segments,
             next_sequence: self.library.next_sequence(),
             durable: *self.board.durable.borrow(),

@@ -6,22 +6,35 @@
 //!   nothing is asked for.
 //! - What can go on goes on: a connection that is refused for good, or a sink that died, ends the daemon only
 //!   when nothing is left.
+//! - While it runs, connections and sinks can be added, changed, paused and removed; what is not concerned does not
+//!   notice, and no event is lost or doubled by it.
 //! - The end has an order: servers are told, what is queued is delivered, within one grace period. A second
 //!   signal ends at once.
 //!
-//! Operations: [`start`], then [`Daemon::run`].
+//! Operations: [`start`], then [`Daemon::run`]; [`Daemon::orders`] before that gives the way to ask it for something.
 
+mod admin;
 mod aside;
 mod board;
+mod capture;
 mod connection;
 mod damage;
+mod fleet;
 mod flight;
+mod holder;
 mod intake;
 mod journal;
+mod line;
 mod meter;
 mod newer;
+mod notify;
+mod orders;
 mod outlet;
+mod post;
+mod prepare;
+mod progress;
 mod redact;
+mod reload;
 mod renewal;
 mod report;
 mod signals;
@@ -37,10 +50,11 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 pub use connection::Command;
+pub use holder::{is_running, process};
 pub use start::{StartError, start};
 pub use stop::Daemon;
-pub use store::is_running;
 
+use crate::config::Source;
 use crate::http;
 
 /// How a daemon is run besides its configuration.
@@ -48,8 +62,10 @@ use crate::http;
 pub struct Options {
     /// It serves a person who watches: a refusal is final, and it ends when nothing is left to wait for.
     pub one_shot: bool,
-    /// Where every request and response is recorded.
+    /// Where every request and response of a connection is recorded, in the place of the configuration's.
     pub wire: Option<Arc<http::Wire>>,
+    /// The file that the configuration came from, which can be read again while it runs.
+    pub source: Option<Source>,
     /// What a person asks of a connection, by its name, while it runs.
     pub commands: Option<mpsc::Receiver<(Arc<str>, Command)>>,
 }

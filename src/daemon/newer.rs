@@ -1,31 +1,31 @@
-//! When a token's file changes, so that the new token is used before the old one is refused.
+//! When files change that are read once and used for long, so that what is new is used before the old is refused.
 //!
 //! Constraints: a file system that hangs holds nobody up but the task that looks. What replaces a file whole (a rename, a
-//! link to another directory) counts as a change, and so does a file that comes or goes.
+//! link to another directory) counts as a change. A file that is gone may be between two versions: that is none.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
 
-/// How often the file is looked at.
+/// How often the files are looked at.
 const EVERY: Duration = Duration::from_secs(5);
 
 /// What tells a version of a file from another: its place on the disk, its time and its length.
 type Mark = Option<(u64, Option<SystemTime>, u64)>;
 
-/// Tells of changes of one file.
-pub(super) struct Newer(watch::Receiver<Mark>);
+/// Tells of changes of some files.
+pub(super) struct Newer(watch::Receiver<Vec<Mark>>);
 
 impl Newer {
-    /// Looks at the file from now on, until this is dropped. Must be called on a tokio runtime.
-    pub(super) fn new(path: PathBuf) -> Self {
-        let (sender, receiver) = watch::channel(mark(&path));
-        tokio::spawn(look(path, sender));
+    /// Looks at the files from now on, until this is dropped. Must be called on a tokio runtime.
+    pub(super) fn new(paths: Vec<PathBuf>) -> Self {
+        let (sender, receiver) = watch::channel(marks(&paths));
+        tokio::spawn(look(paths, sender));
         Self(receiver)
     }
 
-    /// The file has changed since the last time. Dropping the future loses nothing.
+    /// A file has changed since the last time. Dropping the future loses nothing.
     pub(super) async fn changed(&mut self) {
         if self.0.changed().await.is_err() {
             std::future::pending::<()>().await;
@@ -33,17 +33,25 @@ impl Newer {
     }
 }
 
-async fn look(path: PathBuf, marks: watch::Sender<Mark>) {
+async fn look(paths: Vec<PathBuf>, known: watch::Sender<Vec<Mark>>) {
     loop {
         tokio::select! {
-            () = marks.closed() => return,
+            () = known.closed() => return,
             () = tokio::time::sleep(EVERY) => {}
         }
-        let path = path.clone();
-        let Ok(now) = tokio::task::spawn_blocking(move || mark(&path)).await else { continue };
-        // One that is gone may be between two versions.
-        marks.send_if_modified(|known| now.is_some() && std::mem::replace(known, now) != now);
+        let paths = paths.clone();
+        let Ok(now) = tokio::task::spawn_blocking(move || marks(&paths)).await else { continue };
+        known.send_if_modified(|known| {
+            let pairs = known.iter_mut().zip(now);
+            pairs.fold(false, |any, (known, now)| {
+                any | (now.is_some() && std::mem::replace(known, now) != now)
+            })
+        });
     }
+}
+
+fn marks(paths: &[PathBuf]) -> Vec<Mark> {
+    paths.iter().map(|path| mark(path)).collect()
 }
 
 fn mark(path: &Path) -> Mark {
@@ -86,7 +94,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
         std::fs::write(&path, "one").unwrap();
-        let mut newer = Newer::new(path.clone());
+        let mut newer = Newer::new(vec![dir.path().join("none"), path.clone()]);
         std::fs::remove_file(&path).unwrap();
         assert!(tokio::time::timeout(EVERY * 3, newer.changed()).await.is_err());
         std::fs::write(&path, "another").unwrap();

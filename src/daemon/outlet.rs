@@ -1,7 +1,7 @@
 //! From connections to sinks: every batch is offered to every sink, and none is waited for.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::event::Batch;
 use crate::sinks::{Handle, Offer};
@@ -12,13 +12,14 @@ const TELL_EVERY: u64 = 10_000;
 /// How much of a channel's name is told, in characters: a server chooses it.
 const NAME_SHOWN: usize = 200;
 
-/// Every sink.
+/// Every sink that is offered batches, or told of the journal. They may change while events come.
 pub(super) struct Outlet {
-    sinks: Vec<Tap>,
+    taps: RwLock<Arc<[Arc<Tap>]>>,
 }
 
-struct Tap {
-    handle: Handle,
+/// One sink.
+pub(super) struct Tap {
+    pub(super) handle: Handle,
     /// Events that found its queue full since it last had room.
     missed: AtomicU64,
     first_missed: Mutex<Option<String>>,
@@ -26,28 +27,34 @@ struct Tap {
 
 impl Outlet {
     pub(super) fn new(handles: Vec<Handle>) -> Self {
-        let tap = |handle| Tap { handle, missed: AtomicU64::new(0), first_missed: Mutex::new(None) };
-        Self { sinks: handles.into_iter().map(tap).collect() }
+        Self { taps: RwLock::new(handles.into_iter().map(Tap::new).collect()) }
     }
 
-    pub(super) fn handles(&self) -> impl Iterator<Item = &Handle> {
-        self.sinks.iter().map(|tap| &tap.handle)
+    /// The sinks as they are now.
+    pub(super) fn taps(&self) -> Arc<[Arc<Tap>]> {
+        Arc::clone(&self.taps.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on these are the sinks.
+    pub(super) fn replace(&self, taps: Arc<[Arc<Tap>]>) {
+        *self.taps.write().unwrap_or_else(PoisonError::into_inner) = taps;
     }
 
     /// The sink that is the furthest behind in the journal and holds events back there, and how many events that is.
     pub(super) fn slowest(&self) -> Option<(String, u64)> {
-        let behind = self.handles().map(Handle::status).filter(|status| status.kept == Some(true));
+        let taps = self.taps();
+        let behind = taps.iter().map(|tap| tap.handle.status()).filter(|status| status.kept == Some(true));
         behind.filter_map(|status| Some((status.name, status.lag?))).max_by_key(|(_, lag)| *lag)
     }
 
     /// Something was appended to the journal that the sinks read.
     pub(super) fn wake(&self) {
-        self.handles().for_each(Handle::wake);
+        self.taps().iter().for_each(|tap| tap.handle.wake());
     }
 
     /// Hands a batch on; a full queue loses it for that sink, which is told and counted.
     pub(super) fn offer(&self, batch: &Arc<Batch>) {
-        for tap in &self.sinks {
+        for tap in &*self.taps() {
             match tap.handle.offer(batch) {
                 Offer::Accepted => tap.has_room(),
                 Offer::Filtered | Offer::Closed => {}
@@ -58,6 +65,10 @@ impl Outlet {
 }
 
 impl Tap {
+    pub(super) fn new(handle: Handle) -> Arc<Self> {
+        Arc::new(Self { handle, missed: AtomicU64::new(0), first_missed: Mutex::new(None) })
+    }
+
     fn has_room(&self) {
         // The common case is a plain load.
         if self.missed.load(Ordering::Relaxed) == 0 {

@@ -1,36 +1,34 @@
 //! The start: the state directory, the journal, the sinks, then the connections, so that nothing is received before
 //! it can be handed on.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::mpsc;
 
-use super::aside::Aside;
-use super::connection::Connection;
-use super::flight::Flights;
-use super::intake::Intake;
+use super::admin;
+use super::capture::Capture;
+use super::connection::{Command, Connection};
+use super::fleet::Fleet;
 use super::journal::Opened;
-use super::meter::{Access, Meter};
-use super::newer::Newer;
+use super::line::Lines;
+use super::notify::Manager;
+use super::orders::ORDERS;
 use super::outlet::Outlet;
-use super::renewal::Site;
+use super::post::Posts;
+use super::prepare::{Means, Past, prepare};
+use super::reload::Reload;
 use super::report::{Reporter, Sources};
-use super::stop::{Daemon, Running};
-use super::store::{Kept, Store, StoreError};
-use super::token::Token;
-use super::{Ending, Options};
-use crate::bayeux::contract::Now;
-use crate::bayeux::session::Session;
-use crate::config::{self, Config, OnStop};
-use crate::salesforce::login::{self, Login, SecretSource};
+use super::stop::Daemon;
+use super::store::{Store, StoreError};
+use super::{Ending, Options, signals};
+use crate::bayeux::memory::Memory;
+use crate::config::{self, Config};
+use crate::event::Channel;
 use crate::sinks::Supply;
-use crate::{http, journal, salesforce, sinks, status};
-
-/// Commands that may wait for a connection.
-const COMMANDS: usize = 64;
+use crate::{journal, sinks, status};
 
 /// Why a daemon did not start.
 #[derive(Debug)]
@@ -58,56 +56,106 @@ impl From<StoreError> for StartError {
 
 /// Opens the journal, starts every sink and every connection. Must be called on a tokio runtime.
 pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
+    let hangup = hangup(&options)?;
     let store = config.state_dir.as_deref().map(Store::open).transpose()?;
-    let mut opened = open_journal(store.as_ref(), config.journal, &config.sinks)?;
+    let mut opened = open_journal(store.as_ref(), config.journal.clone(), &config.sinks)?;
     let channels = channels_of(&config.connections);
     let supply = match &opened {
-        Some(opened) => Supply::Journal(opened.library(), channels.clone()),
+        Some(opened) => Supply::Journal(opened.library(), channels.iter().cloned().collect()),
         None => Supply::Memory,
     };
     tell_strays(&supply, &config.sinks);
-    let outlet = Arc::new(Outlet::new(start_sinks(config.sinks, &supply)?));
-    let mut prepared = Vec::new();
-    let mut problems = Vec::new();
-    for one in config.connections {
-        match prepare(one, &options, &outlet, store.as_ref(), opened.as_mut()) {
-            Ok(one) => prepared.push(one),
+    let outlet = Arc::new(Outlet::new(start_sinks(config.sinks.clone(), &supply)?));
+    let status_path = store.as_ref().map(Store::status_path);
+    let mut means = Means {
+        store,
+        outlet: outlet.clone(),
+        journal: None,
+        capture: Capture::new(options.wire, config.wire.clone()),
+        tap: Arc::default(),
+        one_shot: options.one_shot,
+    };
+    let memories = opened.as_mut().map(Opened::take_memories).unwrap_or_default();
+    let (prepared, memories) = prepare_all(&config.connections, &means, memories)?;
+    means.journal = opened.map(|opened| opened.start(outlet.clone(), &channels)).transpose()?;
+    let (means, library) = (Arc::new(means), library_of(&supply));
+    let mut lines = Lines::new(means.clone(), memories);
+    for (wanted, (status, (commands, mut connection))) in config.connections.iter().zip(prepared) {
+        connection.intake = means.intake();
+        lines.launch(wanted.clone(), status, (commands, connection));
+    }
+    if let Some(journal) = &means.journal {
+        tokio::spawn(journal.clone().tell_losses());
+    }
+    let posts = Posts::new(outlet.clone(), supply, config.grace, config.sinks.clone());
+    let fleet = Fleet::new(lines, posts, options.one_shot);
+    let (grace, admin) = (config.grace, config.admin.clone());
+    let manager = Manager::of_environment(config.ready_after);
+    let reload = Reload::new(options.source, config, library);
+    let sources = Sources {
+        started: SystemTime::now(),
+        connections: fleet.roll.clone(),
+        outlet,
+        journal: means.journal.clone(),
+        reload: reload.report.clone(),
+    };
+    let (orders, requests) = mpsc::channel(ORDERS);
+    let server = admin::start(admin.as_ref(), &sources, &means.tap, &orders)?;
+    let reporter = Reporter::start(sources.clone(), status_path, manager, reload.told.clone());
+    Ok(Daemon {
+        fleet,
+        hangup,
+        means,
+        sources,
+        reporter,
+        reload,
+        grace,
+        orders,
+        requests,
+        server,
+        commands: options.commands,
+    })
+}
+
+fn hangup(options: &Options) -> Result<signals::Hangup, StartError> {
+    let problem = |error: std::io::Error| format!("signals cannot be handled: {error}");
+    signals::hangup(!options.one_shot)
+        .map_err(|error| StartError { ending: Ending::Io, problems: vec![problem(error)] })
+}
+
+/// A connection that can run.
+type Prepared = (Arc<Mutex<status::Connection>>, (mpsc::Sender<Command>, Connection));
+
+/// What sessions knew, by the names of their connections.
+type Memories = HashMap<Arc<str>, Memory>;
+
+/// Every connection, and what is known of those that are not configured.
+fn prepare_all(
+    configs: &[config::Connection],
+    means: &Means,
+    mut memories: Memories,
+) -> Result<(Vec<Prepared>, Memories), StartError> {
+    let (mut prepared, mut problems) = (Vec::new(), Vec::new());
+    for one in configs {
+        let status = Arc::new(Mutex::new(status::Connection::new(&one.name, "")));
+        let mut past = Past { memory: memories.remove(&one.name).unwrap_or_default(), away: None };
+        match prepare(one.clone(), means, &status, &mut past) {
+            Ok(connection) => prepared.push((status, connection)),
             Err(problem) => problems.push(problem),
         }
     }
-    if !problems.is_empty() {
-        return Err(StartError { ending: Ending::Io, problems });
+    if problems.is_empty() {
+        Ok((prepared, memories))
+    } else {
+        Err(StartError { ending: Ending::Io, problems })
     }
-    let journal = opened.map(|opened| opened.start(outlet.clone(), &channels)).transpose()?;
-    let (mut running, mut tasks) = (Vec::new(), JoinSet::new());
-    for (handle, mut connection) in prepared {
-        if let Some(journal) = &journal {
-            connection.intake = Intake::journal(journal.clone());
-        }
-        running.push(handle);
-        tasks.spawn(connection.run());
+}
+
+fn library_of(supply: &Supply) -> Option<journal::Library> {
+    match supply {
+        Supply::Journal(library, _) | Supply::Again(library) => Some(library.clone()),
+        Supply::Memory => None,
     }
-    if let Some(journal) = &journal {
-        tokio::spawn(journal.clone().tell_losses());
-    }
-    let sources = Sources {
-        started: SystemTime::now(),
-        connections: running.iter().map(|one| one.status.clone()).collect(),
-        outlet: outlet.clone(),
-        journal: journal.clone(),
-    };
-    let reporter = Reporter::start(sources, store.as_ref().map(Store::status_path));
-    Ok(Daemon {
-        running,
-        tasks,
-        outlet,
-        journal,
-        reporter,
-        grace: config.grace,
-        one_shot: options.one_shot,
-        commands: options.commands,
-        _store: store,
-    })
 }
 
 fn open_journal(
@@ -126,7 +174,7 @@ fn open_journal(
 }
 
 /// Every channel of every connection.
-fn channels_of(connections: &[config::Connection]) -> sinks::Channels {
+pub(super) fn channels_of(connections: &[config::Connection]) -> Vec<(Arc<str>, Channel)> {
     let of_one = |one: &config::Connection| {
         let name = one.name.clone();
         let channels: Vec<_> = one.session.channels.iter().map(|wanted| wanted.channel.clone()).collect();
@@ -162,90 +210,6 @@ fn start_sinks(configs: Vec<sinks::Config>, supply: &Supply) -> Result<Vec<sinks
         }
     }
     if problems.is_empty() { Ok(handles) } else { Err(StartError { ending: Ending::Io, problems }) }
-}
-
-fn prepare(
-    config: config::Connection,
-    options: &Options,
-    outlet: &Arc<Outlet>,
-    store: Option<&Store>,
-    mut journal: Option<&mut Opened>,
-) -> Result<(Running, Connection), String> {
-    let config::Connection { name, url: configured, mut session, http, on_stop, .. } = config;
-    let (is_located, is_legacy) = (config.is_located, config.is_legacy);
-    let tells = !matches!(config.login, None | Some(login::Config::Token(_)));
-    let kept = store.map(|store| store.load(&name, &configured, tells)).unwrap_or_default();
-    let Kept { session: kept, jar, url } = kept;
-    let url = url.unwrap_or_else(|| configured.clone());
-    let jar = Arc::new(jar);
-    let no_way = |error| format!("connection {name}: {error}");
-    let client = http::Client::new(&http).map_err(no_way)?;
-    let newer = match &config.login {
-        Some(login::Config::Token(SecretSource::File(path))) => Some(Newer::new(path.clone())),
-        _ => None,
-    };
-    let precious = matches!(config.login, Some(login::Config::Refresh { .. }));
-    let told = config.login.is_some();
-    let logins = login::Options { one_shot: options.one_shot, seed: seed(), ..config.login_options };
-    let login = Login::with(config.login, &http, logins).map_err(no_way)?;
-    let mut client = client;
-    if let Some(wire) = &options.wire {
-        client = client.with_wire(wire.clone());
-    }
-    let keeper = store.map(|store| store.keeper(&name, &url, kept.clone(), jar.clone()));
-    let aside = store.map(|store| Aside::new(store.aside_path(&name)));
-    let shown = if is_located || url != configured { url.as_str() } else { "" };
-    let mut status = status::Connection::new(&name, shown);
-    status.login = told.then(|| status::Login::new(login.describe()));
-    let status = Arc::new(Mutex::new(status));
-    let meter = config.limits.map(|limits| start_meter(&name, limits, &client, &status));
-    let (sender, commands) = mpsc::channel(COMMANDS);
-    let now = Now { mono: Instant::now(), wall: SystemTime::now() };
-    if let Some(journal) = &mut journal {
-        session.positions = journal.positions(&name);
-    }
-    let mut session = Session::new(session, seed(), now, kept);
-    if let Some(journal) = &mut journal {
-        journal.remind(&name, &mut session);
-    }
-    let connection = Connection {
-        name: name.clone(),
-        session,
-        flights: Flights::new(url.clone(), client, jar),
-        token: Token::new(login, newer, precious),
-        site: Site { configured, is_located, is_legacy, url },
-        meter,
-        intake: Intake::Memory(outlet.clone()),
-        unsent: None,
-        paused: false,
-        keeper,
-        aside,
-        status: status.clone(),
-        commands,
-        one_shot: options.one_shot,
-        last_outcome: now.mono,
-        dense: false,
-    };
-    let disconnect = on_stop == OnStop::Disconnect;
-    Ok((Running { name, status, commands: sender, disconnect }, connection))
-}
-
-/// Has the org's limits read; told where it is, and with which token, by what is given back.
-fn start_meter(
-    name: &Arc<str>,
-    config: salesforce::watch::Config,
-    client: &http::Client,
-    status: &Arc<Mutex<status::Connection>>,
-) -> watch::Sender<Access> {
-    let (sender, access) = watch::channel(None);
-    let (connection, client, status) = (name.clone(), client.lane(), status.clone());
-    tokio::spawn(Meter { connection, config, client, access, status }.run());
-    sender
-}
-
-/// Different in every process and for every connection.
-fn seed() -> u64 {
-    fastrand::u64(..)
 }
 
 /// How long a person waits at most for a thing that ends in order.

@@ -2,23 +2,24 @@
 
 use std::future::pending;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 
 use super::Ending;
-use super::connection::{Command, Ended};
+use super::connection::Command;
+use super::fleet::{Fleet, sink_ending};
 use super::journal::Appender;
-use super::outlet::Outlet;
-use super::report::{Reporter, notify};
-use super::signals::{Asked, Signals};
-use super::start::remaining;
-use super::store::Store;
-use crate::bayeux::notice::Closed;
-use crate::bayeux::refusal::Meaning;
-use crate::{sinks, status};
+use super::outlet::Tap;
+use super::prepare::Means;
+use super::reload::{Answer, Outcome, Plan, Reload};
+use super::report::{Reporter, Sources};
+use super::signals::{Asked, Hangup, Signals};
+use super::start::{channels_of, remaining};
+use crate::admin::{Request, Server};
+use crate::sinks::{SinkStatus, Supply};
+use crate::status::Snapshot;
 
 /// How long the journal may take when the end cannot wait.
 const LAST: Duration = Duration::from_secs(1);
@@ -26,41 +27,47 @@ const LAST: Duration = Duration::from_secs(1);
 /// How often it is told what a sink that drains still holds.
 const TELL: Duration = Duration::from_secs(3);
 
-/// A connection as the daemon sees it.
-pub(super) struct Running {
-    pub(super) name: Arc<str>,
-    pub(super) status: Arc<Mutex<status::Connection>>,
-    pub(super) commands: mpsc::Sender<Command>,
-    /// Whether the server is told at the end.
-    pub(super) disconnect: bool,
-}
-
 /// A daemon that has been started.
 pub struct Daemon {
-    pub(super) running: Vec<Running>,
-    pub(super) tasks: JoinSet<Ended>,
-    pub(super) outlet: Arc<Outlet>,
-    pub(super) journal: Option<Arc<Appender>>,
+    pub(super) fleet: Fleet,
+    pub(super) hangup: Hangup,
+    pub(super) means: Arc<Means>,
+    pub(super) sources: Sources,
     pub(super) reporter: Reporter,
+    pub(super) reload: Reload,
     pub(super) grace: Duration,
-    pub(super) one_shot: bool,
+    pub(super) orders: mpsc::Sender<Request>,
+    pub(super) requests: mpsc::Receiver<Request>,
+    /// Answers to the very end.
+    pub(super) server: Option<Server>,
     pub(super) commands: Option<mpsc::Receiver<(Arc<str>, Command)>>,
-    pub(super) _store: Option<Store>,
 }
 
 impl Daemon {
+    /// The way to ask it for something while it runs. It is bounded: who finds it full asks again.
+    pub fn orders(&self) -> mpsc::Sender<Request> {
+        self.orders.clone()
+    }
+
+    /// How it is, at any time until its end.
+    pub fn status(&self) -> impl Fn() -> Snapshot<SinkStatus> + Send + Sync + use<> {
+        let sources = self.sources.clone();
+        move || sources.snapshot()
+    }
+
     /// Runs until a signal, or until nothing is left to do.
     pub async fn run(mut self) -> Ending {
-        let mut signals = match Signals::new(!self.one_shot) {
+        let mut signals = match Signals::new(self.hangup.take()) {
             Ok(signals) => signals,
             Err(error) => {
                 tracing::error!(%error, "signals cannot be handled");
                 return Ending::Io;
             }
         };
-        let mut ending = Ending::Done;
-        self.serve(&mut signals, &mut ending).await;
-        notify(&[sd_notify::NotifyState::Stopping]);
+        let mut ending = self.serve(&mut signals).await;
+        self.requests.close();
+        while self.requests.try_recv().is_ok() {}
+        self.reporter.stopping(self.grace);
         let stopped = tokio::select! {
             stopped = self.stop(&mut ending) => stopped,
             () = second_signal(&mut signals) => {
@@ -69,106 +76,145 @@ impl Daemon {
             }
         };
         if !stopped {
-            if let Some(journal) = &self.journal
-                && !journal.stop(LAST).await
-            {
-                ending = worse(ending, Ending::Io);
-            }
-            for handle in self.outlet.handles() {
-                let events = handle.abort();
-                if events > 0 {
-                    ending = worse(ending, Ending::Io);
-                    tracing::error!(sink = %handle.name(), events, "events given up");
-                }
-            }
+            self.give_up(&mut ending).await;
         }
         self.reporter.finish().await;
+        drop(self.server);
         ending
     }
 
-    /// Until there is a reason to stop.
-    async fn serve(&mut self, signals: &mut Signals, ending: &mut Ending) {
-        let mut alive = vec![true; self.outlet.handles().count()];
-        loop {
-            let outlet = self.outlet.clone();
-            tokio::select! {
-                asked = signals.next() => match asked {
-                    Asked::Stop => return tracing::info!("stopping: servers are told, queues are drained"),
-                    Asked::Reopen => self.outlet.handles().for_each(sinks::Handle::reopen),
-                },
-                Some(ended) = self.tasks.join_next() => {
-                    *ending = worse(*ending, connection_ending(ended));
-                    if self.tasks.is_empty() {
-                        return;
-                    }
-                }
-                (at, ended) = any_sink(&outlet, &alive) => {
-                    alive.get_mut(at).into_iter().for_each(|alive| *alive = false);
-                    *ending = worse(*ending, sink_ending(&ended, self.one_shot));
-                    if self.one_shot || alive.iter().all(|alive| !alive) {
-                        return;
-                    }
-                    // Else the events that it does not take would fill the journal and stop the others.
-                    self.outlet.handles().nth(at).into_iter().for_each(sinks::Handle::release);
-                }
-                () = journal_ends(self.journal.as_deref()) => return *ending = worse(*ending, Ending::Io),
-                (name, command) = next_command(&mut self.commands) => self.command(&name, command),
+    /// The end that waits for nobody.
+    async fn give_up(&mut self, ending: &mut Ending) {
+        if let Some(journal) = &self.means.journal
+            && !journal.stop(LAST).await
+        {
+            *ending = worse(*ending, Ending::Io);
+        }
+        for tap in self.fleet.posts.close() {
+            let events = tap.handle.abort();
+            if events > 0 {
+                *ending = worse(*ending, Ending::Io);
+                tracing::error!(sink = %tap.handle.name(), events, "events given up");
             }
         }
     }
 
-    fn command(&self, name: &str, command: Command) {
-        match self.running.iter().find(|one| *one.name == *name) {
-            None => tracing::warn!(connection = name, "no such connection"),
-            Some(one) if one.commands.try_send(command).is_err() => {
-                tracing::warn!(
-                    connection = name,
-                    "too many commands wait for this connection, or it has ended"
-                );
+    /// Until there is a reason to stop; what has gone wrong by then.
+    async fn serve(&mut self, signals: &mut Signals) -> Ending {
+        loop {
+            let journal = self.means.journal.clone();
+            tokio::select! {
+                asked = signals.next() => match asked {
+                    Asked::Stop => {
+                        tracing::info!("stopping: servers are told, queues are drained");
+                        return self.fleet.ending();
+                    }
+                    Asked::Reload => self.hang_up(),
+                },
+                news = self.fleet.next() => if self.fleet.take(news) {
+                    return self.fleet.ending();
+                },
+                () = journal_ends(journal.as_deref()) => return worse(self.fleet.ending(), Ending::Io),
+                (name, command) = next_command(&mut self.commands) => self.command(&name, command),
+                Some(request) = self.requests.recv() => self.carry_out(request),
+                outcome = self.reload.next() => self.apply(outcome),
             }
-            Some(_) => {}
         }
+    }
+
+    /// A signal that asks for the files to be opened anew, and for the configuration to be read again.
+    fn hang_up(&mut self) {
+        self.means.outlet.taps().iter().for_each(|tap| tap.handle.reopen());
+        self.read_again(None);
+    }
+
+    /// Asks for a reading of the configuration; the service manager hears that it has begun, and that it is over.
+    pub(super) fn read_again(&mut self, answer: Option<Answer>) {
+        self.reporter.reloading();
+        self.reload.ask(answer);
+        self.end_reading();
+    }
+
+    fn end_reading(&self) {
+        if !self.reload.is_reading() {
+            self.reporter.reloaded();
+        }
+    }
+
+    /// Changes what has changed in the configuration.
+    fn apply(&mut self, (read, heard): Outcome) {
+        match read {
+            Ok(plan) => {
+                let changes = self.change(plan);
+                self.reload.tell(heard, Vec::new(), changes);
+            }
+            Err(problems) => self.reload.tell(heard, problems, Vec::new()),
+        }
+        self.end_reading();
+    }
+
+    fn change(&mut self, mut plan: Plan) -> Vec<String> {
+        let mut changes = self.reload.adopt(&plan);
+        let config = plan.config;
+        if self.grace != config.grace {
+            (self.grace, self.fleet.posts.grace) = (config.grace, config.grace);
+            changes.push(String::from("[daemon] grace: changed"));
+        }
+        if let Supply::Journal(_, channels) = &self.fleet.posts.supply {
+            channels.replace(channels_of(&config.connections));
+        }
+        let mut place = |name: &str| {
+            let at = plan.reserved.iter().position(|(reserved, _)| **reserved == *name)?;
+            Some(plan.reserved.swap_remove(at).1)
+        };
+        let sinks = config.sinks.into_iter().map(|one| {
+            let place = place(&one.name);
+            (one, place)
+        });
+        changes.extend(self.fleet.want(config.connections, sinks.collect()));
+        changes
     }
 
     /// The end in order; tells whether everything was handed on.
     async fn stop(&mut self, ending: &mut Ending) -> bool {
         let deadline = Instant::now() + self.grace;
-        for one in &self.running {
-            // A full queue of commands means that the connection does not listen: its task is given up below.
-            drop(one.commands.try_send(Command::Close { disconnect: one.disconnect }));
-        }
-        let closing = async { while self.tasks.join_next().await.is_some() {} };
         // A server that is silent must leave the sinks some of the time.
-        if tokio::time::timeout(self.grace / 2, closing).await.is_err() {
+        if tokio::time::timeout(self.grace / 2, self.fleet.close_lines()).await.is_err() {
             tracing::warn!("a server did not say goodbye in time");
-            self.tasks.abort_all();
-            while self.tasks.join_next().await.is_some() {}
+            self.fleet.lines.abort().await;
         }
-        if let Some(journal) = &self.journal
+        *ending = worse(*ending, self.fleet.ending());
+        if let Some(journal) = &self.means.journal
             && !journal.stop(remaining(deadline) / 2).await
         {
             *ending = worse(*ending, Ending::Io);
         }
-        self.outlet.handles().for_each(sinks::Handle::close);
         let mut complete = true;
-        for handle in self.outlet.handles() {
-            if let Some(ended) = drained(handle, deadline).await {
-                *ending = worse(*ending, sink_ending(&ended, self.one_shot));
-            } else if self.journal.is_some() {
-                complete = false;
-                tracing::warn!(sink = %handle.name(), "not drained within the grace period; the rest is delivered after the next start");
-            } else {
-                complete = false;
-                *ending = worse(*ending, Ending::Io);
-                tracing::error!(sink = %handle.name(), "not drained within the grace period; what is queued is given up");
-            }
+        for tap in self.fleet.posts.close() {
+            complete &= self.drain(&tap, deadline, ending).await;
         }
         complete
+    }
+
+    /// Waits for the end of a sink; whether it was in time.
+    async fn drain(&self, tap: &Tap, deadline: Instant, ending: &mut Ending) -> bool {
+        let (handle, name) = (&tap.handle, tap.handle.name());
+        if let Some(ended) = drained(handle, deadline).await {
+            *ending = worse(*ending, sink_ending(&ended, self.means.one_shot));
+            return true;
+        }
+        if self.means.journal.is_some() {
+            tracing::warn!(sink = %name, "not drained within the grace period; the rest is delivered after the next start");
+        } else {
+            *ending = worse(*ending, Ending::Io);
+            tracing::error!(sink = %name, "not drained within the grace period; what is queued is given up");
+        }
+        false
     }
 }
 
 /// Waits for a sink's end and tells from time to time what it still holds; none at the deadline.
-async fn drained(handle: &sinks::Handle, deadline: Instant) -> Option<sinks::Ended> {
+async fn drained(handle: &crate::sinks::Handle, deadline: Instant) -> Option<crate::sinks::Ended> {
     let mut ended = pin!(tokio::time::timeout(remaining(deadline), handle.ended()));
     loop {
         tokio::select! {
@@ -202,56 +248,6 @@ async fn next_command(commands: &mut Option<mpsc::Receiver<(Arc<str>, Command)>>
     }
     *commands = None;
     pending().await
-}
-
-/// The first of the living sinks that ends.
-async fn any_sink(outlet: &Outlet, alive: &[bool]) -> (usize, sinks::Ended) {
-    let living = outlet.handles().enumerate().zip(alive).filter(|(_, alive)| **alive);
-    let mut waits: Vec<_> =
-        living.map(|((at, handle), _)| Box::pin(async move { (at, handle.ended().await) })).collect();
-    std::future::poll_fn(|context| {
-        for wait in &mut waits {
-            if let std::task::Poll::Ready(ended) = wait.as_mut().poll(context) {
-                return std::task::Poll::Ready(ended);
-            }
-        }
-        std::task::Poll::Pending
-    })
-    .await
-}
-
-fn connection_ending(ended: Result<Ended, tokio::task::JoinError>) -> Ending {
-    match ended {
-        Ok(Ended::Closed(Closed::Requested)) => Ending::Done,
-        Ok(
-            Ended::Closed(Closed::Unauthenticated(_))
-            | Ended::NothingLeft(Meaning::Forbidden | Meaning::Unauthenticated),
-        ) => Ending::Denied,
-        Ok(Ended::Closed(Closed::Endpoint(_)) | Ended::NothingLeft(_)) => Ending::Refused,
-        Err(error) => {
-            tracing::error!(%error, "a connection's task failed");
-            Ending::Io
-        }
-    }
-}
-
-fn sink_ending(ended: &sinks::Ended, one_shot: bool) -> Ending {
-    match ended {
-        sinks::Ended::Drained | sinks::Ended::Limit => Ending::Done,
-        sinks::Ended::Closed if one_shot => Ending::Done,
-        sinks::Ended::Closed => {
-            tracing::error!("standard output was closed by its reader; this sink is dead");
-            Ending::Io
-        }
-        sinks::Ended::Aborted(events) => {
-            tracing::error!(events, "events given up");
-            Ending::Io
-        }
-        sinks::Ended::Failed(error) => {
-            tracing::error!(error, "a sink died");
-            Ending::Io
-        }
-    }
 }
 
 /// The first thing that went wrong is what the process ends with.

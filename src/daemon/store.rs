@@ -18,6 +18,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use url::Url;
 
+use super::holder::LOCK;
+#[cfg(test)]
+use super::holder::{is_running, process};
 use crate::bayeux::contract::Snapshot;
 use crate::http::Jar;
 use crate::secret::Secret;
@@ -37,10 +40,7 @@ const TIMEOUT_MAX: u64 = 600_000;
 /// The longest name of a kept session, in bytes.
 const CLIENT_ID_MAX: usize = 1024;
 
-/// Held by the process that uses the directory.
-const LOCK: &str = "lock";
-
-/// How often and how long apart the lock is tried: [`is_running`] holds it for an instant.
+/// How often and how long apart the lock is tried: [`super::is_running`] holds it for an instant.
 const LOCK_TRIES: u32 = 25;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
@@ -87,15 +87,6 @@ const fn remedy(kind: io::ErrorKind) -> &'static str {
     }
 }
 
-/// Whether a process uses the state directory `dir`.
-pub fn is_running(dir: &Path) -> io::Result<bool> {
-    match File::open(dir.join(LOCK))?.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
 /// What was kept for a connection.
 #[derive(Default)]
 pub(super) struct Kept {
@@ -129,10 +120,15 @@ impl Store {
         make_private_dir(dir).map_err(|error| failed(dir, error))?;
         let path = dir.join(LOCK);
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-        let lock = lock.map_err(|error| failed(&path, error))?;
+        let mut lock = lock.map_err(|error| failed(&path, error))?;
         for _ in 0..LOCK_TRIES {
             match lock.try_lock() {
-                Ok(()) => return Ok(Self { dir: dir.to_owned(), _lock: lock }),
+                Ok(()) => {
+                    let id = std::process::id();
+                    // A full disk is no reason not to start; then nobody can send this process a signal by it.
+                    drop(lock.set_len(0).and_then(|()| writeln!(lock, "{id}")));
+                    return Ok(Self { dir: dir.to_owned(), _lock: lock });
+                }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
                 Err(TryLockError::Error(error)) => return Err(failed(&path, error)),
             }
@@ -367,8 +363,10 @@ mod tests {
         assert_eq!(is_running(dir.path()).unwrap_err().kind(), io::ErrorKind::NotFound);
         let store = Store::open(dir.path()).unwrap();
         assert!(is_running(dir.path()).unwrap());
+        assert_eq!(process(dir.path()).unwrap(), Some(std::process::id()));
         assert!(matches!(Store::open(dir.path()), Err(StoreError::InUse(_))));
         drop(store);
+        assert_eq!(process(dir.path()).unwrap(), None);
         assert!(!is_running(dir.path()).unwrap());
         let looker = File::open(dir.path().join(LOCK)).unwrap();
         looker.lock_shared().unwrap();

@@ -14,6 +14,10 @@ use super::http::{Reply, json as json_reply};
 use super::state::{Shared, State};
 use super::tokens::Known;
 use super::users::{Org, Permission, User};
+use super::version::Version;
+
+/// What the guide's client sets by hand for API 22 beside `sid`.
+const LEGACY_COOKIES: [&str; 3] = ["com.salesforce.LocaleInfo", "login", "language"];
 
 /// Who a request is from.
 #[derive(Clone, Debug)]
@@ -65,6 +69,21 @@ impl Denied {
 /// Who a request is from. It takes the lock of the state: whoever holds it asks [`State::caller`].
 pub(super) fn caller(shared: &Shared, headers: &HeaderMap) -> Result<Caller, Denied> {
     shared.lock().caller(&shared.org, headers, shared.config.login)
+}
+
+/// Who a Bayeux request is from. One that carries a token to the legacy endpoint has to carry the cookies too that the
+/// guide's client sets by hand there, `sid` being the token.
+pub(super) fn bayeux_caller(
+    shared: &Shared,
+    headers: &HeaderMap,
+    version: Version,
+) -> Result<Caller, Denied> {
+    let caller = caller(shared, headers)?;
+    let missing = |name: &&str| cookie(headers, name).is_none();
+    let complete =
+        || !LEGACY_COOKIES.iter().any(missing) && cookie(headers, "sid").as_deref() == token(headers).ok();
+    let demanded = version.is_legacy() && shared.config.cookies && headers.contains_key(AUTHORIZATION);
+    if demanded && !complete() { Err(Denied::Wrong) } else { Ok(caller) }
 }
 
 /// The user of a REST request, who has to have the permission to use the API.

@@ -29,7 +29,11 @@ pub(super) const COOKIE: &str = "BAYEUX_BROWSER";
 /// The most channels that one session subscribes to.
 const SUBSCRIPTIONS_MAX: usize = 1000;
 /// Why a handshake is denied where the server has as many clients as it may have.
-const CROWDED: &str = "403::To protect all customers from excessive use we limit the number of simultaneous connections per server.";
+const CROWDED: &str = "403::To protect all customers from excessive use and Denial of Service attacks, we limit the \
+    number of simultaneous connections per server. Your request has been denied because this limit has been exceeded. \
+    Please try your request again later.";
+/// Why a request is not answered where the server has as many under way as it has the resources for.
+pub(super) const BUSY: &str = "503::Server is too busy.  Please try your request again later.";
 
 /// What of an HTTP request matters to the messages in it.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ pub(super) struct Request {
     pub(super) cookie: Option<String>,
     /// Who it is from.
     pub(super) caller: Result<Caller, Denied>,
+    /// Whether the server has no resources for it.
+    pub(super) busy: bool,
 }
 
 /// What answers a request.
@@ -53,6 +59,8 @@ pub(super) struct Answer {
     pub(super) messages: Vec<String>,
     /// What of them is for whom.
     pub(super) receipts: Receipts,
+    /// Whether a newer connect took the place of the request's own: it has no answer then.
+    pub(super) superseded: bool,
     /// Which of them are events.
     events: Vec<usize>,
 }
@@ -87,7 +95,8 @@ impl Request {
             let channel = message.channel.as_deref().unwrap_or_default();
             self.count(channel);
             let reply = match &self.caller {
-                Err(denied) => Err(refuse_denied(channel, *denied)),
+                _ if self.busy => Err(deny(channel, Denied::Wrong.text(), BUSY)),
+                Err(denied) => Err(deny(channel, denied.text(), denied.text())),
                 Ok(_) if channel == "/meta/connect" => {
                     self.connect(message, messages.len() == 1, &mut answer).await
                 }
@@ -119,6 +128,7 @@ impl Request {
             "/meta/subscribe" => self.subscribe(message),
             "/meta/unsubscribe" => self.unsubscribe(message),
             "/meta/disconnect" => self.disconnect(message),
+            "" => Err(Refusal::new("400::channel_missing")),
             _ if channel.starts_with("/meta/") => Err(Refusal::new("404::Unknown channel")),
             _ => Err(Refusal::new("403:denied_by_security_policy:publish_denied")),
         }
@@ -138,16 +148,15 @@ impl Request {
     }
 
     fn handshake(&self, caller: &Caller, message: &Message, answer: &mut Answer) -> Reply {
-        let transports = json!(["long-polling"]);
-        if !message.transports.iter().any(|name| name == "long-polling") {
-            let advice = json!({"reconnect": "none"});
-            return Err(Refusal::advised("400::Unsupported connection type", advice));
-        }
         let mut state = self.shared.lock();
-        state.expire(&self.shared.config);
+        state.make_room(&self.shared.config);
         if state.is_crowded() {
             let advice = Some(json!({"reconnect": "none"}));
-            return Err(Refusal { error: "403::Handshake denied".into(), advice, failure: Some(CROWDED) });
+            return Err(Refusal {
+                error: "403::Handshake denied".into(),
+                advice,
+                failure: Some(CROWDED.into()),
+            });
         }
         if state.sessions.len() >= state.clients_max() {
             let advice = json!({"reconnect": "none"});
@@ -170,7 +179,7 @@ impl Request {
         let session = Session::new(self.version, Arc::clone(&caller.user), cookie, replay, ack);
         state.sessions.insert(client.clone(), session);
         let mut members = json!({
-            "clientId": client, "version": "1.0", "minimumVersion": "1.0", "supportedConnectionTypes": transports,
+            "clientId": client, "version": "1.0", "minimumVersion": "1.0", "supportedConnectionTypes": ["long-polling"],
         });
         let offered = [("replay", replay), ("payload.format", replay), ("ack", ack)];
         let ext: Map<_, _> = offered
@@ -189,15 +198,21 @@ impl Request {
             let mut state = self.shared.lock();
             let (client, session) = self.session(&mut state, message)?;
             let number = session.open_connect(message.ext.get("ack").and_then(Value::as_i64));
-            let notify = Arc::clone(&session.notify);
+            let bell = Arc::clone(&session.bell);
             let (version, user) = (session.version, Arc::clone(&session.user));
-            (client, version, user, OpenConnect::new(&self.shared, client, number, notify), number == 1)
+            (client, version, user, OpenConnect::new(&self.shared, client, number, bell), number == 1)
         };
         let full = self.shared.config.connect_timeout();
         let asked = message.advice.get("timeout").and_then(Value::as_u64).map(Duration::from_millis);
         let timeout = if alone && !first { asked.unwrap_or(full).min(full) } else { Duration::ZERO };
-        let Held::Answered { events, ack } = open.hold(timeout).await else {
-            return Err(self.unknown_client());
+        let (events, ack) = match open.hold(timeout).await {
+            Held::Answered { events, ack } => (events, ack),
+            Held::Left => return Ok(json!({"advice": {"reconnect": "none"}})),
+            Held::Gone => return Err(self.unknown_client()),
+            Held::Superseded => {
+                answer.superseded = true;
+                return Err(self.unknown_client());
+            }
         };
         for event in events {
             let mut text = String::new();
@@ -205,7 +220,8 @@ impl Request {
             answer.add(client, &event, text);
         }
         let mut members = Map::new();
-        if first {
+        // As the reference server does, also where the client gives advice of its own: it may have forgotten the server's.
+        if first || message.advice.is_object() {
             let timeout = u64::try_from(full.as_millis()).unwrap_or(u64::MAX);
             let advice = json!({"reconnect": "retry", "interval": 0, "timeout": timeout});
             members.insert("advice".to_owned(), advice);
@@ -227,7 +243,7 @@ impl Request {
             let target = channels::check(config.channels.as_deref(), version, name).map_err(Refusal::new)?;
             let (channel, _) = filter::split(&target.name);
             let call = Call { user: &user, version: version.number(), now: self.shared.timestamp() };
-            let admitted = state.admit(client, call, channel, target.filter.as_ref(), config.strict);
+            let admitted = state.admit(client, call, channel, target.filter.as_ref(), config);
             admitted.map_err(Refusal::new)?;
             let positions = message.ext.get("replay").filter(|_| replay);
             let by_name = |name: &str| positions.and_then(|positions| positions.get(name));
@@ -261,7 +277,8 @@ impl Request {
 
     fn disconnect(&self, message: &Message) -> Reply {
         let mut state = self.shared.lock();
-        let (client, _) = self.session(&mut state, message)?;
+        let (client, session) = self.session(&mut state, message)?;
+        session.leave();
         state.forget(client);
         Ok(json!({}))
     }
@@ -279,6 +296,10 @@ impl Request {
         let Some(session) = state.session(client, &self.shared.config) else {
             return Err(self.unknown_client());
         };
+        let own = self.caller.as_ref().is_ok_and(|caller| caller.user.id == session.user.id);
+        if !own {
+            return Err(self.unknown_client());
+        }
         let good = !self.shared.config.cookies || self.cookie.as_ref() == Some(&session.cookie);
         if !good && self.cookie.is_none() && self.version.replays() {
             let error =
@@ -312,11 +333,11 @@ fn check_position(state: &mut State, channel: &str, position: &Value) -> Result<
     })
 }
 
-fn refuse_denied(channel: &str, denied: Denied) -> Refusal {
+/// A refusal for want of authentication, or of resources, in which case `why` is another than the error.
+fn deny(channel: &str, error: &'static str, why: &'static str) -> Refusal {
     let advice = Some(json!({"reconnect": "none", "interval": 0}));
     if channel == "/meta/handshake" {
-        Refusal { error: "403::Handshake denied".into(), advice, failure: Some(denied.text()) }
-    } else {
-        Refusal { error: denied.text().into(), advice, failure: None }
+        return Refusal { error: "403::Handshake denied".into(), advice, failure: Some(why.into()) };
     }
+    Refusal { error: error.into(), advice, failure: (error != why).then(|| why.into()) }
 }

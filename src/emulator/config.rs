@@ -17,7 +17,7 @@ pub struct Config {
     /// times faster. No time becomes shorter than a millisecond.
     pub time_scale: f64,
     /// How often the server looks for new events, not scaled, at most an hour; 0 delivers at once.
-    /// Salesforce looks about once a second.
+    /// Salesforce looks about once a second, and so does `cometail emulator` unless it is told otherwise.
     pub poll_interval: Duration,
     /// Events of the emulator's own.
     pub generate: Option<Generate>,

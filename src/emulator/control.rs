@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::event::{Content, Draft};
-use super::faults::{Active, Fault};
+use super::faults::{DOWN_MAX, Fault};
 use super::heroku;
 use super::http::{Reply, json as json_reply};
 use super::login::control as logins;
@@ -21,8 +21,9 @@ use super::version;
 
 /// The most events of one publish.
 const COUNT_MAX: u64 = 250_000;
-/// The longest time that a restart takes, in milliseconds.
-const DOWN_MAX: u64 = 3_600_000;
+
+/// Where the faults are.
+const FAULTS: &str = "/_emulator/faults";
 
 /// Whether `path` is a control endpoint, existing or not.
 pub(super) fn is_path(path: &str) -> bool {
@@ -60,8 +61,12 @@ pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) 
         (&Method::POST, "/_emulator/token") => change_token(shared, body),
         (&Method::POST, "/_emulator/tokens/issue") => logins::issue(shared, body),
         (&Method::POST, "/_emulator/tokens/revoke") => logins::revoke(shared, body),
+        (&Method::POST, "/_emulator/users") => logins::change_rights(shared, body),
         (&Method::POST, "/_emulator/instance") => logins::move_instance(shared, body),
-        (&Method::POST, "/_emulator/faults") => set_fault(shared, body),
+        (&Method::GET, FAULTS) => Ok(json!({"faults": shared.lock().faults.shown()})),
+        (&Method::POST, FAULTS) => add_fault(shared, body),
+        (&Method::DELETE, FAULTS) => Ok(json!({"ended": shared.lock().faults.clear()})),
+        (&Method::DELETE, _) if path.starts_with(FAULTS) => end_fault(shared, path),
         (&Method::POST, "/_emulator/heroku/connections") => heroku::add(&mut shared.lock().heroku, body),
         (&Method::POST, "/_emulator/objects") => define(shared, body),
         (&Method::POST, "/_emulator/records") => load(shared, body),
@@ -198,12 +203,23 @@ fn change_token(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
     Ok(json!({"demanded": demanded}))
 }
 
-fn set_fault(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
+fn add_fault(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
     let fault: Fault = parse(body)?;
+    if fault.next == Some(0) {
+        return Ok(json!({"next": 0, "ended": shared.lock().faults.clear()}));
+    }
     fault.check().map_err(Wrong::new)?;
     let next = fault.next;
-    shared.lock().fault = Active::new(fault);
-    Ok(json!({"next": next}))
+    let id = shared.lock().faults.add(fault);
+    let id = id.map_err(|_| Wrong::new("there are as many faults as there may be"))?;
+    Ok(json!({"id": id, "next": next}))
+}
+
+fn end_fault(shared: &Shared, path: &str) -> Result<Value, Wrong> {
+    let id = path.strip_prefix(FAULTS).and_then(|rest| rest.strip_prefix('/')).and_then(|id| id.parse().ok());
+    let ended = id.is_some_and(|id| shared.lock().faults.remove(id));
+    let missing = || Wrong { status: StatusCode::NOT_FOUND, error: "no such fault is on".to_owned() };
+    ended.then(|| json!({"ended": 1})).ok_or_else(missing)
 }
 
 fn define(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
@@ -242,6 +258,7 @@ struct Limits {
     clients: Option<u32>,
     topic_clients: Option<u32>,
     server_clients: Option<u32>,
+    requests: Option<u32>,
 }
 
 fn set_limits(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
@@ -250,12 +267,15 @@ fn set_limits(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
         return Err(Wrong::new(format!("server_clients: at most {SERVER_CLIENTS_MAX} is wanted")));
     }
     let mut state = shared.lock();
+    let requests = limits.requests.unwrap_or(state.requests_max);
+    state.requests_max = requests;
     let allowed = state.records.allowances_mut();
     allowed.clients = limits.clients.unwrap_or(allowed.clients);
     allowed.topic_clients = limits.topic_clients.unwrap_or(allowed.topic_clients);
     allowed.server_clients = limits.server_clients.unwrap_or(allowed.server_clients);
     Ok(json!({
         "clients": allowed.clients, "topic_clients": allowed.topic_clients, "server_clients": allowed.server_clients,
+        "requests": requests,
     }))
 }
 

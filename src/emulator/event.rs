@@ -51,6 +51,13 @@ pub(super) enum Audience {
         /// The fields.
         filter: Vec<String>,
     },
+    /// Of others, those whom a private record is shown to.
+    Shared {
+        /// Users, by their ids; besides them, who sees all data.
+        with: BTreeSet<String>,
+        /// The others.
+        of: Box<Self>,
+    },
 }
 
 impl Audience {
@@ -62,6 +69,7 @@ impl Audience {
             Self::Readers { object, filter } => {
                 user.access(object) > Access::None && filter.iter().all(|field| user.sees(object, field))
             }
+            Self::Shared { with, of } => (with.contains(&user.id) || user.sees_all()) && of.has(user),
         }
     }
 }

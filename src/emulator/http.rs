@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{
-    ALLOW, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE,
-};
+use http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderName, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
@@ -19,7 +17,7 @@ use tokio::net::TcpStream;
 use super::auth;
 use super::bayeux;
 use super::control;
-use super::faults::{Fault, Met};
+use super::faults::{Asked, Met};
 use super::heroku;
 use super::login;
 use super::message::{self, Message, Refusal};
@@ -73,10 +71,11 @@ async fn dated(
 /// Answers, unless the path meets a fault.
 async fn meet(shared: Arc<Shared>, peer: SocketAddr, request: Request<Incoming>) -> Result<Reply, Closed> {
     let path = request.uri().path();
-    let fault = if control::is_path(path) { None } else { shared.lock().fault_of_path(path) };
-    let Some(met) = fault else {
+    let asked = Asked { path: Some(path), messages: &[], user: None };
+    let met = if control::is_path(path) { Vec::new() } else { shared.meet(asked, request.headers()) };
+    if met.is_empty() {
         return handle(shared, peer, request).await;
-    };
+    }
     let headers = request.headers().clone();
     spoil(&Arc::clone(&shared), met, &headers, &[], async |_| handle(shared, peer, request).await).await
 }
@@ -136,15 +135,16 @@ async fn exchange(
     headers: &HeaderMap,
     messages: &[Message],
 ) -> Result<Reply, Closed> {
-    let met = {
+    let under_way = UnderWay::begin(&shared);
+    {
         let mut state = shared.lock();
         state.counters.requests += 1;
         state.last_authorization = headers.contains_key(AUTHORIZATION);
-        state.fault_of(messages)
-    };
-    let Some(met) = met else { return Ok(answer(shared, version, headers, messages, None).await) };
+    }
+    let met = shared.meet(Asked { path: None, messages, user: None }, headers);
+    let busy = under_way.is_too_many();
     let answer =
-        async |met: &mut Met| Ok(answer(Arc::clone(&shared), version, headers, messages, Some(met)).await);
+        async |met: &mut [Met]| Ok(answer(Arc::clone(&shared), version, headers, messages, busy, met).await);
     spoil(&shared, met, headers, messages, answer).await
 }
 
@@ -153,7 +153,8 @@ async fn answer(
     version: Result<Version, &'static str>,
     headers: &HeaderMap,
     messages: &[Message],
-    met: Option<&mut Met>,
+    busy: bool,
+    met: &mut [Met],
 ) -> Reply {
     let version = match version {
         Ok(version) => version,
@@ -163,7 +164,10 @@ async fn answer(
             return json(StatusCode::BAD_REQUEST, format!("[{}]", refusals.join(",")));
         }
     };
-    let caller = auth::caller(&shared, headers);
+    if busy && !version.replays() {
+        return text(StatusCode::SERVICE_UNAVAILABLE, bayeux::BUSY);
+    }
+    let caller = auth::bayeux_caller(&shared, headers, version);
     if caller.is_err() && !version.replays() {
         return with(
             text(StatusCode::UNAUTHORIZED, "authentication is required"),
@@ -172,10 +176,11 @@ async fn answer(
         );
     }
     let cookie = auth::cookie(headers, bayeux::COOKIE);
-    let mut answer = bayeux::Request { shared, version, cookie, caller }.answer(messages).await;
-    if let Some(met) = met.filter(|met| met.fault.reorder) {
-        answer.reorder(met);
+    let mut answer = bayeux::Request { shared, version, cookie, caller, busy }.answer(messages).await;
+    if answer.superseded {
+        return text(StatusCode::REQUEST_TIMEOUT, "another connect of this client took its place");
     }
+    met.iter_mut().filter(|met| met.fault.reorder).for_each(|met| answer.reorder(met));
     let mut reply = json(StatusCode::OK, format!("[{}]", answer.messages.join(",")));
     reply.extensions_mut().insert(answer.receipts);
     match answer.set_cookie {
@@ -186,41 +191,63 @@ async fn answer(
     }
 }
 
-/// What a fault makes of a request: another reply or none, or the answer, late and damaged.
+/// What faults make of a request: another reply or none, or the answer, late and damaged.
 async fn spoil(
     shared: &Shared,
-    mut met: Met,
+    mut met: Vec<Met>,
     headers: &HeaderMap,
     messages: &[Message],
-    answer: impl AsyncFnOnce(&mut Met) -> Result<Reply, Closed>,
+    answer: impl AsyncFnOnce(&mut [Met]) -> Result<Reply, Closed>,
 ) -> Result<Reply, Closed> {
-    let fault = Arc::clone(&met.fault);
-    if !fault.after {
-        fault.strike(&mut shared.lock(), headers, messages);
+    let strike = |met: &[Met], after: bool| {
+        let now = met.iter().filter(|met| met.fault.after == after);
+        now.for_each(|met| met.fault.strike(shared, headers, messages));
+    };
+    strike(&met, false);
+    let acts = met.iter().all(|met| met.fault.after || met.fault.keeps_answer());
+    let answer = if acts { Some(answer(&mut met).await?) } else { None };
+    strike(&met, true);
+    tokio::time::sleep(met.iter().map(|met| met.fault.delay()).sum()).await;
+    let Some(spoiler) = met.iter_mut().find(|met| met.fault.spoils()) else {
+        return answer.ok_or(Closed);
+    };
+    let fault = Arc::clone(&spoiler.fault);
+    if fault.restarts() {
+        // It ends this connection too, and nothing is to be read of it before.
+        return std::future::pending().await;
     }
-    let answer = if fault.after || fault.keeps_answer() { Some(answer(&mut met).await?) } else { None };
-    if fault.after {
-        fault.strike(&mut shared.lock(), headers, messages);
-    }
-    tokio::time::sleep(fault.delay()).await;
     if fault.close {
         return Err(Closed);
     }
-    let reply = answer.filter(|_| fault.keeps_answer()).unwrap_or_else(|| replacement(&fault));
+    let reply = answer.filter(|_| fault.keeps_answer()).unwrap_or_else(|| fault.replacement(messages));
     let (head, body) = reply.into_parts();
-    let (body, cut) = met.damage(body);
+    let (body, cut) = spoiler.damage(body);
     let mut reply = Response::from_parts(head, body);
     cut.and_then(|at| reply.extensions_mut().insert(Cut(at)));
     Ok(reply)
 }
 
-/// What comes instead of the answer.
-fn replacement(fault: &Fault) -> Reply {
-    let mut reply = with(Response::new(fault.body.clone().into()), CONTENT_TYPE, "text/html;charset=UTF-8");
-    *reply.status_mut() = StatusCode::from_u16(fault.status()).unwrap_or_default();
-    match fault.retry_after {
-        Some(seconds) => with(reply, RETRY_AFTER, &seconds.to_string()),
-        None => reply,
+/// A Bayeux request that is under way.
+struct UnderWay<'a> {
+    shared: &'a Shared,
+    too_many: bool,
+}
+
+impl<'a> UnderWay<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        let mut state = shared.lock();
+        state.under_way += 1;
+        Self { shared, too_many: state.under_way > state.requests_max }
+    }
+
+    fn is_too_many(&self) -> bool {
+        self.too_many
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.shared.lock().under_way -= 1;
     }
 }
 

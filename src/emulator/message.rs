@@ -24,9 +24,6 @@ pub(super) struct Message {
     /// A client's advice: `timeout` in milliseconds.
     #[serde(default)]
     pub(super) advice: Value,
-    /// What the client can do, in a handshake.
-    #[serde(default, rename = "supportedConnectionTypes")]
-    pub(super) transports: Vec<String>,
 }
 
 /// The messages of a body.
@@ -56,7 +53,7 @@ pub(super) struct Refusal {
     /// What the client is to do next.
     pub(super) advice: Option<Value>,
     /// `ext.sfdc.failureReason`.
-    pub(super) failure: Option<&'static str>,
+    pub(super) failure: Option<Cow<'static, str>>,
 }
 
 impl Refusal {

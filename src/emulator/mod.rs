@@ -32,23 +32,32 @@
 //! | `POST /_emulator/heroku/connections` `{"app","count"}` | adds connections of Heroku Connect; the door of `heroku` has its API |
 //! | `POST /_emulator/tokens/issue` `{"username","client"}` | gives an access token, with a client a refresh token too |
 //! | `POST /_emulator/tokens/revoke` `{"username","refresh"}` | ends the access tokens of a user, without one of all; with `"refresh":true` the refresh tokens too |
+//! | `POST /_emulator/users` `{"username","active","permissions","objects","hidden_fields"}` | changes what a user may do, at once and in the words of a seed; what is left out stays |
 //! | `POST /_emulator/instance` `{"url":TEXT}` | what logins say of where the org is; `null`: the host they came to |
-//! | `POST /_emulator/faults` `{"next":N,...}` | the next N requests meet a fault, or a part of them; 0 ends it |
+//! | `POST /_emulator/faults` `{"next":N,...}` | switches a fault on, behind those that are, and gives its `id`; `{"next":0}` ends them all |
+//! | `GET /_emulator/faults` | shows those that are on, how many requests met each, and how many are `left` to |
+//! | `DELETE /_emulator/faults`, `DELETE /_emulator/faults/ID` | ends all of them, or one |
 //! | `POST /_emulator/objects` `{NAME:{"fields":{NAME:TYPE}}}` | makes objects, or adds fields to them, as a seed does |
 //! | `POST /_emulator/records` `{NAME:[{FIELD:VALUE}]}` | makes records as the Bulk API does: nobody is told |
 //! | `POST /_emulator/usage` `{"events":N,"generic_events":N}` | sets what was used of the day's allowances |
-//! | `POST /_emulator/limits` `{"clients":N,"topic_clients":N,"server_clients":N}` | sets how many clients the org, each channel and this server (at most 10,000) may have |
+//! | `POST /_emulator/limits` `{"clients":N,"topic_clients":N,"server_clients":N,"requests":N}` | sets how many clients the org, each channel and this server (at most 10,000) may have, and how many Bayeux requests may be under way at a time, connects that are held included |
 //!
 //! # Faults
 //!
-//! One fault is on at a time; the next takes its place. It meets Bayeux requests; `"channel":"/meta/connect"` spares
-//! those without a message of that channel; with `"path":"/services/oauth2/"` it meets requests whose path begins so,
-//! of whatever kind. Of the requests concerned the next `"next":N` meet it, with `"rate":0.2` a fifth of them, until N
-//! have; without `next` as long as it is on. What chance decides follows from `"seed":N` (default 0).
+//! Faults are a list of at most 100. One meets Bayeux requests; with `"path":"/services/oauth2/"` requests whose path
+//! begins so, of whatever kind. `"channel":"/meta/connect"` spares Bayeux requests without a message of that channel,
+//! `"client":ID` those without a message of that client id, `"user":NAME` requests that are not that user's. Of the
+//! requests concerned the next `"next":N` meet it, with `"rate":0.2` a fifth of them, until N have; without `next` as
+//! long as it is on. What chance decides follows from `"seed":N` (default 0).
+//!
+//! A request meets every fault that concerns it, and delays add up; but of those that spoil its answer (each member
+//! below from `close` to `corrupt`) it meets the oldest alone, and the next request the next one.
 //!
 //! | member | does |
 //! |---|---|
 //! | `"close":true` | the TCP connection is closed without a reply |
+//! | `"restart":N` | the server restarts, without a reply, and refuses connections for N ms, at most an hour |
+//! | `"refuse":{"error":TEXT,"failure":TEXT,"advice":{}}` | every message of the request is refused with this error, and, where given, this `ext.sfdc.failureReason` and `advice` |
 //! | `"status"`, `"retry_after"`, `"body"` | a reply of that status (default 200), those seconds, that text comes instead of the answer |
 //! | `"cut":N`, `"cut":true` | the body ends after N bytes, at the latest before its last, or anywhere, and the connection is closed |
 //! | `"corrupt":N`, `"corrupt":true` | the byte at N, at the latest the last, or any one has every bit the other way round, which is no UTF-8 |
@@ -58,8 +67,7 @@
 //! | `"delay":N` | all of that comes N milliseconds later |
 //! | `"after":true` | the server acts first: the reply with its events or its token is lost where another takes its place; sessions and tokens are lost after the answer was made |
 //!
-//! `{}` besides `next` is an empty reply of status 200. To stand for an overloaded server, a fault has the body
-//! `[{"channel":"/meta/connect","successful":false,"error":"503::Server is too busy"}]` or the status 503.
+//! `{}` besides `next` is an empty reply of status 200.
 //!
 //! # What was sent to whom
 //!
@@ -86,11 +94,26 @@
 //! channel could have the name. By API 36 and before a user without access gets
 //! `403:denied_by_security_policy:subscribe_denied`. `/data/*` takes the permission `ViewAllData`.
 //!
+//! # Overload
+//!
+//! Where as many Bayeux requests are under way as `/_emulator/limits` allows, the next is refused as the guide for later
+//! versions has it, with `503::Server is too busy.  Please try your request again later.` as `ext.sfdc.failureReason`;
+//! below API 37 with the HTTP status 503.
+//!
+//! # Two connects, and a client that leaves
+//!
+//! As with the reference server, a newer connect of a client ends the one that is held, which gets the HTTP status 408
+//! and no event; a disconnect ends it with success and the advice to do nothing more.
+//!
 //! # Who is let in
 //!
 //! A login's token stands for its user for [`Config::session_timeout`], then it is refused, as are revoked ones. Other
 //! requests are let in as the first active user by name: all of them, those with [`Config::token`] where there is
-//! one, none with [`Config::login`]. A seed file ([`Seed`]) says who the users are.
+//! one, none with [`Config::login`]. A seed file ([`Seed`]) says who the users are. A Bayeux session is its user's
+//! alone: to others it is an unknown client.
+//!
+//! A request to `/cometd` with a token has to carry the cookies that the guide's client sets by hand for API 22:
+//! `com.salesforce.LocaleInfo`, `login`, `language`, and `sid`, which is the token. Otherwise it gets the status 401.
 //!
 //! # Operations
 //!
@@ -144,8 +167,9 @@ pub use seed::{Seed, SeedError};
 #[doc(hidden)]
 pub use soql::fuzzing;
 
-/// The most TCP connections at a time; others wait to be accepted.
-const CONNECTIONS_MAX: usize = 4096;
+/// The most TCP connections at a time; others wait to be accepted. Each client that the server may have has two: its
+/// connect, and one for what else it says meanwhile.
+const CONNECTIONS_MAX: usize = 2 * records::SERVER_CLIENTS_MAX as usize;
 /// The wait after an accept error, such as too many open files.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// The connections that wait to be accepted after a restart.

@@ -3,21 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::event::Event;
+use super::session::Bell;
 use super::state::Shared;
 
 /// How a held connect ends.
 #[derive(Debug)]
 pub(super) enum Held {
-    /// With events; with none when its time is over or a newer connect came.
+    /// With events; with none when its time is over.
     Answered {
         events: Vec<Arc<Event>>,
         /// The number of the response, where the client acknowledges.
         ack: Option<u64>,
     },
+    /// A newer connect came. The reference server answers the older one with the status 408 alone.
+    Superseded,
+    /// The client said meanwhile that it leaves. The reference server then advises it to do nothing more.
+    Left,
     /// The session was forgotten meanwhile.
     Gone,
 }
@@ -28,13 +32,13 @@ pub(super) struct OpenConnect {
     shared: Arc<Shared>,
     client: String,
     number: u64,
-    notify: Arc<Notify>,
+    bell: Arc<Bell>,
 }
 
 impl OpenConnect {
     /// The connect `number` of the session `client`.
-    pub(super) fn new(shared: &Arc<Shared>, client: &str, number: u64, notify: Arc<Notify>) -> Self {
-        Self { shared: Arc::clone(shared), client: client.to_owned(), number, notify }
+    pub(super) fn new(shared: &Arc<Shared>, client: &str, number: u64, bell: Arc<Bell>) -> Self {
+        Self { shared: Arc::clone(shared), client: client.to_owned(), number, bell }
     }
 
     /// Waits for at most `timeout`.
@@ -42,7 +46,7 @@ impl OpenConnect {
         let deadline = Instant::now() + timeout;
         let mut look = true;
         loop {
-            let notified = self.notify.notified();
+            let notified = self.bell.notify.notified();
             tokio::pin!(notified);
             // Registered before the look, so that an event between the look and the wait is not missed.
             notified.as_mut().enable();
@@ -62,10 +66,10 @@ impl OpenConnect {
     fn look(&self, for_events: bool, over: bool) -> Option<Held> {
         let mut state = self.shared.lock();
         let Some(session) = state.sessions.get_mut(&self.client) else {
-            return Some(Held::Gone);
+            return Some(if self.bell.has_left() { Held::Left } else { Held::Gone });
         };
         if !session.is_newest(self.number) {
-            return Some(Held::Answered { events: Vec::new(), ack: session.acknowledgeable() });
+            return Some(Held::Superseded);
         }
         let events = if for_events { session.take(over) } else { Vec::new() };
         if events.is_empty() && !over {

@@ -5,6 +5,7 @@
 //! id = "00D000000000001EAA"               # 15 or 18 characters; default: one is made
 //! name = "Example"
 //! sandbox = false
+//! dynamic_channels = true                 # whether the first subscriber to a generic channel makes it
 //!
 //! [user."admin@example.com"]
 //! password = "password"
@@ -29,6 +30,7 @@
 //! [object.Employee__c]                    # a custom object, or fields to add to one that there is
 //! label = "Employee"
 //! auto_number = "EMP-{0000}"              # the format of its records' names; default: names are text
+//! sharing = "private"                     # for owners and whom they share with; default: "public"
 //! fields = { SSN__c = "string", Bonus__c = "currency", Team__c = { type = "picklist", values = ["A", "B"] } }
 //!
 //! [[record.Employee__c]]                  # records; they are told to nobody
@@ -42,6 +44,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::RwLock;
 
 use serde::Deserialize;
 
@@ -49,7 +52,7 @@ use super::event;
 use super::ids;
 use super::login::jwt;
 use super::records::{Edition, ObjectSeed, RecordSeeds, Records};
-use super::users::{Access, Client, Org, Permission, User};
+use super::users::{Access, Client, Org, Permission, Rights, User};
 
 /// The largest seed file, and the largest certificate file.
 const FILE_MAX: u64 = 4 << 20;
@@ -84,6 +87,7 @@ pub(super) struct OrgSeed {
     pub(super) id: Option<String>,
     pub(super) name: String,
     pub(super) sandbox: bool,
+    pub(super) dynamic_channels: bool,
 }
 
 /// `[user.NAME]`
@@ -170,7 +174,7 @@ impl std::error::Error for SeedError {}
 
 impl Default for OrgSeed {
     fn default() -> Self {
-        Self { id: None, name: "Example".to_owned(), sandbox: false }
+        Self { id: None, name: "Example".to_owned(), sandbox: false, dynamic_channels: true }
     }
 }
 
@@ -249,6 +253,7 @@ impl Seed {
 
     /// Makes the objects and the records of the seed, as the first active user by name.
     pub(super) fn plant(&self, records: &mut Records, org: &Org) -> Result<(), String> {
+        records.dynamic_channels = self.org.dynamic_channels;
         self.objects.iter().try_for_each(|(name, object)| records.define(name, object))?;
         records.load(org, &self.records, event::now()).map(drop)
     }
@@ -291,6 +296,13 @@ impl UserSeed {
 
     /// The user of this name and id.
     pub(super) fn build(&self, username: &str, id: String) -> User {
+        let mut rights = Rights {
+            active: self.active.unwrap_or(true),
+            permissions: self.permissions.clone().unwrap_or_else(|| Permission::ALL.into()),
+            objects: self.objects.clone(),
+            hidden_fields: BTreeSet::new(),
+        };
+        rights.hide(&self.hidden_fields);
         User {
             id,
             username: username.to_owned(),
@@ -299,10 +311,7 @@ impl UserSeed {
             email: self.email.clone().unwrap_or_else(|| username.to_owned()),
             first_name: self.first_name.clone(),
             last_name: self.last_name.clone().unwrap_or_else(|| "User".to_owned()),
-            active: self.active.unwrap_or(true),
-            permissions: self.permissions.clone().unwrap_or_else(|| Permission::ALL.into()),
-            objects: self.objects.clone(),
-            hidden_fields: self.hidden_fields.iter().map(|field| field.to_ascii_lowercase()).collect(),
+            rights: RwLock::new(rights),
         }
     }
 }

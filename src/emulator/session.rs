@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -37,7 +38,7 @@ pub(super) struct Session {
     /// Whether the version has replay.
     pub(super) replay: bool,
     /// Told of every event and of the session's end.
-    pub(super) notify: Arc<Notify>,
+    pub(super) bell: Arc<Bell>,
     /// The names subscribed to, which are those of channels, some with a filter.
     pub(super) channels: BTreeMap<Arc<str>, Option<Filter>>,
     /// What it has not acknowledged, where its handshake asked for that.
@@ -47,6 +48,21 @@ pub(super) struct Session {
     connects: u64,
     open: bool,
     last_response: Instant,
+}
+
+/// What a held connect hears of its session.
+#[derive(Debug, Default)]
+pub(super) struct Bell {
+    /// Rings for every event, every connect and the session's end.
+    pub(super) notify: Notify,
+    left: AtomicBool,
+}
+
+impl Bell {
+    /// Whether the session is over because its client said so.
+    pub(super) fn has_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
+    }
 }
 
 /// Why a session cannot go on: more waits for it than may.
@@ -61,7 +77,7 @@ impl Session {
             user,
             cookie,
             replay,
-            notify: Arc::new(Notify::new()),
+            bell: Arc::default(),
             channels: BTreeMap::new(),
             ack: ack.then(Unacknowledged::default),
             queue: VecDeque::new(),
@@ -80,6 +96,11 @@ impl Session {
     /// Notes that a response goes out now.
     pub(super) fn touch(&mut self) {
         self.last_response = Instant::now();
+    }
+
+    /// Notes that the client wants no more of it.
+    pub(super) fn leave(&self) {
+        self.bell.left.store(true, Ordering::Relaxed);
     }
 
     /// Whether a connect is held.
@@ -101,7 +122,7 @@ impl Session {
         }
         self.connects += 1;
         self.open = true;
-        self.notify.notify_waiters();
+        self.bell.notify.notify_waiters();
         self.connects
     }
 
@@ -141,7 +162,7 @@ impl Session {
         }
         wanted.iter().try_for_each(|event| self.push(event))?;
         if !wanted.is_empty() {
-            self.notify.notify_waiters();
+            self.bell.notify.notify_waiters();
         }
         Ok(())
     }
@@ -164,7 +185,7 @@ impl Session {
                     Some(_) => {}
                 }
             }
-            self.notify.notify_waiters();
+            self.bell.notify.notify_waiters();
         }
         self.channels.insert(name, filter);
         Ok(())

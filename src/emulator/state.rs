@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use http::HeaderMap;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::Notify;
@@ -12,12 +13,11 @@ use tokio::time::Instant;
 
 use super::Config;
 use super::event::{self, Audience, Content, Event};
-use super::faults::{Active, Met};
+use super::faults::{Asked, Faults, Met};
 use super::filter::{self, Filter};
 use super::heroku;
 use super::ledger::Ledger;
 use super::login::attempts::Attempts;
-use super::message::Message;
 use super::records::{Call, Notice, Records, Usage};
 use super::session::{Overflow, Session};
 use super::store::{Store, TooManyChannels};
@@ -58,10 +58,13 @@ impl Shared {
             attempts: Attempts::default(),
             instance: None,
             last_authorization: false,
-            fault: None,
+            faults: Faults::default(),
+            under_way: 0,
+            requests_max: u32::MAX,
             records,
             usage: Usage::new(config.scaled(Duration::from_hours(24))),
             down: Duration::ZERO,
+            expired: Instant::now(),
         };
         Self { config, started: Instant::now(), org, restart: Notify::new(), state: Mutex::new(state) }
     }
@@ -81,6 +84,19 @@ impl Shared {
     /// The same as a moment of the calendar; one that is out of any calendar counts as 1970.
     pub(super) fn timestamp(&self) -> Timestamp {
         Timestamp::try_from(self.now()).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// The faults that a request meets; counts it.
+    pub(super) fn meet(&self, asked: Asked<'_>, headers: &HeaderMap) -> Vec<Met> {
+        let mut state = self.lock();
+        if state.faults.is_empty() {
+            return Vec::new();
+        }
+        let caller = state.caller(&self.org, headers, self.config.login);
+        let user = caller.as_ref().ok().map(|caller| &*caller.user.username);
+        let met = state.faults.meet(Asked { user, ..asked });
+        state.counters.faults += u64::from(!met.is_empty());
+        met
     }
 
     /// The state. A panic elsewhere leaves nothing half done that would matter to an emulator.
@@ -111,14 +127,20 @@ pub(super) struct State {
     pub(super) instance: Option<String>,
     /// Whether the last Bayeux request had an `Authorization`.
     pub(super) last_authorization: bool,
-    /// The fault that requests meet.
-    pub(super) fault: Option<Active>,
+    /// What requests meet.
+    pub(super) faults: Faults,
+    /// How many Bayeux requests are under way, connects that are held included.
+    pub(super) under_way: u32,
+    /// How many of them the server has the resources for.
+    pub(super) requests_max: u32,
     /// The org's records.
     pub(super) records: Records,
     /// What was used of the org's allowances.
     pub(super) usage: Usage,
     /// For how long the next restart refuses connections.
     pub(super) down: Duration,
+    /// When sessions were last looked at for those that have expired.
+    expired: Instant,
 }
 
 /// Leaves out the token.
@@ -166,30 +188,26 @@ impl State {
         self.sessions.get_mut(client)
     }
 
-    /// The fault that a request of these messages meets; counts it.
-    pub(super) fn fault_of(&mut self, messages: &[Message]) -> Option<Met> {
-        let met = self.fault.as_mut()?.meets(messages);
-        self.counters.faults += u64::from(met.is_some());
-        met
-    }
-
-    /// The fault that a request for `path` meets; counts it.
-    pub(super) fn fault_of_path(&mut self, path: &str) -> Option<Met> {
-        let met = self.fault.as_mut()?.meets_path(path);
-        self.counters.faults += u64::from(met.is_some());
-        met
-    }
-
     /// Forgets the sessions that have expired.
     pub(super) fn expire(&mut self, config: &Config) {
         let timeout = config.reconnect_timeout();
         self.sessions.retain(|_, session| !session.expired(timeout));
+        self.expired = Instant::now();
+    }
+
+    /// Forgets the sessions that have expired where a new one needs their room, or where nobody has looked for as long as
+    /// it takes one to expire: to look at all of them for each handshake would make many handshakes slow.
+    pub(super) fn make_room(&mut self, config: &Config) {
+        let is_full = self.is_crowded() || self.sessions.len() >= self.clients_max();
+        if is_full || self.expired.elapsed() > config.reconnect_timeout() {
+            self.expire(config);
+        }
     }
 
     /// Forgets the session `client`; a connect that it holds returns.
     pub(super) fn forget(&mut self, client: &str) {
         if let Some(session) = self.sessions.remove(client) {
-            session.notify.notify_waiters();
+            session.bell.notify.notify_waiters();
         }
     }
 
@@ -197,7 +215,7 @@ impl State {
     pub(super) fn forget_all(&mut self) -> usize {
         let all: Vec<_> = self.sessions.drain().collect();
         for (_, session) in &all {
-            session.notify.notify_waiters();
+            session.bell.notify.notify_waiters();
         }
         all.len()
     }
@@ -297,14 +315,61 @@ impl State {
         call: Call<'_>,
         channel: &str,
         filter: Option<&Filter>,
-        strict: bool,
+        config: &Config,
     ) -> Result<(), String> {
-        self.records.subscribe(call, channel, filter, strict)?;
+        self.records.subscribe(call, channel, filter, config.strict)?;
+        let max = usize::try_from(self.records.allowances().topic_clients).unwrap_or(usize::MAX);
+        let timeout = config.reconnect_timeout();
         let others = self.sessions.iter().filter(|(id, _)| *id != client);
-        let listen = others.filter(|(_, session)| session.listens(channel)).count();
-        if listen >= usize::try_from(self.records.allowances().topic_clients).unwrap_or(usize::MAX) {
+        let listen = others.filter(|(_, other)| other.listens(channel) && !other.expired(timeout));
+        // They are not counted where there are too few of them in any case.
+        if self.sessions.len() > max && listen.count() >= max {
             return Err("403::Subscription limit exceeded for this topic".to_owned());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::store;
+    use super::super::version::Version;
+    use super::*;
+
+    fn subscribe(shared: &Shared, client: &str) -> Result<(), String> {
+        let mut state = shared.lock();
+        let user = Arc::clone(shared.org.anybody().unwrap());
+        let version = Version::of_path("/cometd/61.0").unwrap().unwrap();
+        let session = Session::new(version, Arc::clone(&user), String::new(), true, false);
+        state.sessions.insert(client.to_owned(), session);
+        let call = Call { user: &user, version: version.number(), now: shared.timestamp() };
+        state.admit(client, call, "/topic/A", None, &shared.config)?;
+        state.subscribe(client, "/topic/A".into(), None, store::NEW).unwrap();
+        Ok(())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_expired_takes_no_place_on_a_channel() {
+        let shared = Shared::new(Config::default());
+        shared.lock().records.allowances_mut().topic_clients = 1;
+        subscribe(&shared, "a").unwrap();
+        assert!(subscribe(&shared, "b").is_err());
+        tokio::time::advance(Duration::from_secs(41)).await;
+        subscribe(&shared, "c").unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn expired_sessions_are_forgotten_when_room_is_needed_or_after_a_time() {
+        let shared = Shared::new(Config::default());
+        for (age, looked, clients, left) in [(41, 1, 1, 0), (41, 1, 2, 1), (39, 39, 1, 1), (41, 41, 2, 0)] {
+            shared.lock().sessions.clear();
+            shared.lock().records.allowances_mut().clients = clients;
+            subscribe(&shared, "a").unwrap();
+            tokio::time::advance(Duration::from_secs(age - looked)).await;
+            shared.lock().expire(&shared.config);
+            tokio::time::advance(Duration::from_secs(looked)).await;
+            shared.lock().make_room(&shared.config);
+            assert_eq!(shared.lock().sessions.len(), left, "{age} s, looked at {looked} s ago, of {clients}");
+        }
     }
 }

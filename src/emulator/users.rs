@@ -1,7 +1,7 @@
 //! The org, its users and what each may do, and the connected apps that log in for them: as the seed has them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use serde::Deserialize;
 
@@ -38,14 +38,28 @@ pub(super) struct User {
     pub(super) first_name: String,
     /// The family name.
     pub(super) last_name: String,
+    /// What the user may do; an administrator changes it at any time, for present sessions too.
+    pub(super) rights: RwLock<Rights>,
+}
+
+/// What a user may do.
+#[derive(Clone, Debug)]
+pub(super) struct Rights {
     /// Whether logins are taken.
     pub(super) active: bool,
-    /// What the user may do.
+    /// Over the whole org.
     pub(super) permissions: BTreeSet<Permission>,
-    /// What the user may do with each object; with those that are not named, everything.
+    /// With the records of each object; with those of objects that are not named, everything.
     pub(super) objects: BTreeMap<String, Access>,
     /// `Object.Field` in small letters: what the user does not see (field-level security).
     pub(super) hidden_fields: BTreeSet<String>,
+}
+
+impl Rights {
+    /// Hides these fields, `Object.Field` in any case, and no other.
+    pub(super) fn hide(&mut self, fields: &[String]) {
+        self.hidden_fields = fields.iter().map(|field| field.to_ascii_lowercase()).collect();
+    }
 }
 
 /// A right over the whole org, by the name of the user permission without its `Permissions`.
@@ -125,7 +139,7 @@ impl Org {
 
     /// Whose requests those without a token of a login are: the first active user in the order of names.
     pub(super) fn anybody(&self) -> Option<&Arc<User>> {
-        self.users.iter().find(|user| user.active)
+        self.users.iter().find(|user| user.is_active())
     }
 
     /// The connected app of this consumer key.
@@ -135,20 +149,43 @@ impl Org {
 }
 
 impl User {
+    /// Changes what the user may do.
+    pub(super) fn change(&self, change: impl FnOnce(&mut Rights)) {
+        change(&mut self.rights.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn rights(&self) -> RwLockReadGuard<'_, Rights> {
+        self.rights.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether logins of the user are taken.
+    pub(super) fn is_active(&self) -> bool {
+        self.rights().active
+    }
+
     /// Whether the user has a right over the org.
     pub(super) fn has(&self, permission: Permission) -> bool {
-        self.permissions.contains(&permission)
+        self.rights().permissions.contains(&permission)
+    }
+
+    /// Whether the user sees records that belong to others and are not shared.
+    pub(super) fn sees_all(&self) -> bool {
+        self.has(Permission::ViewAllData) || self.has(Permission::ModifyAllData)
     }
 
     /// What the user may do with the records of `object`; case does not matter.
     pub(super) fn access(&self, object: &str) -> Access {
-        let named = self.objects.iter().find(|(name, _)| name.eq_ignore_ascii_case(object));
+        let rights = self.rights();
+        let named = rights.objects.iter().find(|(name, _)| name.eq_ignore_ascii_case(object));
         named.map_or(Access::Edit, |(_, access)| *access)
     }
 
     /// Whether the user sees a field of an object; case does not matter.
     pub(super) fn sees(&self, object: &str, field: &str) -> bool {
-        !self.hidden_fields.contains(&format!("{object}.{field}").to_ascii_lowercase())
+        let rights = self.rights();
+        // Most users see everything, and every event asks for every field.
+        rights.hidden_fields.is_empty()
+            || !rights.hidden_fields.contains(&format!("{object}.{field}").to_ascii_lowercase())
     }
 
     /// Both names.

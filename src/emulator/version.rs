@@ -82,6 +82,11 @@ impl Version {
         (digits(major, 2) && digits(minor, 1)).then(|| major.parse().ok().map(Self))?
     }
 
+    /// Whether it is that of `/cometd` without a version.
+    pub(super) fn is_legacy(self) -> bool {
+        self == Self::LEGACY
+    }
+
     /// The number before the point.
     pub(super) fn number(self) -> u8 {
         self.0

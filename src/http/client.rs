@@ -9,7 +9,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderValue};
-use hyper::http::response::Parts;
 use hyper::{Method, Response as Head, StatusCode};
 use tokio::time::Instant;
 use url::Url;
@@ -25,7 +24,7 @@ use super::response::{self, Answer, REDIRECTS_MAX, Response, Whole};
 use super::target::Target;
 use super::tls::Trust;
 use super::trouble::{SetupError, Trouble};
-use super::wire::{Draft, Wire};
+use super::wire::{Came, Draft, Wire};
 use crate::bayeux::border::{Fault, FaultKind, Outcome, Reply};
 
 /// One lane: at most one kept-alive connection, and one request at a time.
@@ -36,6 +35,8 @@ pub struct Client {
     pub(super) limits: Limits,
     pub(super) jar: Option<Arc<Jar>>,
     pub(super) wire: Option<Arc<Wire>>,
+    /// Whose requests they are, in the capture.
+    pub(super) name: Option<Arc<str>>,
     /// The way to the last URL.
     pub(super) route: Option<Route>,
     /// The idle connection to the server of `route`.
@@ -47,7 +48,7 @@ pub struct Client {
     /// Whether an earlier request of the same post, before a redirect, left.
     wrote_before: bool,
     /// The request under way, for the capture.
-    pub(super) draft: Option<Draft>,
+    pub(super) draft: Option<Box<Draft>>,
 }
 
 /// What is done with the body of a response.
@@ -83,20 +84,16 @@ impl Client {
             socket_idle: config.socket_idle,
         };
         let limits = Limits { read: config.body_max, inflated: config.inflated_max };
-        Ok(Self::from_parts(Arc::new(shared), limits, None, None))
+        Ok(Self::from_parts(Arc::new(shared), limits))
     }
 
-    fn from_parts(
-        shared: Arc<Shared>,
-        limits: Limits,
-        jar: Option<Arc<Jar>>,
-        wire: Option<Arc<Wire>>,
-    ) -> Self {
+    fn from_parts(shared: Arc<Shared>, limits: Limits) -> Self {
         Self {
             shared,
             limits,
-            jar,
-            wire,
+            jar: None,
+            wire: None,
+            name: None,
             route: None,
             link: None,
             authorization: None,
@@ -110,7 +107,11 @@ impl Client {
     /// Another lane with the same TLS configuration, proxy, cookies and capture, and a connection of its own.
     #[must_use]
     pub fn lane(&self) -> Self {
-        Self::from_parts(Arc::clone(&self.shared), self.limits, self.jar.clone(), self.wire.clone())
+        let mut lane = Self::from_parts(Arc::clone(&self.shared), self.limits);
+        lane.jar.clone_from(&self.jar);
+        lane.wire.clone_from(&self.wire);
+        lane.name.clone_from(&self.name);
+        lane
     }
 
     /// Keeps cookies in `jar`; without one there are no cookies.
@@ -128,10 +129,17 @@ impl Client {
         self
     }
 
-    /// Writes every request and response to `wire`.
+    /// Writes every request and response to `wire` while it is on.
     #[must_use]
     pub fn with_wire(mut self, wire: Arc<Wire>) -> Self {
         self.wire = Some(wire);
+        self
+    }
+
+    /// Has captures say that requests are those of the connection `name`.
+    #[must_use]
+    pub fn with_name(mut self, name: Arc<str>) -> Self {
+        self.name = Some(name);
         self
     }
 
@@ -168,7 +176,7 @@ impl Client {
 
     async fn run(&mut self, ask: Ask<'_>) -> Result<Whole, Fault> {
         // Left over when the future of the request before was dropped.
-        self.capture(Err("given up by the client before the response was complete"));
+        self.capture(Came::GivenUp);
         self.stage = Stage::default();
         self.wrote_before = false;
         self.wrote.store(false, Ordering::Relaxed);
@@ -185,8 +193,9 @@ impl Client {
     }
 
     pub(super) fn fault(&mut self, trouble: Trouble) -> Fault {
-        self.capture(Err(&trouble.detail));
-        Fault { kind: trouble.kind, sent: self.has_sent(), detail: trouble.detail }
+        let fault = Fault { kind: trouble.kind, sent: self.has_sent(), detail: trouble.detail };
+        self.capture(Came::Fault(&fault));
+        fault
     }
 
     fn has_sent(&self) -> bool {
@@ -211,8 +220,8 @@ impl Client {
         self.aim(url)?;
         self.authorization = call::authorization(self.authorization.take(), request.authorization)?;
         let call = self.call(ask)?;
-        if self.wire.is_some() {
-            self.draft = Some(Draft::new(url, &call, request.body.clone()));
+        if self.wire.as_ref().is_some_and(|wire| wire.is_on()) {
+            self.draft = Some(Box::new(Draft::new(self.name.clone(), url, &call, request.body.clone())));
         }
         let (link, response) = self.carry(call, ask).await?;
         let (head, body) = response.into_parts();
@@ -234,7 +243,7 @@ impl Client {
                 Bytes::new()
             }
         };
-        self.capture(Ok((&head, &body)));
+        self.capture(Came::Response(&head, &body));
         response::judge(&ask.method, url, &self.route().target.authority, Whole { head, body })
     }
 
@@ -329,10 +338,17 @@ impl Client {
         body::read(body, encoding, self.limits, authority).await
     }
 
-    pub(super) fn capture(&mut self, response: Result<(&Parts, &Bytes), &str>) {
+    pub(super) fn capture(&mut self, came: Came<'_>) {
         if let Some((wire, draft)) = self.wire.as_ref().zip(self.draft.take()) {
-            wire.record(&draft, response);
+            wire.record(&draft, came);
         }
+    }
+}
+
+/// A request that is given up goes with its client.
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.capture(Came::GivenUp);
     }
 }
 

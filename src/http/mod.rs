@@ -23,6 +23,7 @@ mod client;
 mod connect;
 mod jar;
 mod link;
+mod payload;
 mod proxy;
 mod redact;
 mod response;
@@ -40,7 +41,7 @@ pub use response::Response;
 pub use socket::Socket;
 pub use trouble::SetupError;
 pub use upgrade::Opening;
-pub use wire::Wire;
+pub use wire::{Wire, WireConfig};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,10 +49,12 @@ use std::time::Duration;
 use url::Url;
 
 /// How requests reach a server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Certificates (PEM) trusted beside the system's roots.
     pub ca_file: Option<PathBuf>,
+    /// Tells one content of that file from another, for whoever compares configurations; nothing else depends on it.
+    pub ca_version: u64,
     /// The proxy.
     pub proxy: Proxy,
     /// The longest that DNS, TCP, proxy and TLS may take together.
@@ -80,6 +83,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             ca_file: None,
+            ca_version: 0,
             proxy: Proxy::Environment,
             connect_timeout: Duration::from_secs(20),
             socket_idle: Duration::from_secs(20),

@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
+use std::ops::Range;
 
-use bytes::Bytes;
 use hyper::header::{
     AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION, PROXY_AUTHORIZATION, SET_COOKIE,
 };
@@ -18,26 +18,10 @@ use crate::secret::hide;
 /// What stands for a secret.
 const HIDDEN: &str = "***";
 /// Names of secrets in JSON, forms and queries, in lower case without `_` and `-`.
-const KEYS: [&str; 18] = [
-    "accesstoken",
-    "apikey",
-    "assertion",
-    "authorization",
-    "clientassertion",
-    "clientsecret",
-    "cookie",
-    "credentials",
-    "idtoken",
-    "passphrase",
-    "password",
-    "passwd",
-    "privatekey",
-    "refreshtoken",
-    "secret",
-    "sessionid",
-    "sid",
-    "token",
-];
+const KEYS: [&str; 7] =
+    ["assertion", "authorization", "clientassertion", "codeverifier", "cookie", "credentials", "sid"];
+/// Parts of names that make them names of secrets; a token's type or lifetime is none.
+const PARTS: [&str; 7] = ["apikey", "passphrase", "passwd", "password", "privatekey", "secret", "sessionid"];
 /// How deep JSON inside strings of JSON is looked into.
 const DEPTH_MAX: usize = 3;
 
@@ -46,6 +30,8 @@ fn is_secret(name: &str) -> bool {
     let plain: String =
         name.chars().filter(|c| !matches!(c, '_' | '-')).map(|c| c.to_ascii_lowercase()).collect();
     KEYS.contains(&plain.as_str())
+        || plain.ends_with("token")
+        || PARTS.iter().any(|part| plain.contains(part))
 }
 
 /// A header's value as it may be shown.
@@ -155,17 +141,32 @@ fn value_of(cookie: &str) -> Option<String> {
     cookie.split_once('=').map(|(_, value)| value.trim().trim_matches('"').to_owned())
 }
 
+/// Whether a body of type `mime` is a form.
+pub(super) fn is_form(mime: &str) -> bool {
+    mime.to_ascii_lowercase().contains("form-urlencoded")
+}
+
 /// A body of type `mime` as it may be shown.
-pub(super) fn body(body: &Bytes, mime: &str) -> String {
-    let mime = mime.to_ascii_lowercase();
-    let text = String::from_utf8_lossy(body);
-    if mime.contains("xml") || mime.contains("octet-stream") {
-        format!("({} bytes, not shown)", body.len())
-    } else if mime.contains("form-urlencoded") {
-        form(&text)
+pub(super) fn body(text: &str, mime: &str) -> String {
+    let kind = mime.to_ascii_lowercase();
+    if kind.contains("xml") || kind.contains("octet-stream") || looks_like_xml(text) {
+        format!("({} bytes, not shown)", text.len())
+    } else if is_form(mime) {
+        form(text)
     } else {
-        json(&text, 0).into_owned()
+        json(text, 0).into_owned()
     }
+}
+
+/// Whether a text is XML, whatever it is said to be; a page for people is not.
+fn looks_like_xml(text: &str) -> bool {
+    let start: String =
+        text.trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).chars().take(4096).collect();
+    let start = start.to_ascii_lowercase();
+    let is_page = start.starts_with("<!doctype html") || start.starts_with("<html");
+    start.starts_with('<')
+        && !is_page
+        && (start.starts_with("<?xml") || start.contains("envelope") || start.contains("xmlns"))
 }
 
 /// JSON with the string values of secret keys hidden and everything else as it was. Text that is no JSON passes,
@@ -187,6 +188,12 @@ fn json(text: &str, depth: usize) -> Cow<'_, str> {
         }
         key_is_secret = is_key && is_secret(&unescaped(inner));
         at = end + 1;
+        if let Some(value) = unquoted(text, at).filter(|_| key_is_secret) {
+            shown.push_str(text.get(copied..value.start).unwrap_or_default());
+            shown.push_str("\"***\"");
+            (copied, at) = (value.end, value.end);
+            key_is_secret = false;
+        }
     }
     if copied == 0 {
         return Cow::Borrowed(text);
@@ -207,6 +214,39 @@ fn replacement(inner: &str, is_secret: bool, depth: usize) -> Option<String> {
     let Cow::Owned(hidden) = json(&nested, depth + 1) else { return None };
     let quoted = serde_json::to_string(&hidden).ok()?;
     Some(quoted.get(1..quoted.len() - 1)?.to_owned())
+}
+
+/// The place of the value behind a key that ends at `at`, where it is a number, an array or an object.
+fn unquoted(text: &str, at: usize) -> Option<Range<usize>> {
+    let rest = text.get(at..)?;
+    let value = rest.trim_start().strip_prefix(':')?.trim_start();
+    let start = text.len() - value.len();
+    let end = match value.bytes().next()? {
+        b'{' | b'[' => nested_end(text, start),
+        b'-' | b'0'..=b'9' => {
+            value.find([',', '}', ']', ' ', '\t', '\r', '\n']).map_or(text.len(), |length| start + length)
+        }
+        _ => return None,
+    };
+    Some(start..end)
+}
+
+/// Where the array or object that starts at `start` ends: behind its closing bracket, or the end of the text.
+fn nested_end(text: &str, start: usize) -> usize {
+    let (mut depth, mut at) = (0_usize, start);
+    while let Some(byte) = text.as_bytes().get(at) {
+        match byte {
+            b'"' => at = string_end(text, at),
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+        if depth == 0 {
+            break;
+        }
+    }
+    at.min(text.len())
 }
 
 /// Where the string that starts at `start` ends: its closing quote, or the end of the text.
@@ -248,8 +288,20 @@ mod tests {
             r#"{"payload":"{\"sid\":\"***\",\"n\":1}"}"#
         );
         assert_eq!(shown(r#"{"token":"cut of"#), r#"{"token":"***"#);
-        for same in ["", "\"", r#"{"clientId":"1x"}"#, "<p class=\"token\">", r#"{"sid":7}"#, "\"\\", "é\"é"]
-        {
+        assert_eq!(
+            shown(r#"{"new_password":["a]\"",{"b":1}],"x":1,"apiKey":{"token":"}"}, "sid" : 7 }"#),
+            r#"{"new_password":"***","x":1,"apiKey":"***", "sid" : "***" }"#
+        );
+        assert_eq!(shown(r#"{"token":[1,2"#), r#"{"token":"***""#);
+        for same in [
+            "",
+            "\"",
+            r#"{"clientId":"1x"}"#,
+            "<p class=\"token\">",
+            r#"{"sid":null,"token_type":"Bearer"}"#,
+            "\"\\",
+            "é\"é",
+        ] {
             assert_eq!(shown(same), same);
         }
     }
@@ -285,19 +337,28 @@ mod tests {
     #[test]
     fn what_a_server_repeats_is_hidden_wherever_it_is() {
         let request = HeaderMap::from_iter([
-            (AUTHORIZATION, HeaderValue::from_static("Bearer 00Dxx!hushhush")),
+            (AUTHORIZATION, HeaderValue::from_static("Bearer 00Dxx0!hushhush")),
             (COOKIE, HeaderValue::from_static("a=1; sid=hushhush-1; t=\"hushhush-2\"")),
         ]);
         let response = HeaderMap::from_iter([(SET_COOKIE, HeaderValue::from_static("b=hushhush-3; Path=/"))]);
-        let mut value = serde_json::json!({"a": ["bad 00Dxx!hushhush.", 1], "b": {"c": "hushhush-1hushhush-2"},
-            "d": "hushhush-3 a 1"});
+        let mut value = serde_json::json!({"a": ["bad 00Dxx0!hushhush.", 1], "b": {"c": "hushhush-1hushhush-2"},
+            "d": "hushhush-3 a 1", "e": r"00Dxx0\u0021hushhush", "f": "x=00Dxx0%21hushhush&y",
+            "g": "00Dxx0&#33;hushhush 00Dxx0&#x21;hushhush"});
         Secrets::of(&request, Some(&response)).hide_in(&mut value);
-        assert_eq!(value, serde_json::json!({"a": ["bad ***.", 1], "b": {"c": "******"}, "d": "*** a 1"}));
+        assert_eq!(
+            value,
+            serde_json::json!({"a": ["bad ***.", 1], "b": {"c": "******"}, "d": "*** a 1", "e": "***", "f": "x=***&y",
+                "g": "*** ***"})
+        );
     }
 
     #[test]
     fn what_cannot_be_looked_through_is_not_shown() {
-        let xml = Bytes::from_static(b"<sessionId>x</sessionId>");
-        assert_eq!(body(&xml, "text/xml; charset=utf-8"), "(24 bytes, not shown)");
+        let xml = "<sessionId>x</sessionId>";
+        assert_eq!(body(xml, "text/xml; charset=utf-8"), "(24 bytes, not shown)");
+        let soap = "\n<soapenv:Envelope><n1:password>hush</n1:password></soapenv:Envelope>";
+        assert_eq!(body(soap, "x-unknown"), "(69 bytes, not shown)");
+        let page = "<!DOCTYPE html><p>Down for maintenance";
+        assert_eq!(body(page, "text/html"), page);
     }
 }

@@ -59,7 +59,7 @@ pub struct Socket {
 
 struct Capture {
     wire: Arc<Wire>,
-    draft: Draft,
+    draft: Box<Draft>,
     head: Parts,
 }
 
@@ -91,7 +91,7 @@ impl Socket {
     }
 
     /// Writes every message to `wire`.
-    pub(super) fn capture(&mut self, wire: Arc<Wire>, draft: Draft, head: Parts) {
+    pub(super) fn capture(&mut self, wire: Arc<Wire>, draft: Box<Draft>, head: Parts) {
         self.capture = Some(Box::new(Capture { wire, draft, head }));
     }
 
@@ -217,7 +217,11 @@ impl Socket {
 
     fn fault(&self, kind: FaultKind, what: &str) -> Fault {
         let sent = self.wrote.load(Ordering::Relaxed);
-        Fault { kind, sent, detail: format!("{} by websocket: {what}", self.authority) }
+        let fault = Fault { kind, sent, detail: format!("{} by websocket: {what}", self.authority) };
+        if let Some(capture) = &self.capture {
+            capture.wire.record_end(&capture.draft, &capture.head, &fault);
+        }
+        fault
     }
 }
 

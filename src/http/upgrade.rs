@@ -31,7 +31,7 @@ use super::response::{self, Answer, REDIRECTS_MAX, Whole};
 use super::socket::Socket;
 use super::target::Target;
 use super::trouble::{Trouble, chain};
-use super::wire::Draft;
+use super::wire::{Came, Draft};
 use crate::bayeux::border::{Fault, FaultKind, Reply};
 use crate::secret::Secret;
 
@@ -84,7 +84,8 @@ impl Client {
         let key = generate_key();
         let call = self.upgrade_call(&key)?;
         if self.wire.is_some() {
-            self.draft = Some(Draft::new(url, &call, Bytes::new()));
+            // Also while it is off: it may be switched on before the socket ends.
+            self.draft = Some(Box::new(Draft::new(self.name.clone(), url, &call, Bytes::new())));
         }
         let mut link = self.connect().await?;
         self.begin();
@@ -98,7 +99,7 @@ impl Client {
         }
         let (head, body) = response.into_parts();
         let body = self.read(&head.headers, body).await?;
-        self.capture(Ok((&head, &body)));
+        self.capture(Came::Response(&head, &body));
         let authority = &self.route().target.authority;
         response::judge(&Method::GET, url, authority, Whole { head, body }).map(Asked::Other)
     }
@@ -146,7 +147,7 @@ impl Client {
         let mut socket =
             Socket::new(stream, authority, max, self.shared.socket_idle, self.wrote.clone()).await;
         if let Some((wire, draft)) = self.wire.as_ref().zip(self.draft.take()) {
-            wire.record(&draft, Ok((&head, &Bytes::new())));
+            wire.record(&draft, Came::Response(&head, &Bytes::new()));
             socket.capture(wire.clone(), draft, head);
         }
         Ok(Box::new(socket))

@@ -43,6 +43,9 @@ struct State {
     /// The sequence number that the next event gets.
     next: u64,
     synced: Option<(SyncJob, io::Result<()>)>,
+    /// How often the journal's thread has begun to do what there was to do, and whether it is at it.
+    turns: u64,
+    working: bool,
     stopping: bool,
     ended: bool,
 }
@@ -123,6 +126,12 @@ impl Inbox {
         self.lock().ended
     }
 
+    /// What the journal's thread is at: a number that is another for every turn, none while it waits or is gone.
+    pub(super) fn turn(&self) -> Option<u64> {
+        let state = self.lock();
+        (state.working && !state.ended).then_some(state.turns)
+    }
+
     /// The bytes of every batch that is not yet in the journal.
     pub(super) fn queued_bytes(&self) -> usize {
         self.lock().bytes
@@ -137,6 +146,7 @@ impl Inbox {
     /// Waits until something has happened, or until `deadline`. Moves what came to `batches`.
     pub(super) fn wait(&self, deadline: Option<Instant>, batches: &mut VecDeque<(Arc<Batch>, Kind)>) -> News {
         let mut state = self.lock();
+        state.working = false;
         while state.is_quiet() && state.batches.is_empty() {
             state.sleep = Sleep::Light;
             let Some(deadline) = deadline else {
@@ -150,6 +160,8 @@ impl Inbox {
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.sleep = Sleep::Awake;
+        state.working = true;
+        state.turns = state.turns.wrapping_add(1);
         let came = !state.batches.is_empty();
         batches.append(&mut state.batches);
         News { came, synced: state.synced.take(), stopping: state.stopping }

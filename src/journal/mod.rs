@@ -98,6 +98,7 @@ pub use lock::{Hold, is_written};
 pub use positions::Positions;
 pub use reader::{Read, Reader};
 pub use record::BODY_MAX;
+pub use shared::Behind;
 pub use store::{Journal, SyncJob};
 pub use terms::{
     ChannelLoss, Config, Hole, Kind, Library, Loss, OpenError, Reason, Record, Recovery, SyncPolicy, Trouble,

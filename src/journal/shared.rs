@@ -41,6 +41,15 @@ pub(super) struct Span {
     pub(super) end: u64,
 }
 
+/// How much of the journal an event and all after it are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Behind {
+    /// About how many bytes on disk: within a segment, every event counts as much as the average.
+    pub bytes: u64,
+    /// When the event arrived, where it is among the recent ones in memory.
+    pub received: Option<SystemTime>,
+}
+
 /// Where the event that a reader wants is.
 #[derive(Debug)]
 pub(super) enum Whereabouts {
@@ -130,6 +139,19 @@ impl Shared {
         Whereabouts::Disk
     }
 
+    /// How much the event with this number and all after it are. Reads nothing from the disk.
+    pub(super) fn behind(&self, sequence: u64) -> Behind {
+        let state = self.lock();
+        let mut bytes: u64 = 0;
+        for meta in state.segments.values() {
+            bytes = bytes.saturating_add(state.bytes_from(meta, sequence));
+        }
+        let in_memory = state.tail.front().is_some_and(|record| record.first <= sequence);
+        let at = state.tail.partition_point(|record| record.end() <= sequence);
+        let record = state.tail.get(at).filter(|_| in_memory);
+        Behind { bytes, received: record.map(|record| record.batch.received()) }
+    }
+
     /// The segment that the event with this number would be in: the last one that begins at or before it.
     pub(super) fn span_of(&self, sequence: u64) -> Option<Span> {
         let state = self.lock();
@@ -196,5 +218,13 @@ impl State {
         let after = meta.number.checked_add(1).and_then(|after| self.segments.range(after..).next());
         let end = after.map_or(self.next, |(_, next)| next.first);
         Span { number: meta.number, len: meta.len, end }
+    }
+
+    /// About how many bytes of a segment belong to the event with this number and those after it.
+    fn bytes_from(&self, meta: &Meta, sequence: u64) -> u64 {
+        let end = self.span(meta).end;
+        let (all, wanted) = (end.saturating_sub(meta.first), end.saturating_sub(sequence.max(meta.first)));
+        let part = u128::from(meta.len) * u128::from(wanted) / u128::from(all.max(1));
+        u64::try_from(part).unwrap_or(u64::MAX)
     }
 }

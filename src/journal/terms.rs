@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::shared::Shared;
+use super::shared::{Behind, Shared};
 use super::{Cursor, Reader};
 use crate::event::{Batch, Channel, Event};
 
@@ -286,6 +286,11 @@ impl Library {
     /// The sequence number that the next event gets.
     pub fn next_sequence(&self) -> u64 {
         self.0.next()
+    }
+
+    /// How much of the journal the event with this number and all after it are. Reads nothing from the disk.
+    pub fn behind(&self, sequence: u64) -> Behind {
+        self.0.behind(sequence)
     }
 
     /// The bytes on disk, and in how many segments they are.

@@ -97,6 +97,12 @@ impl Writer {
         self.inbox.has_ended()
     }
 
+    /// What its thread is at: a number that is another for every turn; none while it waits for something to do. One that
+    /// stays the same for long is held up by the disk.
+    pub fn turn(&self) -> Option<u64> {
+        self.inbox.turn()
+    }
+
     /// The bytes of the batches that are not yet in the journal.
     pub fn queued_bytes(&self) -> usize {
         self.inbox.queued_bytes()

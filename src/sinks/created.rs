@@ -8,9 +8,13 @@
 //!
 //! With the feature `fuzzing` the fuzz targets reach it as `sinks::fuzzing`.
 
+use std::time::SystemTime;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+use crate::event::Event;
 
 #[derive(Deserialize)]
 struct Data<'a> {
@@ -38,6 +42,11 @@ struct Payload<'a> {
 struct Header<'a> {
     #[serde(borrow, default, rename = "commitTimestamp")]
     committed: Option<&'a RawValue>,
+}
+
+/// When an event says that it was created; its message is read for that.
+pub fn created_at(event: &Event<'_>) -> Option<SystemTime> {
+    of_data(event.data()).map(SystemTime::from)
 }
 
 /// The time of creation that an event's `data` (valid JSON) gives.

@@ -38,6 +38,8 @@ pub enum Ended {
     Closed,
     /// [`Handle::abort`] gave up this many events.
     Aborted(u64),
+    /// [`Handle::halt`] stopped it: what is not delivered stays in the journal, or is given up.
+    Halted,
     /// It cannot go on, for a person.
     Failed(String),
 }
@@ -51,6 +53,12 @@ pub(super) struct Shared {
     aborted: AtomicBool,
     abort: Notify,
     reopen: AtomicBool,
+    /// Whether its owner wants it to stop as soon as what it is at is done.
+    halted: AtomicBool,
+    /// Told when it is to go on, or to end, while it stands still or waits for another attempt.
+    roused: Notify,
+    /// Whether its thread is gone.
+    gone: watch::Sender<bool>,
     /// On a journal, the sink's place in it, until it is released. Here, and not with the worker, since it holds
     /// back what is to be delivered after the next start, even when the worker has been given up.
     pub(super) cursor: Mutex<Option<Cursor>>,
@@ -66,6 +74,9 @@ impl Shared {
             aborted: AtomicBool::new(false),
             abort: Notify::new(),
             reopen: AtomicBool::new(false),
+            halted: AtomicBool::new(false),
+            roused: Notify::new(),
+            gone: watch::Sender::new(false),
         }
     }
 
@@ -89,6 +100,21 @@ impl Shared {
     /// Waits for [`Handle::abort`].
     pub(super) async fn aborted(&self) {
         self.abort.notified().await;
+    }
+
+    /// Whether the worker should stop when what it is at is done.
+    pub(super) fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::Relaxed)
+    }
+
+    /// Waits until there is something else to do than to stand still. It may return for nothing.
+    pub(super) async fn roused(&self) {
+        self.roused.notified().await;
+    }
+
+    /// Its thread is gone.
+    pub(super) fn go(&self) {
+        self.gone.send_replace(true);
     }
 
     /// Whether files are to be opened anew, asked once.
@@ -149,6 +175,32 @@ impl Handle {
     /// Takes no more batches; what waits, or is in the journal by now, is delivered, and then the sink ends.
     pub fn close(&self) {
         self.0.queue.close();
+        self.0.roused.notify_one();
+    }
+
+    /// Delivers nothing more until [`Handle::resume`]: what is under way is finished, and what comes waits where it is
+    /// supplied from. A sink that is closed while it stands still ends as [`Ended::Halted`].
+    pub fn pause(&self) {
+        self.0.meter.pause(true);
+        self.0.queue.nudge();
+    }
+
+    /// Goes on where it stood.
+    pub fn resume(&self) {
+        self.0.meter.pause(false);
+        self.0.roused.notify_one();
+    }
+
+    /// Ends the sink as soon as what is under way is done, whatever waits. A delivery that fails is not tried again.
+    pub fn halt(&self) {
+        self.0.halted.store(true, Ordering::Relaxed);
+        self.close();
+    }
+
+    /// Waits until its thread is gone, and nothing that it held open is open any more.
+    pub async fn gone(&self) {
+        // The sender lives as long as this handle.
+        drop(self.0.gone.subscribe().wait_for(|gone| *gone).await);
     }
 
     /// Gives up what waits and ends the sink at once, as far as anybody but its thread can see: a write that
@@ -177,6 +229,7 @@ impl Handle {
     pub fn reopen(&self) {
         self.0.reopen.store(true, Ordering::Relaxed);
         self.0.queue.nudge();
+        self.0.roused.notify_one();
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use tracing::{info, warn};
 
+use super::latency::{Arrivals, Histogram, Latency};
 use crate::journal::Library;
 
 /// The longest time between two log lines about the same trouble.
@@ -44,6 +45,14 @@ pub struct SinkStatus {
     pub queued_events: u64,
     /// On the journal, the events of it that are not yet dealt with.
     pub lag: Option<u64>,
+    /// On the journal, about how many bytes of it these are: within a segment every event counts as much as the
+    /// average.
+    pub lag_bytes: Option<u64>,
+    /// When the oldest event that is not yet dealt with arrived, in milliseconds since 1970; none where there is none,
+    /// or where it is not known.
+    pub oldest: Option<u64>,
+    /// From receipt to delivery.
+    pub latency: Latency,
     /// On the journal, the sequence number that a restart would go on at.
     pub cursor: Option<u64>,
     /// On the journal, whether events stay there until this sink has had them: no longer for one that has ended by
@@ -65,8 +74,26 @@ pub enum State {
     Delivering,
     /// The last attempt failed.
     Retrying,
+    /// Nothing is delivered until it is resumed.
+    Paused,
     /// It takes no more events.
     Ended,
+}
+
+impl State {
+    /// The name of each.
+    pub const NAMES: [&'static str; 5] = ["idle", "delivering", "retrying", "paused", "ended"];
+
+    /// Its name in status and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Delivering => "delivering",
+            Self::Retrying => "retrying",
+            Self::Paused => "paused",
+            Self::Ended => "ended",
+        }
+    }
 }
 
 /// The counters of one sink.
@@ -82,7 +109,11 @@ pub(super) struct Meter {
     overflowed: AtomicU64,
     given_up: AtomicU64,
     unordered: AtomicU64,
+    latency: Histogram,
+    /// When the oldest event that was seen last arrived, in milliseconds since 1970; zero for none.
+    oldest: AtomicU64,
     ended: AtomicBool,
+    paused: AtomicBool,
     trouble: Mutex<Trouble>,
     journal: Option<Place>,
 }
@@ -128,7 +159,10 @@ impl Meter {
             overflowed: AtomicU64::new(0),
             given_up: AtomicU64::new(0),
             unordered: AtomicU64::new(0),
+            latency: Histogram::default(),
+            oldest: AtomicU64::new(0),
             ended: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
             trouble: Mutex::default(),
             journal,
         }
@@ -184,9 +218,36 @@ impl Meter {
         self.journal.as_ref().map(|place| place.library.next_sequence().saturating_sub(get(&place.low)))
     }
 
-    /// Events were delivered.
-    pub(super) fn deliver(&self, events: usize) {
+    /// Nothing is to be delivered, or something again.
+    pub(super) fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is to be delivered.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    /// These events are about to be delivered.
+    pub(super) fn begin(&self, arrivals: &Arrivals) {
+        if let Some(first) = arrivals.first() {
+            self.oldest.store(milliseconds(first), Ordering::Relaxed);
+        }
+    }
+
+    /// The first of `arrivals` were delivered.
+    pub(super) fn deliver(&self, events: usize, arrivals: &mut Arrivals) {
         add(&self.delivered, events);
+        arrivals.deliver(events, &self.latency);
+    }
+
+    /// When the oldest event arrived, where `behind` are not dealt with and `seen` was known before. What the journal does not have in memory was
+    /// either seen before, or is about to be read.
+    fn oldest(&self, seen: u64, behind: u64, received: Option<SystemTime>) -> Option<u64> {
+        let oldest = if behind == 0 { 0 } else { received.map_or(seen, milliseconds) };
+        // Where the worker has begun something meanwhile, it knows better.
+        let _ = self.oldest.compare_exchange(seen, oldest, Ordering::Relaxed, Ordering::Relaxed);
+        Some(oldest).filter(|oldest| *oldest > 0)
     }
 
     /// An event was refused for good; whether it is in the file for parked events.
@@ -246,11 +307,14 @@ impl Meter {
     /// The sink as it is now.
     pub(super) fn status(&self, queued_bytes: usize) -> SinkStatus {
         let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = get(&self.oldest);
         let queued_events = self.waiting();
         let lag = self.lag();
         let behind = lag.unwrap_or(queued_events);
+        let there = self.journal.as_ref().map(|place| place.library.behind(get(&place.low)));
         let state = match (self.ended.load(Ordering::Relaxed), trouble.since.is_some(), behind) {
             (true, ..) => State::Ended,
+            _ if self.is_paused() => State::Paused,
             (_, true, _) => State::Retrying,
             (_, _, 0) => State::Idle,
             _ => State::Delivering,
@@ -268,6 +332,9 @@ impl Meter {
             queued_bytes: wide(queued_bytes),
             queued_events,
             lag,
+            lag_bytes: there.map(|there| there.bytes),
+            oldest: self.oldest(seen, behind, there.and_then(|there| there.received)),
+            latency: self.latency.read(),
             cursor: self.journal.as_ref().map(|place| get(&place.cursor)),
             kept: self.journal.as_ref().map(|place| !place.released.load(Ordering::Relaxed)),
             failing_since: trouble.since.map(|(_, since)| milliseconds(since)),
@@ -295,27 +362,5 @@ fn milliseconds(time: SystemTime) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::testing::logged;
-    use super::*;
-
-    #[test]
-    fn a_trouble_is_logged_when_it_begins_and_when_it_is_over() {
-        let text = logged(|| {
-            let meter = Meter::new(Arc::from("orders"), "webhook", None);
-            meter.recover();
-            for _ in 0..5 {
-                meter.fail("HTTP status 500".to_owned());
-            }
-            meter.recover();
-            meter.recover();
-            meter.fail("HTTP status 502".to_owned());
-        });
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), 3, "{text}");
-        assert!(lines.iter().all(|line| line.contains("sink=orders")), "{text}");
-        assert!(lines[0].contains("WARN") && lines[0].contains("HTTP status 500"), "{text}");
-        assert!(lines[1].contains("INFO") && lines[1].contains("attempts=5"), "{text}");
-        assert!(lines[2].contains("WARN") && lines[2].contains("HTTP status 502"), "{text}");
-    }
-}
+#[path = "meter_tests.rs"]
+mod tests;

@@ -27,12 +27,14 @@ pub mod format;
 mod gather;
 mod handle;
 mod intake;
+mod latency;
 mod ledger;
 mod meter;
 mod note;
 mod order;
 mod output;
 mod park;
+mod pause;
 mod per_channel;
 mod pretty;
 mod queue;
@@ -52,14 +54,16 @@ mod worker;
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+pub use created::created_at;
 use filter::{Filter, Pattern};
 use format::Format;
 use handle::Shared;
 pub use handle::{Ended, Handle, Offer};
 use intake::Intake;
+pub use latency::Latency;
 use meter::Meter;
 pub use meter::{SinkStatus, State};
 use note::Note;
@@ -76,7 +80,7 @@ use crate::journal::{Cursor, Library};
 use crate::retry::Backoff;
 
 /// One sink: what it takes, how it writes it, where it goes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Its name in the configuration, logs and status.
     pub name: Arc<str>,
@@ -94,8 +98,20 @@ pub struct Config {
     pub kind: Kind,
 }
 
+impl Config {
+    /// Whether both write to the same place, so that they must not run at once.
+    pub fn collides(&self, other: &Self) -> bool {
+        match (&self.kind, &other.kind) {
+            (Kind::Stdout(_), Kind::Stdout(_)) => true,
+            (Kind::File(one), Kind::File(other)) => one.path == other.path,
+            (Kind::Webhook(one), Kind::Webhook(other)) => one.parked.is_some() && one.parked == other.parked,
+            _ => false,
+        }
+    }
+}
+
 /// Events of these channels are held for at most `window`, and leave by `createdDate`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     /// The connection it holds for.
     pub connection: Arc<str>,
@@ -106,7 +122,7 @@ pub struct Order {
 }
 
 /// Where records go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Standard output.
     Stdout(stdout::Config),
@@ -151,15 +167,62 @@ pub enum Supply {
     Again(Library),
 }
 
-/// Channels and the connections that they belong to.
-pub type Channels = Arc<[(Arc<str>, Channel)]>;
+/// Channels and the connections that they belong to. All that share them see when they are replaced.
+#[derive(Clone, Debug, Default)]
+pub struct Channels(Arc<RwLock<ChannelList>>);
+
+/// Connections, by their names, and channels of them.
+type ChannelList = Arc<[(Arc<str>, Channel)]>;
+
+impl Channels {
+    /// As they are now.
+    pub fn list(&self) -> ChannelList {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// These from now on.
+    pub fn replace(&self, list: impl IntoIterator<Item = (Arc<str>, Channel)>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = list.into_iter().collect();
+    }
+}
+
+impl FromIterator<(Arc<str>, Channel)> for Channels {
+    fn from_iter<T: IntoIterator<Item = (Arc<str>, Channel)>>(list: T) -> Self {
+        Self(Arc::new(RwLock::new(list.into_iter().collect())))
+    }
+}
 
 /// Checks what can be checked before the first event, and starts the sink's thread. On the journal, its cursor
 /// is there when this returns, and files are cut back to what was committed.
 pub fn start(config: Config, supply: Supply) -> Result<Handle, StartError> {
+    start_as(config, supply, false)
+}
+
+/// As [`start`], for a sink that stands still until [`Handle::resume`].
+pub fn start_paused(config: Config, supply: Supply) -> Result<Handle, StartError> {
+    start_as(config, supply, true)
+}
+
+fn start_as(config: Config, supply: Supply, paused: bool) -> Result<Handle, StartError> {
     let sink = Arc::clone(&config.name);
-    let started = open(&config).and_then(|(target, park)| start_with(config, target, park, supply));
-    started.map_err(|unfit| StartError { sink, thing: unfit.thing, found: unfit.found, hint: unfit.hint })
+    let started = open(&config).and_then(|(target, park)| start_with(config, target, park, supply, paused));
+    started.map_err(|unfit| start_error(sink, unfit))
+}
+
+fn start_error(sink: Arc<str>, unfit: Unfit) -> StartError {
+    StartError { sink, thing: unfit.thing, found: unfit.found, hint: unfit.hint }
+}
+
+/// Checks what can be checked without starting anything: what it writes to may be in use by another one.
+pub fn check(config: &Config) -> Result<(), StartError> {
+    open(config).map(drop).map_err(|unfit| start_error(Arc::clone(&config.name), unfit))
+}
+
+/// The place of a sink that is started soon: a new one begins where the journal ends now, and nothing from there on
+/// leaves it while this is kept.
+pub fn reserve(config: &Config, library: &Library) -> Result<Cursor, StartError> {
+    let reserved = place(library, &config.name).map(|(cursor, ..)| cursor);
+    reserved.map_err(|unfit| start_error(Arc::clone(&config.name), unfit))
 }
 
 fn open(config: &Config) -> Result<(Target, Option<Park>), Unfit> {
@@ -176,6 +239,7 @@ fn start_with(
     mut target: Target,
     park: Option<Park>,
     supply: Supply,
+    paused: bool,
 ) -> Result<Handle, Unfit> {
     let name = Arc::clone(&config.name);
     let waits = match &config.kind {
@@ -199,10 +263,11 @@ fn start_with(
     };
     let queue = Queue::new(config.queue, Filter::new(&config.channels), config.gap_records);
     let meter = Meter::new(Arc::clone(&name), target.kind(), place);
+    meter.pause(paused);
     let shared = Arc::new(Shared::new(queue, meter, cursor));
     let backoff = Backoff::new(waits, fastrand::u64(..));
     let worker = Worker::new(Arc::clone(&shared), tape, Intake::new(config), target, park, backoff);
-    spawn(&name, worker).map_err(|error| Unfit {
+    spawn(&shared, worker).map_err(|error| Unfit {
         thing: "its thread".to_owned(),
         found: error.to_string(),
         hint: "allow the process more threads and descriptors".to_owned(),
@@ -248,11 +313,24 @@ fn cursor(library: &Library, name: &str) -> io::Result<Cursor> {
     Ok(cursor)
 }
 
-fn spawn(name: &str, worker: Worker) -> io::Result<()> {
+fn spawn(shared: &Arc<Shared>, worker: Worker) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let name = format!("sink-{}", name.replace('\0', ""));
-    std::thread::Builder::new().name(name).spawn(move || runtime.block_on(worker.run()))?;
+    let name = format!("sink-{}", shared.meter.name().replace('\0', ""));
+    let gone = Gone(Arc::clone(shared));
+    std::thread::Builder::new().name(name).spawn(move || {
+        let _even_after_a_panic = gone;
+        runtime.block_on(worker.run());
+    })?;
     Ok(())
+}
+
+/// Tells when the worker and all that it held is gone.
+struct Gone(Arc<Shared>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.go();
+    }
 }
 
 /// Private functions that read outside input, for the fuzz targets alone; no part of the library's interface.

@@ -21,8 +21,9 @@ const CHANNELS_MAX: usize = 1000;
 
 /// What one sink is told of holes.
 pub(super) struct Teller {
-    /// In their order; none where the sink takes no gap records.
-    channels: Vec<(Arc<str>, Channel)>,
+    /// What the sink takes of all channels; none where it takes no gap records.
+    patterns: Option<Vec<Pattern>>,
+    channels: Channels,
     /// When the last event arrived before which nothing is open, in milliseconds since 1970.
     seen: Option<u64>,
     /// The hole that is being told, and how many records of it have been delivered.
@@ -32,11 +33,18 @@ pub(super) struct Teller {
 impl Teller {
     /// Goes on where `note` says.
     pub(super) fn new(config: &Config, channels: &Channels, note: &Note) -> Self {
-        let mut channels = if config.gap_records { taken(&config.channels, channels) } else { Vec::new() };
+        let patterns = config.gap_records.then(|| config.channels.clone());
+        Self { patterns, channels: channels.clone(), seen: note.seen, told: note.told }
+    }
+
+    /// The channels that a hole is told of, in their order.
+    fn channels(&self) -> Vec<(Arc<str>, Channel)> {
+        let Some(patterns) = &self.patterns else { return Vec::new() };
+        let mut channels = taken(patterns, &self.channels.list());
         channels.sort();
         channels.dedup();
         channels.truncate(CHANNELS_MAX);
-        Self { channels, seen: note.seen, told: note.told }
+        channels
     }
 
     /// The records of a hole that have not been delivered yet. `lost` are the parts of it that the sink has not had,
@@ -56,8 +64,9 @@ impl Teller {
             (gap.record(Arc::clone(connection), until), Done::Told(from))
         };
         // A list that has become shorter since a part was told still has its last record.
-        let told = told.min(self.channels.len().saturating_sub(1));
-        let mut records: Vec<_> = self.channels.iter().skip(told).map(record).collect();
+        let channels = self.channels();
+        let told = told.min(channels.len().saturating_sub(1));
+        let mut records: Vec<_> = channels.iter().skip(told).map(record).collect();
         if let Some((_, done)) = records.last_mut() {
             *done = Done::Events(hole.clone(), until);
         }
@@ -84,10 +93,10 @@ impl Teller {
 
 /// The channels that a sink with these patterns takes. Of a subscription with a wildcard, it may take a part; and the
 /// events of one with a filter may name their channel without it.
-fn taken(patterns: &[Pattern], channels: &Channels) -> Vec<(Arc<str>, Channel)> {
+fn taken(patterns: &[Pattern], channels: &[(Arc<str>, Channel)]) -> Vec<(Arc<str>, Channel)> {
     let mut filter = Filter::new(patterns);
     let mut taken = Vec::new();
-    for (connection, channel) in channels.iter() {
+    for (connection, channel) in channels {
         let path = channel.as_str().split_once('?').and_then(|(path, _)| Channel::parse(path).ok());
         let mut names = [Some(channel.clone()), path].into_iter().flatten();
         if let Some(name) = names.find(|name| filter.takes(connection, name)) {

@@ -41,7 +41,7 @@ fn to_descriptor(
     let mut config = config(Kind::Stdout(kind));
     change(&mut config);
     let target = Target::Stdout(stdout::Sink::new(File::from(writer), kind, config.format));
-    let Ok(handle) = start_with(config, target, None, Supply::Memory) else {
+    let Ok(handle) = start_with(config, target, None, Supply::Memory, false) else {
         panic!("the sink did not start")
     };
     handle

@@ -19,6 +19,7 @@ use tracing::info;
 use super::gather::Gather;
 use super::handle::{Ended, Shared};
 use super::intake::Intake;
+use super::latency::Arrivals;
 use super::park::Park;
 use super::queue::{Done, Run};
 use super::refusals::Refusals;
@@ -42,26 +43,28 @@ const COMMIT: Duration = Duration::from_millis(100);
 
 /// The worker of one sink.
 pub(super) struct Worker {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     /// None where the queue in memory is the supply.
     tape: Option<Tape>,
     intake: Intake,
     target: Target,
     park: Option<Park>,
     refusals: Refusals,
-    backoff: Backoff,
+    pub(super) backoff: Backoff,
     batches: VecDeque<Arc<Batch>>,
     ready: VecDeque<Run>,
     /// The runs wholly loaded: their batches count until they are delivered.
     loaded: Vec<Run>,
     /// What has been dealt with, on the journal, when what is loaded is delivered.
     done: Vec<Done>,
+    /// When what is loaded arrived.
+    arrivals: Arrivals,
     /// Where requests hold several events.
     gather: Option<Gather>,
     dense: bool,
     found: Instant,
     /// Whether something was dealt with that the cursor does not say.
-    dirty: bool,
+    pub(super) dirty: bool,
     committed: Instant,
     /// Whether the journal could not be read at the last attempt.
     unread: bool,
@@ -91,6 +94,7 @@ impl Worker {
             ready: VecDeque::new(),
             loaded: Vec::new(),
             done: Vec::new(),
+            arrivals: Arrivals::default(),
             gather,
             dense: false,
             found: now,
@@ -134,6 +138,9 @@ impl Worker {
                 return None;
             }
             self.refusals.look(Instant::now());
+            if let Some(ended) = self.stand_by().await {
+                return Some(ended);
+            }
             let ahead = self.take().await;
             // After the batches were taken: one that was offered after the call finds its file opened anew.
             let mut ended = if self.shared.take_reopen() { self.reopen().await } else { None };
@@ -207,7 +214,7 @@ impl Worker {
     }
 
     /// What is to be let go is committed first: no later commit says anything of it.
-    async fn reopen(&mut self) -> Option<Ended> {
+    pub(super) async fn reopen(&mut self) -> Option<Ended> {
         let ended = self.commit().await;
         self.target.reopen();
         self.park.iter_mut().for_each(Park::reopen);
@@ -249,18 +256,27 @@ impl Worker {
         loop {
             match self.target.flush().await {
                 Ok(()) => {
-                    self.shared.meter.deliver(events);
+                    self.shared.meter.deliver(events, &mut self.arrivals);
                     break;
                 }
+                Err(Failure::Busy) if self.shared.is_halted() => return Some(Ended::Halted),
                 Err(Failure::Busy) => tokio::time::sleep(BUSY).await,
-                Err(Failure::Retry { error, after }) => self.wait_after(error, after).await,
+                Err(Failure::Retry { error, after }) => {
+                    self.wait_after(error, after).await;
+                    if self.stands_still().await {
+                        return Some(Ended::Halted);
+                    }
+                }
                 Err(Failure::Partly(delivered)) => {
-                    self.shared.meter.deliver(delivered);
+                    self.shared.meter.deliver(delivered, &mut self.arrivals);
                     self.backoff.reset();
                     events = events.saturating_sub(delivered);
                 }
                 Err(Failure::Refused(refused)) => {
-                    self.put_aside(&refused).await;
+                    if !self.put_aside(&refused).await {
+                        return Some(Ended::Halted);
+                    }
+                    self.arrivals.drop(1);
                     events = events.saturating_sub(1);
                 }
                 Err(Failure::Unnoted) => {
@@ -280,6 +296,7 @@ impl Worker {
         self.backoff.reset();
         self.shared.meter.recover();
         self.loaded.clear();
+        self.arrivals.clear();
         if self.ready.is_empty() {
             self.gather.iter_mut().for_each(Gather::restart);
         }
@@ -298,12 +315,14 @@ impl Worker {
                 self.done.push(run.lease.done(&(run.events.start..run.events.start + taken)));
             }
             events += taken;
+            self.arrivals.add(run.lease.batch().received(), taken);
             run.events.start += taken;
             if !run.events.is_empty() {
                 break;
             }
             self.loaded.extend(self.ready.pop_front());
         }
+        self.shared.meter.begin(&self.arrivals);
         events
     }
 
@@ -314,6 +333,7 @@ impl Worker {
             match self.try_commit() {
                 Ok(()) => break,
                 Err(Uncommitted::Unsynced(error)) => return Some(Ended::Failed(error)),
+                Err(Uncommitted::Cursor(_)) if self.shared.is_halted() => return Some(Ended::Halted),
                 Err(Uncommitted::Cursor(error)) => {
                     failed = true;
                     self.wait_after(format!("cannot write the cursor: {error}"), None).await;
@@ -327,7 +347,7 @@ impl Worker {
         None
     }
 
-    fn try_commit(&mut self) -> Result<(), Uncommitted> {
+    pub(super) fn try_commit(&mut self) -> Result<(), Uncommitted> {
         self.target.sync().map_err(Uncommitted::Unsynced)?;
         if let Some(tape) = &mut self.tape {
             let committed = tape.commit(&self.shared, self.target.note(), self.target.is_synced());
@@ -338,29 +358,28 @@ impl Worker {
         Ok(())
     }
 
-    /// Parks a record, however long that takes; without a file it is only counted and logged.
-    async fn put_aside(&mut self, refused: &Refused) {
+    /// Parks a record, however long that takes; without a file it is only counted and logged. Not where it is halted
+    /// meanwhile.
+    async fn put_aside(&mut self, refused: &Refused) -> bool {
         let shared = Arc::clone(&self.shared);
         let name = shared.meter.name();
         if let Some(mut park) = self.park.take() {
             while let Err(error) = park.append(name, refused) {
                 self.wait_after(format!("parking: {error}"), None).await;
+                if shared.is_halted() {
+                    return false;
+                }
             }
             self.park = Some(park);
         }
         self.refusals.add(refused, Instant::now());
         shared.meter.refuse(self.park.is_some());
-    }
-
-    async fn wait_after(&mut self, error: String, after: Option<Duration>) {
-        self.shared.meter.fail(error);
-        let wait = self.backoff.next_wait().max(after.unwrap_or_default());
-        tokio::time::sleep(wait).await;
+        true
     }
 }
 
 /// Why a commit failed.
-enum Uncommitted {
+pub(super) enum Uncommitted {
     /// What was written may not reach the device: it is not to be synced again, since the kernel may have
     /// dropped it.
     Unsynced(String),

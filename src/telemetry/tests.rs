@@ -112,7 +112,9 @@ fn libraries_are_quiet_unless_they_are_named() {
 
 #[test]
 fn the_variable_wins_and_a_bad_filter_is_shown() {
-    let chosen = |variable, configured| choose_filter(variable, configured).map(|filter| filter.to_string());
+    let chosen = |variable, configured| {
+        parse_filter(choose_filter(variable, configured)).map(|filter| filter.to_string())
+    };
     assert!(chosen(None, None).unwrap().ends_with("info"));
     assert!(chosen(Some(" "), Some("warn")).unwrap().ends_with("warn"));
     assert!(chosen(Some("error"), Some("trace")).unwrap().ends_with("error"));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::records::create;
-use super::{X, control, publish, start, start_default};
+use super::{X, control, publish, start, start_default, wait_for};
 
 const NEW: &str = "/cometd/61.0";
 const OLD: &str = "/cometd/35.0";
@@ -222,13 +222,70 @@ async fn e403_handshake_denied_and_http_401_for_want_of_a_token() {
     assert_eq!(client.post(&json!([{"channel": "/meta/handshake"}])).await.status, 401);
 }
 
+/// A server whose resources one held connect uses up.
+async fn busy(address: SocketAddr) -> Client {
+    let mut holder = Client::subscribed(address, NEW, None).await;
+    holder.connect().await;
+    control(address, "limits", json!({"requests": 1})).await;
+    holder.send_connect().await;
+    wait_for(address, |state| open_connects(state) == 1).await;
+    holder
+}
+
+fn open_connects(state: &Value) -> usize {
+    state["sessions"].as_array().unwrap().iter().filter(|one| one["has_open_connect"] == true).count()
+}
+
+#[tokio::test]
+async fn e503_server_is_too_busy_on_handshake_connect_and_subscribe() {
+    let address = start_default().await;
+    let mut holder = busy(address).await;
+    let mut second = holder.twin().await;
+    let reason = "503::Server is too busy.  Please try your request again later.";
+    for reply in [second.connect().await.1, second.subscribe(&json!(X), Value::Null).await] {
+        assert_eq!(
+            (&reply["successful"], &reply["error"]),
+            (&json!(false), &json!("401::Authentication invalid"))
+        );
+        assert_eq!(reply["ext"]["sfdc"]["failureReason"], reason);
+        assert_eq!(reply["advice"], json!({"reconnect": "none", "interval": 0}));
+    }
+    let reply = Client::new(address, NEW).await.handshake().await;
+    assert_eq!(
+        (&reply["error"], &reply["advice"]["reconnect"]),
+        (&json!("403::Handshake denied"), &json!("none"))
+    );
+    assert_eq!(reply["ext"]["sfdc"]["failureReason"], reason);
+    publish(address, 1).await;
+    assert_eq!(holder.receive().await.unwrap().json()[0]["channel"], X, "what is under way goes on");
+    assert_eq!(second.subscribe(&json!(X), Value::Null).await["successful"], true);
+}
+
+#[tokio::test]
+async fn e503_server_is_too_busy_is_a_status_where_there_is_no_ext() {
+    let address = start_default().await;
+    let mut old = Client::subscribed(address, OLD, None).await;
+    let holder = busy(address).await;
+    let response = old.post(&json!([old.connect_message()])).await;
+    assert_eq!(response.status, 503);
+    assert!(response.body.starts_with("503::Server is too busy"), "{}", response.body);
+    drop(holder);
+    wait_for(address, |state| open_connects(state) == 0).await;
+    assert_eq!(old.connect().await.1["successful"], true, "who hangs up uses nothing any more");
+}
+
 #[tokio::test]
 async fn e503_server_is_too_busy_on_demand() {
     let address = start_default().await;
     let mut client = Client::subscribed(address, NEW, None).await;
-    let body = r#"[{"channel":"/meta/connect","successful":false,"error":"503::Server is too busy"}]"#;
-    control(address, "faults", json!({"next": 1, "body": body})).await;
-    assert_eq!(client.connect().await.1["error"], "503::Server is too busy");
+    let refuse = json!({"error": "503::Server is too busy", "advice": {"reconnect": "retry", "interval": 9}});
+    control(address, "faults", json!({"next": 1, "refuse": refuse})).await;
+    let reply = client.connect().await.1;
+    assert_eq!(
+        (&reply["error"], &reply["advice"]["interval"]),
+        (&json!("503::Server is too busy"), &json!(9))
+    );
+    assert_eq!((&reply["id"], &reply["channel"]), (&json!("c"), &json!("/meta/connect")));
     control(address, "faults", json!({"next": 1, "status": 503})).await;
     assert_eq!(client.post(&json!([client.connect_message()])).await.status, 503);
     assert_eq!(client.connect().await.1["successful"], true);

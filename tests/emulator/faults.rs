@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use cometail::emulator::Config;
 use serde_json::{Value, json};
+use tokio::time::{Duration, Instant};
 
 use super::client::Client;
 use super::records::rest;
@@ -200,4 +201,122 @@ async fn every_event_is_accounted_for_by_client_and_channel() {
     assert_eq!(state["events_handed_out"], 9);
     control(address, "sessions/expire", Value::Null).await;
     assert_eq!(control(address, "deliveries", Value::Null).await, all, "an account outlives its session");
+}
+
+/// What `/_emulator/faults` answers to this method.
+async fn faults(address: SocketAddr, method: &str, id: &str) -> (u16, Value) {
+    let path = format!("/_emulator/faults{id}");
+    let response = Client::new(address, "").await.request(method, &path, "").await;
+    (response.status, response.json())
+}
+
+#[tokio::test]
+async fn faults_are_listed_and_taken_off_the_list() {
+    let address = start_default().await;
+    let first = control(address, "faults", json!({"next": 2, "status": 503})).await["id"].clone();
+    let second = control(address, "faults", json!({"rate": 1.0, "seed": 3, "delay": 1})).await["id"].clone();
+    let mut client = Client::new(address, "/cometd/61.0").await;
+    assert_eq!(client.post(&json!([])).await.status, 503);
+    let (_, listed) = faults(address, "GET", "").await;
+    let wanted = json!([
+        {"id": first, "next": 2, "status": 503, "left": 1, "met": 1},
+        {"id": second, "rate": 1.0, "seed": 3, "delay": 1, "met": 1},
+    ]);
+    assert_eq!(listed["faults"], wanted);
+    assert_eq!(faults(address, "DELETE", &format!("/{first}")).await.0, 200);
+    assert_eq!(client.post(&json!([])).await.status, 200);
+    for missing in [format!("/{first}"), "/x".to_owned(), "s".to_owned(), "/".to_owned()] {
+        assert_eq!(faults(address, "DELETE", &missing).await.0, 404, "{missing}");
+    }
+    assert_eq!(faults(address, "DELETE", "").await, (200, json!({"ended": 1})));
+    assert_eq!(faults(address, "GET", "").await.1["faults"], json!([]));
+}
+
+#[tokio::test]
+async fn faults_stack_one_spoils_after_the_other_and_the_rest_come_together() {
+    let address = start_default().await;
+    let mut client = Client::subscribed(address, "/cometd/61.0", None).await;
+    publish(address, 3).await;
+    for fault in [
+        json!({"next": 1, "status": 502}),
+        json!({"next": 1, "status": 500, "body": "late"}),
+        json!({"next": 3, "delay": 40}),
+        json!({"next": 1, "reorder": true, "delay": 60, "channel": "/meta/connect"}),
+    ] {
+        control(address, "faults", fault).await;
+    }
+    let mut ends = Vec::new();
+    for _ in 0..2 {
+        let response = client.post(&json!([])).await;
+        ends.push((response.status, response.body));
+    }
+    assert_eq!(ends, [(502, String::new()), (500, "late".to_owned())]);
+    let begin = Instant::now();
+    let (events, _) = client.connect().await;
+    assert!(begin.elapsed() >= Duration::from_millis(100), "delays add up");
+    assert!(events.len() == 3 && !numbers(&events).is_sorted());
+    assert_eq!(faults(address, "GET", "").await.1["faults"], json!([]), "all have met what they should");
+}
+
+#[tokio::test]
+async fn faults_are_for_one_client_or_one_user() {
+    let seed = "[user.\"a@example.com\"]\npassword = \"p\"\n[user.\"b@example.com\"]\npassword = \"p\"";
+    let seed = cometail::emulator::Seed::parse(seed, std::path::Path::new("")).unwrap();
+    let address = start(Config { seed, ..Config::default() }).await;
+    let (mut first, mut second) = (
+        Client::subscribed(address, "/cometd/61.0", None).await,
+        Client::subscribed(address, "/cometd/61.0", None).await,
+    );
+    control(address, "faults", json!({"rate": 1.0, "status": 503, "client": second.id})).await;
+    assert_eq!(first.connect().await.1["successful"], true);
+    assert_eq!(second.post(&json!([second.connect_message()])).await.status, 503);
+    faults(address, "DELETE", "").await;
+    control(address, "faults", json!({"rate": 1.0, "status": 503, "user": "B@example.com"})).await;
+    control(
+        address,
+        "faults",
+        json!({"rate": 1.0, "status": 500, "user": "b@example.com", "path": "/services/"}),
+    )
+    .await;
+    for (user, bayeux, rest) in [("a@example.com", 200, 200), ("b@example.com", 503, 500)] {
+        let issued =
+            control(address, "tokens/issue", json!({"username": user})).await["access_token"].clone();
+        let mut client = Client::new(address, "/cometd/61.0").await;
+        client.headers = format!("Authorization: Bearer {}\r\n", issued.as_str().unwrap());
+        assert_eq!(client.post(&json!([])).await.status, bayeux, "{user}");
+        assert_eq!(client.request("GET", "/services/data/v61.0/limits", "").await.status, rest, "{user}");
+    }
+}
+
+#[tokio::test]
+async fn messages_are_refused_with_a_reason_each_by_its_id() {
+    let address = start_default().await;
+    let mut client = Client::new(address, "/cometd/61.0").await;
+    let refuse = json!({"error": "403::Handshake denied", "failure": "503::Server is too busy"});
+    let fault = json!({"next": 1, "refuse": refuse, "retry_after": 2, "status": 503});
+    control(address, "faults", fault).await;
+    let batch = json!([{"channel": "/meta/handshake", "id": 1}, {"channel": "/meta/connect", "id": "b"}]);
+    let response = client.post(&batch).await;
+    assert!(response.status == 503 && response.head.contains("retry-after: 2"), "{}", response.head);
+    let ext = json!({"sfdc": {"failureReason": "503::Server is too busy"}});
+    let refusal = |channel: &str, id: Value| json!({"channel": channel, "id": id, "successful": false, "error": "403::Handshake denied", "ext": ext});
+    let wanted = json!([refusal("/meta/handshake", json!(1)), refusal("/meta/connect", json!("b"))]);
+    assert_eq!(response.json(), wanted);
+    assert_eq!(client.handshake().await["successful"], true);
+}
+
+#[tokio::test]
+async fn a_request_meets_a_restart() {
+    let address = start_default().await;
+    let mut client = Client::subscribed(address, "/cometd/61.0", None).await;
+    publish(address, 1).await;
+    control(address, "faults", json!({"next": 1, "restart": 1, "channel": "/meta/connect"})).await;
+    assert_eq!(client.subscribe(&json!(X), Value::Null).await["successful"], true);
+    client.send_connect().await;
+    assert!(client.receive().await.is_none(), "cut, and nothing said before");
+    super::reliability::wait_listening(address, true).await;
+    let mut client = client.twin_at(address).await;
+    assert_eq!(client.connect().await.1["error"], "403::Unknown client");
+    let mut client = Client::subscribed(address, "/cometd/61.0", Some(-2)).await;
+    assert_eq!(numbers(&client.connect().await.0), [0]);
 }

@@ -130,6 +130,8 @@ async fn pushes_that_are_wrong_push_nothing() {
         (json!({"pushEvents": [{"payload": "x".repeat(3001)}]}), "STRING_TOO_LONG"),
         (json!({"pushEvents": [{"payload": "é".repeat(1501)}]}), "STRING_TOO_LONG"),
         (json!({"pushEvents": [{"payload": "a"}, {"payload": "b", "userIds": ["x"]}]}), "MALFORMED_ID"),
+        (json!({"pushEvents": [{"payload": "a", "userIds": ["0M6Em0000000001KAA"]}]}), "MALFORMED_ID"),
+        (json!({"pushEvents": [{"payload": {"a": 1}}]}), "JSON_PARSER_ERROR"),
         (json!({"pushEvents": []}), "INVALID_FIELD"),
         (json!({"pushEvents": [{"userIds": []}]}), "JSON_PARSER_ERROR"),
         (json!({}), "JSON_PARSER_ERROR"),

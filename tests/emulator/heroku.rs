@@ -52,6 +52,115 @@ async fn an_authorization_is_given_for_the_key_alone_and_for_its_time() {
     assert_eq!(read(&lasting).await, 200);
 }
 
+/// Whether this is a UUID.
+fn is_uuid(value: &Value) -> bool {
+    let parts: Vec<_> = value.as_str().unwrap_or_default().split('-').map(str::len).collect();
+    parts == [8, 4, 4, 4, 12]
+}
+
+#[tokio::test]
+async fn row_authorise_has_every_member_of_the_example() {
+    let address = start_default().await;
+    let reply = ask(address, BASIC, "POST", "/oauth/authorizations", &Value::Null).await.json();
+    assert!(is_uuid(&reply["id"]));
+    for name in ["created_at", "updated_at"] {
+        // 2016/05/05 00:45:17 -0700
+        let text = reply[name].as_str().unwrap();
+        jiff::fmt::strtime::parse("%Y/%m/%d %H:%M:%S %z", text).unwrap();
+    }
+    assert!(!reply["access_tokens"][0]["token"].as_str().unwrap().is_empty());
+    for (name, wanted) in [
+        ("client", Value::Null),
+        ("description", json!("Long-lived user authorization")),
+        ("grants", json!([])),
+        ("refresh_tokens", json!([])),
+        ("scopes", json!(["global"])),
+    ] {
+        assert_eq!(reply[name], wanted, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn row_list_connections_is_of_one_app() {
+    let address = start_default().await;
+    control(address, "heroku/connections", json!({"app": "other"})).await;
+    let list = async |query: &str| {
+        ask(address, KEY, "GET", &format!("/api/v3/connections{query}"), &Value::Null).await.json()
+    };
+    let one = list("?app=other").await;
+    assert_eq!((&one["count"], &one["next"], &one["previous"]), (&json!(1), &Value::Null, &Value::Null));
+    let found = &one["results"][0];
+    assert_eq!((&found["name"], &found["app_name"]), (&json!("other"), &json!("other")));
+    assert!(is_uuid(&found["id"]) && found["_id"].is_u64(), "{found}");
+    assert_eq!(list("").await["count"], 2);
+    assert_eq!(list("?app=none").await["results"], json!([]));
+}
+
+#[tokio::test]
+async fn row_one_connection_row_create_mapping_and_its_states() {
+    let address = start(Config { time_scale: 0.02, ..Config::default() }).await;
+    let path = connection(address).await;
+    let wanted = json!({"object_name": "Contact", "config": {
+        "access": "read_write", "sf_notify_enabled": true, "sf_polling_seconds": 600,
+        "fields": {"CreatedDate": {}, "Id": {}, "LastName": {}, "SystemModstamp": {}},
+        "indexes": {"Id": {"unique": false}, "SystemModstamp": {"unique": false}},
+    }});
+    let made = ask(address, KEY, "POST", &format!("{path}/mappings"), &wanted).await.json();
+    assert_eq!((&made["object_name"], &made["state"]), (&json!("Contact"), &json!("SCHEMA_CHANGED")));
+    let mut config = wanted["config"].clone();
+    config["indexes"]["Id"]["unique"] = true.into();
+    config["revision"] = made["config"]["revision"].clone();
+    config["applied_at"] = made["config"]["applied_at"].clone();
+    assert_eq!(made["config"], config);
+    assert!(config["revision"].is_u64() && config["applied_at"].as_str().unwrap().ends_with('Z'));
+    let deep = format!("{path}?deep=true");
+    let show = async || ask(address, KEY, "GET", &deep, &Value::Null).await.json();
+    let shown = show().await;
+    assert_eq!((&shown["schema_name"], &shown["db_key"]), (&json!("salesforce"), &json!("DATABASE_URL")));
+    let database = &shown["database"];
+    assert!(database["host"].is_string() && database["port"].is_u64() && database["database"].is_string());
+    assert_eq!((&shown["mappings"][0]["id"], &shown["mappings"][0]["config"]), (&made["id"], &config));
+    let deadline = tokio::time::Instant::now() + super::LONG;
+    loop {
+        let state = show().await["mappings"][0]["state"].clone();
+        if state == "POLLING_SF_CHANGES" {
+            break;
+        }
+        assert_eq!(state, "SCHEMA_CHANGED");
+        assert!(tokio::time::Instant::now() < deadline, "a mapping that never settles");
+    }
+    let own = format!("/api/v3/mappings/{}", made["id"].as_str().unwrap());
+    let changed = ask(address, KEY, "PUT", &own, &json!({"object_name": "Contact", "config": config})).await;
+    assert_eq!(changed.json()["state"], "SCHEMA_CHANGED", "it settles again");
+}
+
+#[tokio::test]
+async fn a_mapping_that_is_wrong_is_refused() {
+    let address = start_default().await;
+    let mappings = format!("{}/mappings", connection(address).await);
+    let of = |config: Value| json!({"object_name": "Contact", "config": config});
+    for body in [
+        json!({"config": {"fields": {}}}),
+        json!({"object_name": "", "config": {"fields": {}}}),
+        of(json!({})),
+        of(json!({"fields": ["Id"]})),
+        of(json!({"fields": {"Id": 1}})),
+        of(json!({"fields": {}, "access": "write_only"})),
+        of(json!({"fields": {}, "sf_notify_enabled": "yes"})),
+        of(json!({"fields": {}, "sf_polling_seconds": 0})),
+        of(json!({"fields": {}, "indexes": []})),
+    ] {
+        let refused = ask(address, KEY, "POST", &mappings, &body).await;
+        assert_eq!(refused.status, 400, "{body}");
+        assert!(refused.json()["message"].is_string());
+    }
+    let good = of(json!({"fields": {"Id": {}}}));
+    assert_eq!(ask(address, KEY, "POST", &mappings, &good).await.status, 201);
+    assert_eq!(ask(address, KEY, "POST", &mappings, &good).await.status, 400, "it is mapped already");
+    let nowhere = "/api/v3/connections/none/mappings";
+    assert_eq!(ask(address, KEY, "POST", nowhere, &good).await.status, 404);
+}
+
 #[tokio::test]
 async fn pages_point_to_each_other() {
     let address = start_default().await;

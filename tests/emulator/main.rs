@@ -9,7 +9,10 @@
 
 mod access;
 mod allowances;
+mod bayeux;
 mod client;
+mod documented;
+mod editions;
 mod errors;
 mod faults;
 mod filtered;
@@ -20,10 +23,13 @@ mod jwt;
 mod keys;
 mod login;
 mod oauth;
+mod objects;
 mod push_topics;
 mod records;
 mod reliability;
+mod rights;
 mod seed;
+mod sharing;
 mod soap;
 
 use std::net::SocketAddr;
@@ -249,21 +255,6 @@ async fn a_client_that_hangs_up_loses_no_event() {
 }
 
 #[tokio::test]
-async fn a_second_connect_ends_the_first() {
-    let address = start_default().await;
-    let mut client = Client::subscribed(address, "/cometd/61.0", None).await;
-    client.connect().await;
-    let mut twin = client.twin().await;
-    client.send_connect().await;
-    wait_for(address, |state| state["sessions"][0]["has_open_connect"] == true).await;
-    twin.send_connect().await;
-    let replies = client.receive().await.unwrap().json();
-    assert_eq!((replies.as_array().unwrap().len(), &replies[0]["successful"]), (1, &json!(true)));
-    control(address, "sessions/expire", Value::Null).await;
-    assert_eq!(twin.receive().await.unwrap().json()[0]["error"], "403::Unknown client");
-}
-
-#[tokio::test]
 async fn raw_messages_arrive_byte_for_byte() {
     let address = start_default().await;
     let mut client = Client::subscribed(address, "/cometd/61.0", None).await;
@@ -360,6 +351,13 @@ async fn control_requests_that_are_wrong_change_nothing() {
         ("faults", r#"{"rate":0}"#),
         ("faults", r#"{"rate":1.1}"#),
         ("faults", r#"{"next":1,"cut":-1}"#),
+        ("faults", r#"{"next":1,"restart":3600001}"#),
+        ("faults", r#"{"next":1,"restart":1,"delay":1}"#),
+        ("faults", r#"{"next":1,"path":"/services/","client":"x"}"#),
+        ("faults", r#"{"next":1,"path":"/services/","refuse":{"error":"x"}}"#),
+        ("faults", r#"{"next":1,"body":"x","refuse":{"error":"x"}}"#),
+        ("faults", r#"{"next":1,"refuse":"x"}"#),
+        ("limits", r#"{"requests":-1}"#),
         ("faults", r#"{"next":1,"path":"/services/","channel":"/meta/connect"}"#),
         ("faults", r#"{"next":1,"path":"/services/","lose_session":true}"#),
         ("token", "null"),

@@ -280,6 +280,32 @@ async fn wrong_passwords_in_a_row_lock_the_user_out() {
 }
 
 #[tokio::test]
+async fn a_user_who_logs_in_too_often_in_an_hour_is_refused_by_every_flow() {
+    let address = start(config()).await;
+    let credentials =
+        [("grant_type", "client_credentials"), ("client_id", "rotating"), ("client_secret", "a&b:c d")];
+    let mut client = Client::new(address, "").await;
+    for n in 0..3600 {
+        let fields = if n % 2 == 0 { form(&ADA) } else { form(&credentials) };
+        let response = client.request("POST", "/services/oauth2/token", &fields).await;
+        assert_eq!(response.status, 200, "{n}: {}", response.body);
+    }
+    let refused = ("invalid_grant".to_owned(), "login rate exceeded".to_owned());
+    assert_eq!(denial(address, &ADA).await, refused);
+    assert_eq!(denial(address, &credentials).await, refused);
+    let (status, body) = super::soap::log_in(address, "ada@example.com", ADA[4].1).await;
+    assert!(status == 500 && body.contains("LOGIN_RATE_EXCEEDED"), "{body}");
+    let refresh = [
+        ("grant_type", "refresh_token"),
+        ("client_id", "plain"),
+        ("client_secret", "plain-secret"),
+        ("refresh_token", "r-plain"),
+    ];
+    grant(address, &refresh).await;
+    assert_eq!(control(address, "state", Value::Null).await["logins_refused"], 3);
+}
+
+#[tokio::test]
 async fn the_org_moves_where_it_is_told_to() {
     let address = start(config()).await;
     control(address, "instance", json!({"url": "https://evil.example"})).await;

@@ -11,7 +11,7 @@ use super::client::Client;
 use super::{LONG, X, control, numbers, publish, start, start_default, wait_for};
 
 /// Waits until it listens or no longer does.
-async fn wait_listening(address: SocketAddr, wanted: bool) {
+pub(super) async fn wait_listening(address: SocketAddr, wanted: bool) {
     let deadline = Instant::now() + LONG;
     while TcpStream::connect(address).await.is_ok() != wanted {
         assert!(Instant::now() < deadline, "listening: {wanted}");

@@ -59,10 +59,10 @@ fn nothing_of_a_seed_shows_its_secrets() {
 }
 
 /// A running command; it ends with the test.
-struct Emulator(Child, String);
+pub(super) struct Emulator(Child, pub(super) String);
 
 impl Emulator {
-    fn start(arguments: &[&str]) -> Self {
+    pub(super) fn start(arguments: &[&str]) -> Self {
         let mut child = command(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -65,6 +65,12 @@ async fn fault(
     (text(&document, "faultcode"), text(&document, "faultstring"), detail)
 }
 
+/// Status and body of a login.
+pub(super) async fn log_in(address: SocketAddr, username: &str, password: &str) -> (u16, String) {
+    let response = post(address, "u/35.0", HEADERS, &login(username, password)).await;
+    (response.status, response.body)
+}
+
 async fn session(address: SocketAddr, body: &str) -> String {
     let response = post(address, "u/35.0", HEADERS, body).await;
     assert_eq!(response.status, 200, "{}", response.body);

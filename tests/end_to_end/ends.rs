@@ -57,7 +57,10 @@ fn a_closed_stdout_does_not_fill_the_journal_and_goes_on_with_a_gap() {
     assert!(screen["state"] == "ended" && screen["kept"] == false && screen["cursor"] == 0, "{screen}");
     assert!(archive["kept"] == true, "{archive}");
     let shown = crate::support::run(&["status", "--state-dir", &place.text("state")]).stdout;
-    assert!(shown.contains("sink screen (stdout): ended") && shown.contains("not kept"), "{shown}");
+    assert!(
+        crate::support::squeezed(&shown).contains("\nscreen stdout ended ") && shown.contains("not kept"),
+        "{shown}"
+    );
     assert_eq!(daemon.stop().code, Some(74));
     let daemon = place.run(&config);
     emulator.wait_polled(1);

@@ -165,7 +165,7 @@ fn a_full_file_system_pauses_the_intake_and_room_ends_the_pause_without_a_loss()
     );
     let shown = run(&["status", "--state-dir", &place.text("state")]);
     assert!(
-        shown.stdout.contains("paused for") && shown.stdout.contains("/journal: no space for"),
+        shown.stdout.contains("paused for") && shown.stdout.contains("/journal  no space  "),
         "{}",
         shown.stdout
     );

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cometail::http::{Jar, Wire};
+use cometail::http::{Jar, Wire, WireConfig};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 
@@ -116,7 +116,9 @@ async fn a_capture_stops_at_its_limit_and_stays_whole() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("wire.har");
     let server = Server::saying(with_headers("200 OK", "", &"x".repeat(1000))).await;
-    let mut client = client().with_wire(Arc::new(Wire::with_max(&path, 10_000).unwrap()));
+    let wire = Arc::new(Wire::new(WireConfig { max: 10_000, ..WireConfig::new(path.clone()) }));
+    wire.start().unwrap();
+    let mut client = client().with_wire(wire.clone());
     for _ in 0..20 {
         post(&mut client, &server.url("/")).await.unwrap();
         read(&path);
@@ -126,6 +128,7 @@ async fn a_capture_stops_at_its_limit_and_stays_whole() {
     assert!((3..10).contains(&entries), "{entries}");
     assert!(har["log"]["comment"].as_str().unwrap().contains("10000 bytes"));
     assert!(std::fs::metadata(&path).unwrap().len() < 10_200);
+    assert!(!wire.is_on());
 }
 
 #[cfg(unix)]

@@ -21,7 +21,7 @@ fn delivers(scene: &Scene, more: &str, kind: &str) -> u64 {
         (described && login["token_since"].is_u64() && login["error"].is_null()).then_some(())
     });
     let shown = scene.checked(run(&["status", "-c", &scene.place.text("cometail.toml")]));
-    assert!(shown.stdout.contains(&format!("  {what} login")), "{}{}", shown.stdout, shown.stderr);
+    assert!(shown.stdout.contains(&format!("c           {what} login")), "{}{}", shown.stdout, shown.stderr);
     assert_eq!(scene.stop(daemon).code, Some(0), "{kind}");
     scene.logins() - before
 }

@@ -136,3 +136,20 @@ fn a_passing_fault_does_not_put_the_only_channel_off() {
     bench.connected();
     assert_eq!(bench.session.state(), "live");
 }
+
+#[test]
+fn the_wait_that_is_told_is_the_wait_until_the_next_handshake() {
+    let mut bench = Bench::new(config(&[]), None);
+    for round in 0..8 {
+        let busy =
+            json!([{"channel": "/meta/handshake", "successful": false, "error": "503::Server is too busy"}]);
+        bench.reply(&busy);
+        let refusals = bench.notices().filter_map(|notice| match notice {
+            Notice::Refused { retry_in, .. } => *retry_in,
+            _ => None,
+        });
+        let told = refusals.last().unwrap();
+        assert_eq!(bench.pass_wait(), told, "refusal {round}");
+        assert_eq!(bench.channel_asked(), "/meta/handshake", "refusal {round}");
+    }
+}

@@ -171,13 +171,13 @@ fn authorize(shared: &Shared, head: &Parts, body: &[u8]) -> Done {
     let answer = json!({
         "access_tokens": [{"token": token, "expires_in": expires_in}],
         "client": null,
-        "created_at": store::now(),
+        "created_at": store::authorized_at(),
         "description": "Long-lived user authorization",
         "grants": [],
         "id": store::uuid(),
         "refresh_tokens": [],
         "scopes": ["global"],
-        "updated_at": store::now(),
+        "updated_at": store::authorized_at(),
     });
     Ok((StatusCode::CREATED, answer))
 }

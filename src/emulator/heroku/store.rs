@@ -227,6 +227,11 @@ pub(super) fn now() -> String {
     format!("{:.3}", jiff::Timestamp::now())
 }
 
+/// The time as an authorization says it: `2016/05/05 00:45:17 -0700`.
+pub(super) fn authorized_at() -> String {
+    jiff::Timestamp::now().strftime("%Y/%m/%d %H:%M:%S +0000").to_string()
+}
+
 /// A random name in the shape of a UUID.
 pub(super) fn uuid() -> String {
     let digits =

@@ -1,5 +1,7 @@
-//! What tests and people at the same machine do to logins: give out tokens, take them back, move the org.
+//! What tests and people at the same machine do to users and logins: give out tokens, take them back, change rights,
+//! move the org.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -7,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::control::{Wrong, parse};
 use super::super::state::Shared;
-use super::super::users::User;
+use super::super::users::{Access, Permission, User};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,6 +61,39 @@ pub(in super::super) fn move_instance(shared: &Shared, body: &[u8]) -> Result<Va
     let Instance { url } = parse(body)?;
     shared.lock().instance.clone_from(&url);
     Ok(json!({"url": url}))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    username: String,
+    active: Option<bool>,
+    permissions: Option<BTreeSet<Permission>>,
+    objects: Option<BTreeMap<String, Access>>,
+    hidden_fields: Option<Vec<String>>,
+}
+
+/// `POST /_emulator/users`: what a user may do from now on, in the words of a seed; what is not named stays. The access
+/// tokens of a user who is active no more are good no more.
+pub(in super::super) fn change_rights(shared: &Shared, body: &[u8]) -> Result<Value, Wrong> {
+    let Change { username, active, permissions, objects, hidden_fields } = parse(body)?;
+    let user = user(shared, &username)?;
+    let mut state = shared.lock();
+    user.change(|rights| {
+        rights.active = active.unwrap_or(rights.active);
+        if let Some(all) = permissions {
+            rights.permissions = all;
+        }
+        if let Some(all) = objects {
+            rights.objects = all;
+        }
+        if let Some(all) = hidden_fields {
+            rights.hide(&all);
+        }
+    });
+    state.records.refresh_user(user);
+    let revoked = if user.is_active() { 0 } else { state.tokens.revoke_access(Some(&user.id)) };
+    Ok(json!({"username": user.username, "revoked": revoked}))
 }
 
 fn user<'a>(shared: &'a Shared, username: &str) -> Result<&'a Arc<User>, Wrong> {

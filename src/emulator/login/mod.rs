@@ -8,7 +8,8 @@
 //! | `GET`, `POST /services/oauth2/userinfo`, `/id/ORG/USER` | tells who a token stands for |
 //! | `GET /services/data` | the API versions; for everybody |
 //!
-//! Ten wrong passwords in a row lock a user out for 15 minutes, scaled; the answer does not say so.
+//! Ten wrong passwords in a row lock a user out for 15 minutes, scaled; the answer does not say so. Of a user 3,600
+//! logins in an hour, scaled, are taken.
 //!
 //! Nothing is written about what was in a request: passwords and tokens come in here.
 
@@ -77,6 +78,8 @@ enum Refused {
     NoSecurityToken,
     /// Logins of this user are not taken.
     Inactive,
+    /// There were as many logins of the user as there may be in an hour.
+    TooMany,
 }
 
 /// The user of this name, if the password is right and has not been wrong too often.
@@ -88,7 +91,14 @@ fn check_password(shared: &Shared, username: &str, password: &str) -> Result<Arc
     }
     let outcome = compare(user, password);
     state.attempts.note(&user.id, outcome.is_ok());
-    outcome.map(|()| Arc::clone(user))
+    drop(state);
+    outcome?;
+    if admit(shared, user) { Ok(Arc::clone(user)) } else { Err(Refused::TooMany) }
+}
+
+/// Whether one more login of a user is taken.
+fn admit(shared: &Shared, user: &User) -> bool {
+    shared.lock().attempts.admit(&user.id, shared.config.scaled(attempts::PERIOD))
 }
 
 fn compare(user: &User, password: &str) -> Result<(), Refused> {
@@ -97,7 +107,7 @@ fn compare(user: &User, password: &str) -> Result<(), Refused> {
         Some("") => return Err(Refused::NoSecurityToken),
         _ => return Err(Refused::Wrong),
     }
-    if user.active { Ok(()) } else { Err(Refused::Inactive) }
+    if user.is_active() { Ok(()) } else { Err(Refused::Inactive) }
 }
 
 /// Counts a login.

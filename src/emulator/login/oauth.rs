@@ -20,7 +20,7 @@ use url::form_urlencoded;
 use super::super::http::{Reply, json as json_reply, with};
 use super::super::state::Shared;
 use super::super::users::{Client, User};
-use super::{check_password, count, instance, jwt, origin};
+use super::{Refused, admit, check_password, count, instance, jwt, origin};
 
 /// The grant type of an assertion.
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
@@ -33,6 +33,7 @@ const AUTHENTICATION: Denial = Denial("invalid_grant", "authentication failure")
 const UNKNOWN_CLIENT: Denial = Denial("invalid_client_id", "client identifier invalid");
 const WRONG_SECRET: Denial = Denial("invalid_client", "invalid client credentials");
 const EXPIRED: Denial = Denial("invalid_grant", "expired access/refresh token");
+const TOO_MANY: Denial = Denial("invalid_grant", "login rate exceeded");
 const INACTIVE: Denial = Denial("inactive_user", "user is inactive");
 
 /// The parameters of a request.
@@ -108,7 +109,7 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
 
 fn password(shared: &Shared, client: &Arc<Client>, form: &Form) -> Result<Granted, Denial> {
     let user = check_password(shared, value(form, "username"), value(form, "password"));
-    let user = user.map_err(|_| AUTHENTICATION)?;
+    let user = user.map_err(|refused| if refused == Refused::TooMany { TOO_MANY } else { AUTHENTICATION })?;
     if client.is_approved_by(&user) {
         return Ok(Granted::new(&user, client));
     }
@@ -119,7 +120,7 @@ fn refresh(shared: &Shared, client: &Arc<Client>, form: &Form) -> Result<Granted
     let token = value(form, "refresh_token");
     let mut state = shared.lock();
     let user = state.tokens.refresh(token, client).ok_or(EXPIRED)?;
-    if !user.active {
+    if !user.is_active() {
         return Err(INACTIVE);
     }
     let next = client.rotates.then(|| state.tokens.rotate(token, &user, client));
@@ -132,7 +133,10 @@ fn client_credentials(shared: &Shared, client: &Arc<Client>) -> Result<Granted, 
     }
     let user = client.run_as.as_deref().and_then(|name| shared.org.user(name));
     let user = user.ok_or(Denial("invalid_grant", "no client credentials user enabled"))?;
-    if user.active { Ok(Granted::new(user, client)) } else { Err(INACTIVE) }
+    if !user.is_active() {
+        return Err(INACTIVE);
+    }
+    if admit(shared, user) { Ok(Granted::new(user, client)) } else { Err(TOO_MANY) }
 }
 
 fn assertion(shared: &Shared, headers: &HeaderMap, assertion: &str) -> Result<Granted, Denial> {
@@ -142,11 +146,14 @@ fn assertion(shared: &Shared, headers: &HeaderMap, assertion: &str) -> Result<Gr
     jwt.check_claims(shared, &origin(headers))?;
     let user = jwt.subject().and_then(|name| shared.org.user(name));
     let user = user.ok_or(Denial("invalid_grant", "user hasn't approved this consumer"))?;
-    if !user.active {
+    if !user.is_active() {
         return Err(INACTIVE);
     }
     if !client.is_approved_by(user) {
         return Err(Denial("invalid_grant", "user hasn't approved this consumer"));
+    }
+    if !admit(shared, user) {
+        return Err(TOO_MANY);
     }
     Ok(Granted { signed: false, ..Granted::new(user, client) })
 }

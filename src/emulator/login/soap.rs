@@ -91,6 +91,7 @@ fn login(shared: &Shared, headers: &HeaderMap, api: &Api, call: Node) -> Result<
     let user = check_password(shared, &argument("username"), &argument("password"));
     let user = user.map_err(|refused| match refused {
         Refused::Wrong | Refused::Inactive => fault("INVALID_LOGIN", INVALID_LOGIN),
+        Refused::TooMany => fault("LOGIN_RATE_EXCEEDED", "login rate exceeded"),
         Refused::NoSecurityToken => fault("LOGIN_MUST_USE_SECURITY_TOKEN", NEEDS_TOKEN),
     })?;
     if !user.has(Permission::ApiEnabled) {

@@ -4,13 +4,17 @@ use serde::Deserialize;
 use serde_json::Map;
 
 use super::refused::Refused;
+use super::row::Row;
 use super::topic::{Notice, Topic};
 use super::{Call, Records};
 use crate::emulator::event::{Audience, Content, quoted};
 use crate::emulator::filter::Filter;
+use crate::emulator::ids;
 use crate::emulator::users::{Access, Permission, User};
 use crate::emulator::version;
 
+/// Who subscribes may not see the channel.
+const NO_ACCESS: &str = "403::No access on channel";
 /// The longest payload of a push, in bytes.
 const PAYLOAD_MAX: usize = 3000;
 
@@ -26,13 +30,14 @@ pub(in crate::emulator) struct PushEvent {
 
 impl PushEvent {
     /// What is published on `channel`.
-    pub(in crate::emulator) fn notice(&self, channel: &str, call: Call<'_>) -> Result<Notice, Refused> {
+    fn notice(&self, channel: &str, call: Call<'_>) -> Result<Notice, Refused> {
         if self.payload.len() > PAYLOAD_MAX {
             let shown: String = self.payload.chars().take(80).collect();
             let message = format!("payload: data value too large: {shown} (max length={PAYLOAD_MAX})");
             return Err(Refused::new("STRING_TOO_LONG", message).of(["payload"]));
         }
-        let users: Option<_> = self.users.iter().map(|id| crate::emulator::ids::canonical(id)).collect();
+        let user = |id: &String| ids::canonical(id).filter(|id| ids::prefix(id) == "005");
+        let users: Option<_> = self.users.iter().map(user).collect();
         let users = users.ok_or_else(|| Refused::new("MALFORMED_ID", "malformed id").of(["userIds"]))?;
         let content = Content::Data {
             event: String::new(),
@@ -85,13 +90,15 @@ impl Records {
 
     fn subscribe_generic(&mut self, call: Call<'_>, channel: &str, strict: bool) -> Result<(), String> {
         if call.user.access("StreamingChannel") == Access::None {
-            return Err(version::no_access(call.version, "403::No access on channel"));
+            return Err(version::no_access(call.version, NO_ACCESS));
         }
         let known =
             self.live("StreamingChannel").find(|(_, row)| row.text("Name").eq_ignore_ascii_case(channel));
         match known {
-            Some((_, row)) if row.text("Name") == channel => return Ok(()),
+            Some((id, row)) if row.text("Name") == channel => return self.check_listener(call, id, row),
             Some(_) => return Err(version::VARIES_BY_CASE.to_owned()),
+            // Guide, "Generic Streaming": the org has to have it switched on.
+            None if !self.dynamic_channels => return Err(version::missing(call.version, channel)),
             None if !strict => return Ok(()),
             None => {}
         }
@@ -108,6 +115,34 @@ impl Records {
             row.set("IsDynamic", true.into());
         }
         Ok(())
+    }
+}
+
+impl Records {
+    /// Whether a user is shown a `StreamingChannel`.
+    fn check_listener(&self, call: Call<'_>, id: &str, row: &Row) -> Result<(), String> {
+        let kind = self.kind(call, "StreamingChannel").ok();
+        let access = kind.map_or(Access::Read, |kind| self.sight(kind, call.user).of(id, row));
+        if access > Access::None { Ok(()) } else { Err(version::no_access(call.version, NO_ACCESS)) }
+    }
+
+    /// What a push to the `StreamingChannel` of this id publishes. It takes the right to change the channel.
+    pub(in crate::emulator) fn push(
+        &self,
+        call: Call<'_>,
+        id: &str,
+        events: &[PushEvent],
+    ) -> Result<Vec<Notice>, Refused> {
+        let (kind, id, row) = self.get(call, "StreamingChannel", id)?;
+        if call.user.access(&kind.name) < Access::Edit {
+            return Err(Refused::no_access());
+        }
+        self.check_edit(call, kind, &id, row)?;
+        let notice = |event: &PushEvent| {
+            let notice = event.notice(row.text("Name"), call)?;
+            Ok(Notice { audience: self.shown_to(kind, &id, row, notice.audience), ..notice })
+        };
+        events.iter().map(notice).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::kind::{Field, Kind, Shape};
-use super::{Call, Records};
+use super::{Call, Records, sharing};
 use crate::emulator::users::Org;
 use crate::emulator::version::NEWEST;
 
@@ -28,8 +28,20 @@ pub(in crate::emulator) struct ObjectSeed {
     label: Option<String>,
     /// The format of the numbers that are its records' names; without it names are text.
     auto_number: Option<String>,
+    /// Who sees its records; `public` without it.
+    sharing: Option<Sharing>,
     /// By name; custom ones end with `__c`.
     fields: BTreeMap<String, FieldSeed>,
+}
+
+/// The sharing model of a type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Sharing {
+    /// Records are for everybody who may read the type.
+    Public,
+    /// They are for those whom they belong to or are shared with.
+    Private,
 }
 
 /// Records as a person writes them, by the names of their types.
@@ -150,7 +162,24 @@ impl Records {
         if kind.fields.len() > FIELDS_MAX {
             return Err(format!("object {name:?}: at most {FIELDS_MAX} fields are wanted"));
         }
+        kind.private = seed.sharing.map_or(kind.private, |sharing| sharing == Sharing::Private);
+        if kind.private {
+            self.add_shares(&kind)?;
+        }
         self.kinds.insert(key, kind);
+        Ok(())
+    }
+
+    /// Makes the share type of a type that is private, unless there is one.
+    fn add_shares(&mut self, kind: &Kind) -> Result<(), String> {
+        if kind.fixed || kind.field("OwnerId").is_none() {
+            return Err(format!("object {:?}: its records have no owner, and so no sharing", kind.name));
+        }
+        let number = self.kinds.values().filter(|kind| kind.name.ends_with("Share")).count();
+        let digit = DIGITS.get(number).copied().map(char::from);
+        let digit = digit.ok_or_else(|| format!("at most {} private objects are wanted", DIGITS.len()))?;
+        let share = sharing::share_type(kind, &format!("02{digit}"));
+        self.kinds.entry(share.name.to_lowercase()).or_insert(share);
         Ok(())
     }
 

@@ -19,6 +19,8 @@ pub(in crate::emulator) struct Kind {
     pub(in crate::emulator) streams: bool,
     /// Whether callers can only read its records.
     pub(in crate::emulator) fixed: bool,
+    /// Whether its records are for those alone whom they belong to or are shared with.
+    pub(in crate::emulator) private: bool,
     /// Its fields, the system's included, in the order of their making.
     pub(in crate::emulator) fields: Vec<Field>,
 }
@@ -227,6 +229,7 @@ impl Kind {
             since: 0,
             streams: true,
             fixed: false,
+            private: false,
             fields: all,
         }
     }
@@ -268,7 +271,7 @@ fn label(name: &str) -> String {
         label.push(if char == '_' { ' ' } else { char });
         before = char;
     }
-    label
+    label.strip_suffix(" Id").map_or(label.clone(), |stem| format!("{stem} ID"))
 }
 
 #[cfg(test)]
@@ -278,6 +281,7 @@ mod tests {
     #[test]
     fn labels_are_made_of_names() {
         assert_eq!(label("Invoice_Statement__c"), "Invoice Statement");
+        assert_eq!(label("AccountId"), "Account ID");
         assert_eq!(label("NotifyForOperationCreate"), "Notify For Operation Create");
         assert_eq!(Kind::new("Opportunity", "006", Vec::new()).plural, "Opportunities");
     }

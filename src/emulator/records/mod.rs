@@ -27,7 +27,8 @@
 //! # Operations
 //!
 //! [`Records::create`], [`Records::update`], [`Records::delete`], [`Records::undelete`], [`Records::get`],
-//! [`Records::query`]; [`Records::define`] for types; what subscribers and pushes ask is in `channel`.
+//! [`Records::query`]; [`Records::define`] for types; what subscribers and pushes ask is in `channel`, who
+//! sees the records of a private type in `sharing`.
 
 mod bounds;
 mod channel;
@@ -39,6 +40,7 @@ mod row;
 mod rules;
 mod save;
 mod select;
+mod sharing;
 mod standard;
 #[cfg(test)]
 mod tests;
@@ -91,6 +93,8 @@ pub(super) struct Records {
     topics: Topics,
     cursors: Cursors,
     allowances: Allowances,
+    /// Whether the first subscriber to a `/u/` channel makes it.
+    pub(super) dynamic_channels: bool,
 }
 
 impl Records {
@@ -105,6 +109,7 @@ impl Records {
             topics: Topics::default(),
             cursors: Cursors::default(),
             allowances: edition.allowances(),
+            dynamic_channels: true,
         };
         for user in users {
             records.add_user(user, now);
@@ -147,7 +152,7 @@ impl Records {
     /// The record of this type and id that is not deleted, with its id of 18 characters.
     pub(super) fn get(&self, call: Call<'_>, kind: &str, id: &str) -> Result<(&Kind, String, &Row), Refused> {
         let kind = self.kind(call, kind)?;
-        let (id, row) = self.find(kind, id)?;
+        let (id, row) = self.find(call, kind, id)?;
         if row.flag("IsDeleted") {
             return Err(Refused::new("ENTITY_IS_DELETED", "entity is deleted")
                 .of::<String>([])
@@ -156,14 +161,17 @@ impl Records {
         Ok((kind, id, row))
     }
 
-    /// The record of this type and id, deleted or not.
-    fn find(&self, kind: &Kind, id: &str) -> Result<(String, &Row), Refused> {
+    /// The record of this type and id that the caller sees, deleted or not.
+    fn find(&self, call: Call<'_>, kind: &Kind, id: &str) -> Result<(String, &Row), Refused> {
         let gone = || {
             let message = "Provided external ID field does not exist or is not accessible: ".to_owned() + id;
             Refused::new("NOT_FOUND", message).with(http::StatusCode::NOT_FOUND)
         };
         let id = ids::canonical(id).filter(|id| ids::prefix(id) == kind.prefix).ok_or_else(gone)?;
         let row = self.rows.get(&id).ok_or_else(gone)?;
+        if self.sight(kind, call.user).of(&id, row) == Access::None {
+            return Err(gone());
+        }
         Ok((id, row))
     }
 
@@ -174,9 +182,16 @@ impl Records {
     }
 
     /// The records of the type `name` that are not deleted.
-    fn live(&self, name: &str) -> impl Iterator<Item = (&String, &Row)> {
+    fn live<'s>(&'s self, name: &str) -> impl Iterator<Item = (&'s String, &'s Row)> + use<'s> {
         let rows = self.kinds.get(&name.to_lowercase()).map(|kind| self.rows_of(kind));
         rows.into_iter().flatten().filter(|(_, row)| !row.flag("IsDeleted"))
+    }
+
+    /// Says in the record of a user whether logins are taken.
+    pub(super) fn refresh_user(&mut self, user: &User) {
+        if let Some(row) = self.rows.get_mut(&user.id) {
+            row.set("IsActive", user.is_active().into());
+        }
     }
 
     fn add_user(&mut self, user: &User, now: Timestamp) {
@@ -191,7 +206,7 @@ impl Records {
         ] {
             row.set(name, if text.is_empty() { serde_json::Value::Null } else { text.as_str().into() });
         }
-        row.set("IsActive", user.active.into());
+        row.set("IsActive", user.is_active().into());
         save::stamp_new(&mut row, &user.id, now);
         self.rows.insert(user.id.clone(), row);
     }

@@ -61,6 +61,7 @@ impl Records {
     ) -> Result<Vec<Notice>, Refused> {
         self.changeable(call, kind)?;
         let (kind, id, old) = self.get(call, kind, id)?;
+        self.check_edit(call, kind, &id, old)?;
         let (kind, old) = (kind.clone(), old.clone());
         let mut row = old.clone();
         let given = apply(&kind, &mut row, call, body)?;
@@ -84,6 +85,7 @@ impl Records {
     ) -> Result<Vec<Notice>, Refused> {
         self.changeable(call, kind)?;
         let (kind, id, old) = self.get(call, kind, id)?;
+        self.check_edit(call, kind, &id, old)?;
         let (kind, mut row) = (kind.clone(), old.clone());
         row.set("IsDeleted", true.into());
         stamp(&mut row, &call.user.id, call.now);
@@ -99,7 +101,8 @@ impl Records {
         id: &str,
     ) -> Result<Vec<Notice>, Refused> {
         let kind = self.changeable(call, kind)?.clone();
-        let (id, old) = self.find(&kind, id)?;
+        let (id, old) = self.find(call, &kind, id)?;
+        self.check_edit(call, &kind, &id, old)?;
         if !old.flag("IsDeleted") {
             let message = "entity is not in the recycle bin";
             return Err(Refused::new("UNDELETE_FAILED", message).of::<String>([]));
@@ -121,6 +124,7 @@ impl Records {
         id: Option<&str>,
         given: &BTreeSet<String>,
     ) -> Result<Ready, Refused> {
+        given.iter().try_for_each(|name| self.check_reference(kind, name, &row))?;
         derive(kind, &mut row);
         let topic = match kind.name.as_str() {
             "PushTopic" => {
@@ -136,6 +140,28 @@ impl Records {
             _ => None,
         };
         Ok(Ready { row, topic })
+    }
+
+    /// Whether a field that holds the id of another record does so of one that there is and that may be named there.
+    fn check_reference(&self, kind: &Kind, name: &str, row: &Row) -> Result<(), Refused> {
+        let Some((field, Shape::Reference(to))) = kind.field(name).map(|field| (field, &field.shape)) else {
+            return Ok(());
+        };
+        let id = row.text(name);
+        let Some(to) = self.kinds.get(&to.to_lowercase()).filter(|_| !id.is_empty()) else {
+            return Ok(());
+        };
+        if ids::prefix(id) != to.prefix {
+            let message = format!("{}: id value of incorrect type: {id}", field.label);
+            return Err(Refused::new("MALFORMED_ID", message).of([name]));
+        }
+        match self.rows.get(id) {
+            Some(row) if row.flag("IsDeleted") => {
+                Err(Refused::new("ENTITY_IS_DELETED", "entity is deleted").of([name]))
+            }
+            Some(_) => Ok(()),
+            None => Err(Refused::new("INVALID_CROSS_REFERENCE_KEY", "invalid cross reference id").of([name])),
+        }
     }
 
     /// Whether the org may have this topic too.
@@ -205,8 +231,13 @@ impl Records {
         changed: &BTreeSet<String>,
         at: Timestamp,
     ) -> Vec<Notice> {
-        let row = self.rows.get(id);
-        row.map(|row| self.topics.tell(&Change { operation, kind, row, changed, at })).unwrap_or_default()
+        let Some(row) = self.rows.get(id) else { return Vec::new() };
+        let notices = self.topics.tell(&Change { operation, kind, row, changed, at }).into_iter();
+        let shown = |notice: Notice| {
+            let audience = self.shown_to(kind, id, row, notice.audience);
+            Notice { audience, ..notice }
+        };
+        notices.map(shown).collect()
     }
 }
 
@@ -225,6 +256,10 @@ fn apply(
     let mut refused = Vec::new();
     for (name, value) in body.iter().filter(|(name, _)| *name != "attributes") {
         let field = visible(kind, call, name)?;
+        if field.shape == Shape::Id {
+            let message = "The Id field should not be specified in the sobject data.";
+            return Err(Refused::new("INVALID_FIELD", message));
+        }
         if !field.settable || call.version > field.until {
             refused.push(field.name.clone());
         } else {

@@ -15,6 +15,7 @@ use super::row::{Row, View, shown};
 use super::{Call, Records};
 use crate::emulator::ids;
 use crate::emulator::soql::{self, Datum, Item, Query, Row as _, matches};
+use crate::emulator::users::Access;
 
 /// The most queries with pages that were not asked for yet, of one user and of all.
 const OPEN_MAX: (usize, usize) = (10, 20);
@@ -173,7 +174,9 @@ impl Records {
             let view = View { kind, row };
             query.filter.as_ref().is_none_or(|filter| matches(filter, &view, call.now))
         };
+        let sight = self.sight(kind, call.user);
         let rows = self.rows_of(kind).filter(|(_, row)| deleted || !row.flag("IsDeleted"));
+        let rows = rows.filter(|(id, row)| sight.of(id, row) > Access::None);
         let mut rows: Vec<_> = rows.filter(|(_, row)| met(row)).collect();
         rows.sort_by(|(_, one), (_, other)| order(query, View { kind, row: one }, View { kind, row: other }));
         let count = |number: Option<u32>| number.map(|number| usize::try_from(number).unwrap_or(usize::MAX));

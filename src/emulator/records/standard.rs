@@ -17,18 +17,20 @@ pub(super) fn kinds() -> Vec<Kind> {
         push_topic(),
         streaming_channel(),
     ];
-    all.extend(PILOTS.map(|(name, prefix)| Kind::new(name, prefix, vec![text("Name", 255)])));
+    let pilot = |(name, prefix, since)| Kind { since, ..Kind::new(name, prefix, vec![text("Name", 255)]) };
+    all.extend(PILOTS.map(pilot));
     all
 }
 
-/// What the guide calls a pilot: streamed too, with a name alone.
-const PILOTS: [(&str, &str); 6] = [
-    ("ContractLineItem", "811"),
-    ("Entitlement", "550"),
-    ("LiveChatTranscript", "570"),
-    ("Quote", "0Q0"),
-    ("QuoteLineItem", "0QL"),
-    ("ServiceContract", "810"),
+/// What the guide calls a pilot: streamed too, with a name alone. Each with its prefix and the first API version that
+/// has it ("Object Reference").
+const PILOTS: [(&str, &str, u8); 6] = [
+    ("ContractLineItem", "811", 18),
+    ("Entitlement", "550", 18),
+    ("LiveChatTranscript", "570", 24),
+    ("Quote", "0Q0", 18),
+    ("QuoteLineItem", "0QL", 18),
+    ("ServiceContract", "810", 18),
 ];
 
 fn text(name: &str, len: usize) -> Field {

@@ -20,12 +20,18 @@ pub(super) fn moment(at: Timestamp) -> Value {
 
 /// The value that `given` becomes in `field`; empty text becomes nothing.
 pub(super) fn checked(field: &Field, given: &Value) -> Result<Value, Refused> {
-    match given {
-        Value::Null if field.shape == Shape::Boolean => Ok(field.default.clone()),
-        Value::Null => Ok(Value::Null),
-        Value::Array(_) | Value::Object(_) => Err(unreadable(field, given)),
-        given => typed(field, given),
+    let value = match given {
+        Value::Null if field.shape == Shape::Boolean => return Ok(field.default.clone()),
+        Value::Null => Value::Null,
+        Value::Array(_) | Value::Object(_) => return Err(unreadable(field, given)),
+        given => typed(field, given)?,
+    };
+    // What a restricted list says at the start, it cannot be made to say no more.
+    let restricted = matches!(field.shape, Shape::Picklist { restricted: true, .. });
+    if restricted && value.is_null() && !field.default.is_null() {
+        return Err(unlisted(field, "null"));
     }
+    Ok(value)
 }
 
 fn typed(field: &Field, given: &Value) -> Result<Value, Refused> {
@@ -46,10 +52,9 @@ fn typed(field: &Field, given: &Value) -> Result<Value, Refused> {
     value.ok_or_else(|| unreadable(field, given))
 }
 
-/// Numbers without a fraction that a double keeps whole.
-fn whole(number: f64) -> Option<i64> {
-    let small = number.fract() == 0.0 && number.abs() < 9e15;
-    small.then(|| format!("{number:.0}").parse().ok())?
+/// Numbers without a fraction, of 32 bits as the API has them.
+fn whole(number: f64) -> Option<i32> {
+    (number.fract() == 0.0).then(|| format!("{number:.0}").parse().ok())?
 }
 
 fn date(text: &str) -> Option<Date> {
@@ -83,10 +88,11 @@ fn written(field: &Field, given: &Value) -> Result<Value, Refused> {
     }
     if let Shape::Picklist { values, restricted: true } = &field.shape {
         let known = values.iter().find(|value| value.eq_ignore_ascii_case(&text));
-        return known.map(|value| value.as_str().into()).ok_or_else(|| {
-            let message = format!("{}: bad value for restricted picklist field: {text}", field.label);
-            Refused::new("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message).of([&*field.name])
-        });
+        return known.map(|value| value.as_str().into()).ok_or_else(|| unlisted(field, &text));
+    }
+    if matches!(field.shape, Shape::Email(_)) && !is_address(&text) {
+        let message = format!("{}: invalid email address: {text}", field.label);
+        return Err(Refused::new("INVALID_EMAIL_ADDRESS", message).of([&*field.name]));
     }
     let max = field.shape.len();
     if text.chars().count() > max {
@@ -95,6 +101,17 @@ fn written(field: &Field, given: &Value) -> Result<Value, Refused> {
         return Err(Refused::new("STRING_TOO_LONG", message).of([&*field.name]));
     }
     Ok(text.into())
+}
+
+fn unlisted(field: &Field, text: &str) -> Refused {
+    let message = format!("{}: bad value for restricted picklist field: {text}", field.label);
+    Refused::new("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message).of([&*field.name])
+}
+
+/// Whether mail could have this address: something on both sides of one `@`, and no space.
+fn is_address(text: &str) -> bool {
+    let parts = text.split_once('@').filter(|(name, host)| !name.is_empty() && !host.is_empty());
+    parts.is_some_and(|(_, host)| !host.contains('@')) && !text.contains(char::is_whitespace)
 }
 
 fn unreadable(field: &Field, given: &Value) -> Refused {
@@ -156,6 +173,13 @@ mod tests {
             (Shape::Boolean, json!("x"), Err("JSON_PARSER_ERROR")),
             (Shape::Int, json!(3.0), Ok(json!(3))),
             (Shape::Int, json!(3.5), Err("JSON_PARSER_ERROR")),
+            (Shape::Int, json!(2_147_483_647), Ok(json!(2_147_483_647))),
+            (Shape::Int, json!(2_147_483_648_u32), Err("JSON_PARSER_ERROR")),
+            (Shape::Email(80), json!("a@b"), Ok(json!("a@b"))),
+            (Shape::Email(80), json!("a@"), Err("INVALID_EMAIL_ADDRESS")),
+            (Shape::Email(80), json!("a@b@c"), Err("INVALID_EMAIL_ADDRESS")),
+            (Shape::Email(80), json!("a b@c"), Err("INVALID_EMAIL_ADDRESS")),
+            (Shape::Email(3), json!("a@bc"), Err("STRING_TOO_LONG")),
             (Shape::Double, json!(35.0), Ok(json!(35.0))),
             (Shape::Double, json!("35.5"), Ok(json!(35.5))),
             (Shape::Currency, json!("NaN"), Err("JSON_PARSER_ERROR")),

@@ -13,6 +13,7 @@
 //! | `GET limits` | tells what is allowed and what is left |
 //!
 //! A `POST` with `?_HttpMethod=PATCH` or `DELETE` stands for that method. Bodies are JSON.
+//! Every reply to a caller who is let in says in `Sforce-Limit-Info` how many calls the day has seen.
 
 mod describe;
 mod limits;
@@ -22,7 +23,7 @@ mod sobjects;
 
 use std::borrow::Cow;
 
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
@@ -38,6 +39,8 @@ use super::version::Version;
 
 /// The largest request.
 pub(super) const REQUEST_MAX: usize = 1 << 20;
+/// What every reply says of the calls of the day: `api-usage=USED/ALLOWED`.
+const LIMIT_INFO: HeaderName = HeaderName::from_static("sforce-limit-info");
 /// Where the API begins.
 const ROOT: &str = "/services/data/v";
 
@@ -67,7 +70,7 @@ pub(super) fn handle(shared: &Shared, head: &Parts, body: &[u8]) -> Reply {
         Ok(caller) => caller,
         Err(denied) => return denied.rest(),
     };
-    shared.lock().usage.count_call();
+    let used = count_call(shared);
     let rest = head.uri.path().strip_prefix(ROOT).unwrap_or_default();
     let (version, path) = rest.split_once('/').unwrap_or((rest, ""));
     let version = Version::parse(version).filter(|version| Version::all().any(|one| one == *version));
@@ -76,6 +79,18 @@ pub(super) fn handle(shared: &Shared, head: &Parts, body: &[u8]) -> Reply {
         let now = shared.timestamp();
         Rest { shared, method, version, caller, now, head, body }.route(path.trim_end_matches('/'))
     });
+    with(render(answer), LIMIT_INFO, &used)
+}
+
+/// Counts the call; what the reply says of the calls of the day.
+fn count_call(shared: &Shared) -> String {
+    let mut state = shared.lock();
+    state.usage.count_call();
+    let allowed = state.records.allowances().calls;
+    format!("api-usage={}/{allowed}", state.usage.now().calls)
+}
+
+fn render(answer: Answer) -> Reply {
     match answer {
         Ok((StatusCode::NO_CONTENT, _)) => {
             let mut reply = Reply::default();

@@ -10,7 +10,6 @@ use super::{Answer, Rest, found};
 use crate::emulator::ids;
 use crate::emulator::records::{PushEvent, Refused};
 use crate::emulator::state::State;
-use crate::emulator::users::Access;
 
 /// The most events of one push.
 const EVENTS_MAX: usize = 200;
@@ -32,7 +31,7 @@ pub(super) fn push(rest: &Rest<'_>, id: &str) -> Answer {
         Method::GET | Method::HEAD => {
             Ok(found(&json!({"OnlineUserIds": listeners(&state, &channel), "ChannelName": channel})))
         }
-        Method::POST => send(rest, &mut state, &channel),
+        Method::POST => send(rest, &mut state, id, &channel),
         _ => Err(rest.not_allowed("GET,HEAD,POST")),
     }
 }
@@ -43,19 +42,15 @@ fn listeners(state: &State, channel: &str) -> BTreeSet<String> {
     sessions.map(|session| session.user.id.clone()).collect()
 }
 
-fn send(rest: &Rest<'_>, state: &mut State, channel: &str) -> Answer {
-    if rest.caller.user.access("StreamingChannel") < Access::Edit {
-        return Err(Refused::no_access());
-    }
+fn send(rest: &Rest<'_>, state: &mut State, id: &str, channel: &str) -> Answer {
     let push: Push = rest.read()?;
     if push.events.is_empty() || push.events.len() > EVENTS_MAX {
         let message = format!("pushEvents: 1 to {EVENTS_MAX} events are required");
         return Err(Refused::new("INVALID_FIELD", message).of(["pushEvents"]));
     }
-    let notices: Result<Vec<_>, _> =
-        push.events.iter().map(|event| event.notice(channel, rest.call())).collect();
+    let notices = state.records.push(rest.call(), id, &push.events)?;
     let mut results = Vec::new();
-    for (event, notice) in push.events.iter().zip(notices?) {
+    for (event, notice) in push.events.iter().zip(notices) {
         let online = listeners(state, channel);
         if state.notify(vec![notice]) == 0 {
             let message = "the org has used up its generic streaming events of 24 hours";

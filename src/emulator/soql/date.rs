@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn each_unit_begins_where_it_should() {
-        for (name, first, end) in [
+        let rows = [
             ("YESTERDAY", "2024-05-14", "2024-05-15"),
             ("TODAY", "2024-05-15", "2024-05-16"),
             ("TOMORROW", "2024-05-16", "2024-05-17"),
@@ -155,25 +155,52 @@ mod tests {
             ("NEXT_90_DAYS", "2024-05-16", "2024-08-14"),
             ("THIS_QUARTER", "2024-04-01", "2024-07-01"),
             ("LAST_QUARTER", "2024-01-01", "2024-04-01"),
-            ("THIS_FISCAL_YEAR", "2024-01-01", "2025-01-01"),
+            ("NEXT_QUARTER", "2024-07-01", "2024-10-01"),
+            ("THIS_FISCAL_QUARTER", "2024-04-01", "2024-07-01"),
+            ("LAST_FISCAL_QUARTER", "2024-01-01", "2024-04-01"),
+            ("NEXT_FISCAL_QUARTER", "2024-07-01", "2024-10-01"),
+            ("THIS_MONTH", "2024-05-01", "2024-06-01"),
+            ("LAST_YEAR", "2023-01-01", "2024-01-01"),
+            ("THIS_YEAR", "2024-01-01", "2025-01-01"),
             ("NEXT_YEAR", "2025-01-01", "2026-01-01"),
-        ] {
+            ("LAST_FISCAL_YEAR", "2023-01-01", "2024-01-01"),
+            ("THIS_FISCAL_YEAR", "2024-01-01", "2025-01-01"),
+            ("NEXT_FISCAL_YEAR", "2025-01-01", "2026-01-01"),
+        ];
+        for (name, first, end) in rows {
             assert_eq!(days(name, None), (first.to_owned(), end.to_owned()), "{name}");
         }
+        assert!(PLAIN.iter().all(|(name, ..)| rows.iter().any(|row| row.0 == *name)), "each has its row");
     }
 
     #[test]
     fn counted_units_reach_as_far_as_they_should() {
-        for (name, n, first, end) in [
+        let rows = [
             ("LAST_N_DAYS", 3, "2024-05-12", "2024-05-16"),
             ("NEXT_N_DAYS", 3, "2024-05-16", "2024-05-19"),
             ("N_DAYS_AGO", 3, "2024-05-12", "2024-05-13"),
             ("LAST_N_WEEKS", 2, "2024-04-28", "2024-05-12"),
             ("NEXT_N_MONTHS", 2, "2024-06-01", "2024-08-01"),
             ("N_QUARTERS_AGO", 1, "2024-01-01", "2024-04-01"),
+            ("NEXT_N_WEEKS", 2, "2024-05-19", "2024-06-02"),
+            ("N_WEEKS_AGO", 2, "2024-04-28", "2024-05-05"),
+            ("LAST_N_MONTHS", 2, "2024-03-01", "2024-05-01"),
+            ("N_MONTHS_AGO", 2, "2024-03-01", "2024-04-01"),
+            ("LAST_N_QUARTERS", 2, "2023-10-01", "2024-04-01"),
+            ("NEXT_N_QUARTERS", 2, "2024-07-01", "2025-01-01"),
+            ("LAST_N_FISCAL_QUARTERS", 2, "2023-10-01", "2024-04-01"),
+            ("NEXT_N_FISCAL_QUARTERS", 2, "2024-07-01", "2025-01-01"),
+            ("N_FISCAL_QUARTERS_AGO", 2, "2023-10-01", "2024-01-01"),
             ("LAST_N_YEARS", 1, "2023-01-01", "2024-01-01"),
             ("LAST_N_YEARS", u16::MAX, "-9999-01-01", "2024-01-01"),
-        ] {
+            ("NEXT_N_YEARS", 2, "2025-01-01", "2027-01-01"),
+            ("N_YEARS_AGO", 2, "2022-01-01", "2023-01-01"),
+            ("LAST_N_FISCAL_YEARS", 1, "2023-01-01", "2024-01-01"),
+            ("NEXT_N_FISCAL_YEARS", 2, "2025-01-01", "2027-01-01"),
+            ("N_FISCAL_YEARS_AGO", 2, "2022-01-01", "2023-01-01"),
+        ];
+        assert!(COUNTED.iter().all(|(name, ..)| rows.iter().any(|row| row.0 == *name)), "each has its row");
+        for (name, n, first, end) in rows {
             let (from, to) = days(name, Some(n));
             assert_eq!((from.replace("-009999", "-9999"), to), (first.to_owned(), end.to_owned()), "{name}");
         }

@@ -116,3 +116,28 @@ fn no_response_that_the_configuration_allows_is_too_large_for_a_record() {
         assert!(largest < u128::from(record::SIZE_MAX), "{events} events: {size} of {length}");
     }
 }
+
+#[test]
+fn how_much_is_left_is_told_without_a_read_of_the_disk() {
+    let disk = FaultyDisk::default();
+    let tail_bytes = batch(297..300).size() * 4;
+    let mut journal = open(&disk, Config { tail_bytes, ..small() });
+    assert_eq!(journal.library().behind(0).received, None);
+    for number in (0..300).step_by(3) {
+        journal.append(&batch(number..number + 3), Kind::Events).unwrap();
+    }
+    let library = journal.library();
+    let (all, segments) = library.size();
+    assert!(segments > 5);
+    let before = disk.reads();
+    let behind = |sequence| library.behind(sequence);
+    assert_eq!((behind(0).bytes, behind(300).bytes, behind(u64::MAX).bytes), (all, 0, 0));
+    // No more than one segment's worth of error, and never less for more events.
+    let bytes: Vec<_> = (0..=300).map(|sequence| behind(sequence).bytes).collect();
+    assert!(bytes.is_sorted_by(|one, next| one >= next));
+    assert!(bytes[150].abs_diff(all / 2) < 4_000, "{} of {all}", bytes[150]);
+    // Only what is in memory tells when it arrived.
+    assert_eq!((behind(0).received, behind(300).received), (None, None));
+    assert_eq!(behind(298).received, Some(SystemTime::UNIX_EPOCH));
+    assert_eq!(disk.reads(), before);
+}

@@ -123,6 +123,34 @@ fn the_end_writes_what_was_taken_and_takes_no_more() {
 }
 
 #[test]
+fn a_disk_that_does_not_answer_is_seen_by_a_turn_that_does_not_end() {
+    let disk = FaultyDisk::default();
+    let (writer, told) = start(&disk, small());
+    let soon = |what: &str, turn: &dyn Fn() -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !turn() {
+            assert!(Instant::now() < deadline, "{what}");
+            std::thread::yield_now();
+        }
+    };
+    writer.append(batch(0..1), Kind::Events).unwrap();
+    until(&told, |(_, durable, _)| *durable == 1);
+    soon("nothing to do", &|| writer.turn().is_none());
+    // Whoever changes a file has the whole disk to himself.
+    disk.edit(&disk.names()[0], |_| {
+        writer.append(batch(1..2), Kind::Events).unwrap();
+        soon("it is at it", &|| writer.turn().is_some());
+        let turn = writer.turn();
+        let end = Instant::now() + Duration::from_millis(50);
+        while Instant::now() < end {
+            assert_eq!(writer.turn(), turn, "the same turn");
+        }
+    });
+    until(&told, |(_, durable, _)| *durable == 2);
+    soon("it waits again", &|| writer.turn().is_none());
+}
+
+#[test]
 fn a_thread_that_is_gone_is_told_by_the_next_append() {
     let disk = FaultyDisk::default();
     let writer = Writer::start(open(&disk, small()), |_| panic!("on purpose")).unwrap();

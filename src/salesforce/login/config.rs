@@ -88,7 +88,7 @@ pub enum Config {
 }
 
 /// How logins go about it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// A refusal is final, as for a command that a person watches.
     pub one_shot: bool,

@@ -43,7 +43,7 @@ pub use sign::{Key, KeyError};
 use verdict::Again;
 
 /// Where records are posted and how long that may take.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// The endpoint, `http` or `https`.
     pub url: Url,

@@ -33,7 +33,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// A symmetric key; never printed, wiped on drop.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key(Secret<Vec<u8>>);
 
 /// Why a text is no key; nothing of the text is in it.

@@ -25,13 +25,13 @@ impl Emulator {
 
     /// With these environment variables.
     pub(crate) fn start_in(environment: &[(&str, &str)], arguments: &[&str]) -> Self {
-        let listen = ["emulator", "--listen", "127.0.0.1:0", "--quiet"];
+        let listen = ["emulator", "--listen", "127.0.0.1:0", "--quiet", "--poll-interval", "0s"];
         Self::spawn(cometail(&listen).args(arguments).envs(environment.iter().copied()))
     }
 
     /// At the address of an earlier one.
     pub(crate) fn start_on(address: &str) -> Self {
-        Self::spawn(&mut cometail(&["emulator", "--listen", address, "--quiet"]))
+        Self::spawn(&mut cometail(&["emulator", "--listen", address, "--quiet", "--poll-interval", "0s"]))
     }
 
     fn spawn(command: &mut std::process::Command) -> Self {

@@ -138,6 +138,11 @@ pub(crate) fn whole_lines(text: &str) -> Vec<String> {
     text[..end].lines().map(str::to_owned).collect()
 }
 
+/// The words of each line with one space between, for tables.
+pub(crate) fn squeezed(text: &str) -> String {
+    text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n").collect()
+}
+
 /// The `n` of each event.
 pub(crate) fn numbers(lines: &[String]) -> Vec<u64> {
     lines.iter().map(|line| number(line)).collect()

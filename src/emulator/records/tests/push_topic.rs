@@ -93,8 +93,10 @@ fn notify_for_fields_has_four_values() {
         let query = "SELECT Id, f1__c FROM InvoiceStatement__c WHERE f2__c = 'a'";
         assert!(topic(&json!({"NotifyForFields": value, "Query": query})).is_ok(), "{value}");
     }
-    let refused = topic(&json!({"NotifyForFields": "None"})).unwrap_err();
-    assert!(refused.starts_with("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST: "), "{refused}");
+    for wrong in [json!("None"), json!(""), Value::Null] {
+        let refused = topic(&json!({"NotifyForFields": wrong})).unwrap_err();
+        assert!(refused.starts_with("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST: "), "{refused}");
+    }
 }
 
 #[test]
@@ -191,4 +193,35 @@ fn streaming_channel_name_description_and_defaults() {
     assert_eq!(code(json!({"Name": "/u/e", "Description": "d".repeat(256)})), Err("STRING_TOO_LONG"));
     assert_eq!(code(json!({"Name": "/u/NOTIFICATIONS/ExampleUserChannel"})), Err("DUPLICATE_VALUE"));
     assert_eq!(code(json!({"Name": "/u/f", "IsDynamic": true})), Err("INVALID_FIELD_FOR_INSERT_UPDATE"));
+}
+
+#[test]
+fn the_object_has_to_be_of_the_topics_api_version() {
+    let query = "SELECT Id, Name FROM LiveChatTranscript";
+    for (version, good) in [(20.0, false), (23.0, false), (24.0, true)] {
+        let topic = topic(&json!({"Query": query, "ApiVersion": version}));
+        assert_eq!(topic.is_ok(), good, "{version}");
+        let refused = "INVALID_TYPE: sObject type 'LiveChatTranscript' is not supported.";
+        assert!(good || topic.unwrap_err() == refused, "{version}");
+    }
+}
+
+#[test]
+fn a_change_of_a_topic_keeps_to_the_same_rules() {
+    let mut scene = Scene::new();
+    let id = scene.topic(QUERY, &json!({})).unwrap();
+    for (body, code) in [
+        (json!({"Name": "N".repeat(26)}), "STRING_TOO_LONG"),
+        (json!({"Name": null}), "REQUIRED_FIELD_MISSING"),
+        (json!({"Query": "a".repeat(1301)}), "STRING_TOO_LONG"),
+        (json!({"Query": "SELECT Name FROM Account"}), "INVALID_FIELD"),
+        (json!({"ApiVersion": 19}), "INVALID_FIELD"),
+        (json!({"Description": "d".repeat(401)}), "STRING_TOO_LONG"),
+        (json!({"NotifyForFields": "Where"}), "INVALID_FIELD"),
+        (json!({"NotifyForFields": "None"}), "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST"),
+    ] {
+        assert_eq!(scene.try_update("PushTopic", &id, &body).unwrap_err().code, code, "{body}");
+    }
+    let unchanged = [("Name", "T"), ("Query", QUERY), ("NotifyForFields", "Referenced")];
+    assert!(unchanged.iter().all(|(field, value)| scene.get("PushTopic", &id, field) == *value));
 }

@@ -197,9 +197,19 @@ fn a_reload_says_what_is_wrong_and_a_good_file_is_used() {
     let reply = site.client.post("/api/v1/reload", "");
     assert_eq!(reply.status, 202, "{reply:?}");
     site.emulator.wait_polled(2);
-    assert_eq!(
-        site.client.post("/api/v1/capture", r#"{"on": true}"#).status,
-        409,
-        "no file is configured for one"
-    );
+}
+
+#[test]
+fn a_capture_is_switched_on_and_off() {
+    let site = Site::start("").live();
+    let switch = |on: bool| site.client.post("/api/v1/capture", &format!(r#"{{"on": {on}}}"#)).status;
+    let file = site.place.path("state/wire.har");
+    assert!(!file.exists(), "it is off at the start");
+    assert_eq!((switch(true), switch(true)), (202, 202));
+    site.emulator.publish_each(0..3);
+    site.place.wait_for(super::support::ARCHIVE, 0..3);
+    site.emulator.wait_polled(1);
+    assert_eq!((switch(false), switch(false)), (202, 202));
+    let har = std::fs::read_to_string(&file).unwrap();
+    assert!(har.contains("/meta/connect") && har.ends_with("]}}\n"), "{har}");
 }

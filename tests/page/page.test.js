@@ -104,6 +104,22 @@ test("a sink that fails is told of with its reason, and its lag is drawn", async
   await page.close();
 });
 
+test("a connection and a sink are paused and go on, and no event is missing", async () => {
+  const page = await scene.tab();
+  await isLive(page);
+  for (const name of ["acme", "archive"]) {
+    await page.getByRole("button", { name: `Pause ${name}` }).click();
+    await page.locator("#problems li", { hasText: `${name} is paused` }).waitFor();
+  }
+  await scene.publish(FIRST, { sobject: { Name: "meanwhile" } });
+  for (const name of ["archive", "acme"]) await page.getByRole("button", { name: `Resume ${name}` }).click();
+  await isLive(page);
+  await page.locator("#list > li", { hasText: FIRST }).first().waitFor();
+  await until("the file has it", async () => (await scene.file()).includes('"meanwhile"'));
+  assert.equal((await scene.file()).split('"meanwhile"').length, 2, "once");
+  await page.close();
+});
+
 test("the org goes away and comes back, and the page says both", async () => {
   const page = await scene.tab();
   await isLive(page);

@@ -1,7 +1,7 @@
 // A daemon, an emulator and a browser: all real, all ended with the test.
 
 import { spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -101,6 +101,11 @@ ${admin}`);
     const body = JSON.stringify({ channel, data });
     const response = await fetch(`http://127.0.0.1:${this.org}/_emulator/publish`, { method: "POST", body });
     if (!response.ok) throw new Error(`publish: ${response.status} ${await response.text()}`);
+  }
+
+  /** What the file sink has written. */
+  file() {
+    return readFile(join(this.dir, "out.jsonl"), "utf8").catch(() => "");
   }
 
   /** A tab on the page that fails the test with whatever its script or its console complains of. */

@@ -21,6 +21,8 @@ COPY src ./src
 COPY tests ./tests
 COPY benches ./benches
 COPY config ./config
+# What `cometail --version` tells, for there is no git here.
+ARG COMETAIL_COMMIT
 RUN cargo build --release --locked --bin cometail --target "$(uname -m)-unknown-linux-musl"
 # What goes into the image; the state directory apart from the rest, for it has another owner.
 RUN install -D -m 0755 "target/$(uname -m)-unknown-linux-musl/release/cometail" /image/cometail \

@@ -11,18 +11,22 @@
 
 mod channel;
 mod check;
+mod completions;
 mod demo;
 mod emulator;
 mod heroku;
 mod journal;
 mod limits;
+mod man;
 mod org;
+mod progress;
 mod reload;
 mod run;
 mod status;
 mod table;
 mod tail;
 mod topic;
+mod version;
 mod whoami;
 mod wire;
 
@@ -49,7 +53,13 @@ const CONFIG: u8 = 78;
 
 /// Streams the events of a Bayeux/CometD server, such as the Streaming API of Salesforce.
 #[derive(Debug, Parser)]
-#[command(name = "cometail", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(
+    name = "cometail",
+    version = version::short(),
+    long_version = version::long(),
+    after_help = EXAMPLES,
+    max_term_width = 100
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -74,6 +84,8 @@ enum Command {
     Topic(topic::Topic),
     #[command(subcommand)]
     Heroku(heroku::Heroku),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 const EXAMPLES: &str = "\
@@ -111,6 +123,8 @@ pub fn main() -> ExitCode {
         Command::Channel(channel) => channel::main(channel),
         Command::Topic(topic) => topic::main(topic),
         Command::Heroku(heroku) => heroku::main(&heroku),
+        Command::Completions(completions) => completions::main(&completions),
+        Command::Man(man) => man::main(&man),
     })
 }
 

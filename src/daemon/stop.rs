@@ -1,6 +1,7 @@
 //! The running daemon and its end.
 
 use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,9 @@ use crate::status::Snapshot;
 
 /// How long the journal may take when the end cannot wait.
 const LAST: Duration = Duration::from_secs(1);
+
+/// How often it is told what a sink that drains still holds.
+const TELL: Duration = Duration::from_secs(3);
 
 /// A daemon that has been started.
 pub struct Daemon {
@@ -195,7 +199,7 @@ impl Daemon {
     /// Waits for the end of a sink; whether it was in time.
     async fn drain(&self, tap: &Tap, deadline: Instant, ending: &mut Ending) -> bool {
         let (handle, name) = (&tap.handle, tap.handle.name());
-        if let Ok(ended) = tokio::time::timeout(remaining(deadline), handle.ended()).await {
+        if let Some(ended) = drained(handle, deadline).await {
             *ending = worse(*ending, sink_ending(&ended, self.means.one_shot));
             return true;
         }
@@ -206,6 +210,22 @@ impl Daemon {
             tracing::error!(sink = %name, "not drained within the grace period; what is queued is given up");
         }
         false
+    }
+}
+
+/// Waits for a sink's end and tells from time to time what it still holds; none at the deadline.
+async fn drained(handle: &crate::sinks::Handle, deadline: Instant) -> Option<crate::sinks::Ended> {
+    let mut ended = pin!(tokio::time::timeout(remaining(deadline), handle.ended()));
+    loop {
+        tokio::select! {
+            biased;
+            ended = &mut ended => return ended.ok(),
+            () = tokio::time::sleep(TELL) => {
+                let status = handle.status();
+                let (events, left) = (status.lag.unwrap_or(status.queued_events), remaining(deadline).as_secs());
+                tracing::info!(sink = %handle.name(), events, seconds_left = left, "still draining");
+            }
+        }
     }
 }
 

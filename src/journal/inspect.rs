@@ -160,15 +160,26 @@ fn is_wanted(record: &Record, per_channel: usize, counts: &mut HashMap<(Arc<str>
 
 /// Reads everything in the journal of `dir`, which a process may be writing, and changes nothing.
 pub fn inspect(dir: &Path) -> Result<Inspection, OpenError> {
-    inspect_on(&(Arc::new(Directory::read_only(dir)) as Arc<dyn Disk>))
+    inspect_telling(dir, &mut |_, _| {})
 }
 
-pub(super) fn inspect_on(disk: &Arc<dyn Disk>) -> Result<Inspection, OpenError> {
+/// As [`inspect`]; `tell` is called before each segment with the bytes read so far and those of all segments.
+pub fn inspect_telling(dir: &Path, tell: &mut dyn FnMut(u64, u64)) -> Result<Inspection, OpenError> {
+    inspect_on(&(Arc::new(Directory::read_only(dir)) as Arc<dyn Disk>), tell)
+}
+
+pub(super) fn inspect_on(
+    disk: &Arc<dyn Disk>,
+    tell: &mut dyn FnMut(u64, u64),
+) -> Result<Inspection, OpenError> {
     let (cursors, damaged_cursors) = Cursors::new(Arc::clone(disk)).whole_and_damaged()?;
     let furthest = cursors.iter().map(|(_, committed)| committed.sequence).max().unwrap_or(0);
     let found = recover(&**disk, furthest, false)?;
     let mut segments = Vec::new();
+    let (mut done, all) = (0, found.segments.iter().map(|meta| meta.len).sum());
     for meta in &found.segments {
+        tell(done, all);
+        done += meta.len;
         let handle = match disk.open(&name(meta.number)) {
             // Removed by its writer since, and so were those before it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

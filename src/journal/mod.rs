@@ -93,7 +93,7 @@ mod tests;
 mod writer;
 
 pub use cursor::{Committed, Cursor, NOTE_MAX};
-pub use inspect::{Inspection, SegmentReport, inspect, segment_file};
+pub use inspect::{Inspection, SegmentReport, inspect, inspect_telling, segment_file};
 pub use lock::{Hold, is_written};
 pub use positions::Positions;
 pub use reader::{Read, Reader};

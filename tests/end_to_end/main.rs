@@ -25,6 +25,7 @@ mod journal_read_only;
 mod live_channels;
 mod missing;
 mod parked_commands;
+mod progress;
 mod replays;
 mod resume;
 mod rotate;

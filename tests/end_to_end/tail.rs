@@ -138,5 +138,11 @@ fn help_has_examples_and_the_version_is_told() {
         help.stdout
     );
     let version = run(&["--version"]);
-    assert_eq!(version.stdout, format!("cometail {}\n", env!("CARGO_PKG_VERSION")));
+    let known = format!("cometail {}\ncommit: ", env!("CARGO_PKG_VERSION"));
+    assert!(
+        version.stdout.starts_with(&known) && version.stdout.contains("\nfeatures: "),
+        "{}",
+        version.stdout
+    );
+    assert_eq!(run(&["-V"]).stdout.lines().count(), 1);
 }

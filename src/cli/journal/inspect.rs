@@ -8,8 +8,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::verify::{self, Problem};
-use super::{Outcome, Place, is_written, printed, time, unreadable};
-use crate::journal::{self, Committed, Inspection, SegmentReport, segment_file};
+use super::{Outcome, Place, is_written, printed, read, time};
+use crate::journal::{Committed, Inspection, SegmentReport, segment_file};
 
 /// Show segments, positions and cursors
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub(super) struct Inspect {
 pub(super) fn main(inspect: &Inspect) -> Outcome<u8> {
     let dir = inspect.place.dir()?;
     let written = is_written(&dir)?;
-    let found = journal::inspect(&dir).map_err(unreadable(&dir))?;
+    let found = read(&dir)?;
     let out = io::stdout().lock();
     printed(if inspect.json { print_json(out, &found, written) } else { print(out, &dir, &found, written) })?;
     Ok(0)
@@ -123,7 +123,7 @@ mod tests {
         let cursor = Committed { sequence: 3, note: Vec::new() };
         let found = Inspection {
             segments: vec![SegmentReport { number: 1, end: 4, ..SegmentReport::default() }],
-            positions: journal::Positions::default(),
+            positions: crate::journal::Positions::default(),
             cursors: vec![(evil.to_owned(), cursor)],
             next: 4,
             holes: Vec::new(),

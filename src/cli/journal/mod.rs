@@ -19,9 +19,10 @@ use std::time::SystemTime;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
+use super::progress::Progress;
 use super::{CONFIG, FAILED, IO, USAGE, fail, load};
 use crate::config::Config;
-use crate::journal::{self, OpenError};
+use crate::journal::{self, Inspection, OpenError};
 use crate::sinks;
 
 /// In use by another process.
@@ -103,6 +104,15 @@ fn is_written(dir: &Path) -> Outcome<bool> {
 
 fn unreadable(dir: &Path) -> impl Fn(OpenError) -> u8 {
     move |error| fail(IO, &format!("{}: {error}", dir.display()))
+}
+
+/// Everything that is in a journal; how far that is, is told.
+fn read(dir: &Path) -> Outcome<Inspection> {
+    let mut progress = Progress::new("reading the journal, bytes");
+    journal::inspect_telling(dir, &mut |done, all| progress.at(done, all)).map_err(|error| {
+        progress.clear();
+        unreadable(dir)(error)
+    })
 }
 
 /// The end of a command that printed: a closed standard output leaves nobody to tell.

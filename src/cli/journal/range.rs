@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::inspect::numbers;
 use super::warn;
+use crate::cli::progress::Progress;
 use crate::event::{Batch, Event, ReplayId};
 use crate::journal::{Kind, Library, Read, Reader, Record};
 use crate::sinks::filter::Pattern;
@@ -91,8 +92,10 @@ impl Range {
 pub(super) struct Source {
     reader: Reader,
     range: Range,
+    first: u64,
     end: u64,
     left: u64,
+    progress: Option<Progress>,
     /// Whether something in the range cannot be read.
     pub(super) has_holes: bool,
 }
@@ -101,17 +104,31 @@ impl Source {
     pub(super) fn new(library: &Library, range: Range) -> Self {
         let first = range.first().unwrap_or_else(|| library.oldest_sequence());
         let (end, left) = (range.end().min(library.next_sequence()), range.count.unwrap_or(u64::MAX));
-        Self { reader: library.reader(first), range, end, left, has_holes: false }
+        Self { reader: library.reader(first), range, first, end, left, progress: None, has_holes: false }
+    }
+
+    /// Tells from now on how much of the range has been read.
+    pub(super) fn tell(&mut self, what: &'static str) {
+        self.progress = Some(Progress::new(what));
+    }
+
+    /// Tells no more.
+    pub(super) fn tell_no_more(&mut self) {
+        self.progress = None;
     }
 
     /// The next events, at least one; `None` at the end. What cannot be read is told on standard error.
     pub(super) fn next(&mut self) -> io::Result<Option<Arc<Batch>>> {
         while self.left > 0 && self.reader.next_sequence() < self.end {
             let at = self.reader.next_sequence();
+            if let Some(progress) = &mut self.progress {
+                progress.at(at.saturating_sub(self.first), self.end.saturating_sub(self.first));
+            }
             match self.reader.try_next()? {
                 None => break,
                 Some(Read::Hole(events)) => {
                     self.has_holes = true;
+                    self.progress.iter_mut().for_each(Progress::clear);
                     let events = numbers(&(events.start..events.end.min(self.end)));
                     warn(&format!("{events}: not in the journal any more; removed, damaged or missing"));
                 }

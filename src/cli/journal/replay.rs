@@ -1,6 +1,6 @@
 //! `cometail journal replay`: a range once more, on standard output or to a sink.
 
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +71,10 @@ fn lost(dir: &Path) -> impl Fn(io::Error) -> u8 {
 
 fn print(dir: &Path, range: Range, format: Format) -> Outcome<u8> {
     let mut source = open(dir, range)?;
+    // On one terminal the two would be mixed.
+    if !io::stdout().is_terminal() {
+        source.tell("printing, events");
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     let mut line = Vec::new();
     while let Some(batch) = source.next().map_err(lost(dir))? {
@@ -98,8 +102,11 @@ fn send(config: &Config, sink: sinks::Config, range: Range) -> Outcome<u8> {
     let runtime = runtime.map_err(|error| fail(IO, &error))?;
     let queue = sink.queue;
     let handle = sinks::start(sink, supply).map_err(|error| fail(IO, &error))?;
+    source.tell("sending, events");
     let delivery = Delivery { handle, queue, offered: 0 };
-    let (told, ended) = runtime.block_on(delivery.run(&mut source)).map_err(lost(&dir))?;
+    let run = runtime.block_on(delivery.run(&mut source));
+    source.tell_no_more();
+    let (told, ended) = run.map_err(lost(&dir))?;
     warn(&told);
     Ok(if source.has_holes { FAILED } else { ended })
 }

@@ -10,8 +10,8 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::inspect::numbers;
-use super::{FAILED, Outcome, Place, is_written, printed, unreadable};
-use crate::journal::{self, Hole, Inspection, Library, OpenError, Reason, segment_file};
+use super::{FAILED, Outcome, Place, is_written, printed, read, unreadable};
+use crate::journal::{Hole, Inspection, Library, OpenError, Reason, segment_file};
 
 /// How long the end of a record may be under way.
 const TAIL: Duration = Duration::from_secs(2);
@@ -33,7 +33,7 @@ pub(super) struct Verify {
 pub(super) fn main(verify: &Verify) -> Outcome<u8> {
     let dir = verify.place.dir()?;
     let written = is_written(&dir)?;
-    let mut found = journal::inspect(&dir).map_err(unreadable(&dir))?;
+    let mut found = read(&dir)?;
     if written && found.torn > 0 && is_finished(&dir, &found).map_err(unreadable(&dir))? {
         found.torn = 0;
     }

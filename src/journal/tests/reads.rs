@@ -141,7 +141,7 @@ fn whatever_read_of_a_cursor_fails_it_is_not_taken_for_a_new_one() {
 /// All that is found without being the writer.
 fn looked_at(disk: &FaultyDisk) -> Result<String, OpenError> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    let found = inspect_on(&disk)?;
+    let found = inspect_on(&disk, &mut |_, _| {})?;
     let library = Library::open_on(disk)?;
     let (recent, cursors) = (library.recent(10, 1 << 20)?, library.cursors()?);
     Ok(format!("{found:?} {recent:?} {cursors:?}"))

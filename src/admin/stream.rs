@@ -26,6 +26,7 @@ use super::ring::{Next, Place, Wanted};
 use super::route::Visit;
 use super::shared::Shared;
 use super::{tap, watch};
+use crate::secret::Secret;
 use crate::sinks::filter::Pattern;
 
 /// How often a comment keeps proxies from closing the stream.
@@ -50,6 +51,7 @@ struct Reading {
     /// The number of the status that was sent last.
     told: u64,
     begun: bool,
+    renewals: Receiver<Option<Secret<String>>>,
     _reader: tap::Reader,
 }
 
@@ -66,6 +68,7 @@ pub(super) async fn open(visit: &Visit, head: &Parts) -> Answer {
     let reader = shared.port.tap.open();
     // What follows is from now on; the status is as of now.
     let (place, news) = (shared.ring.end(), shared.ring.news());
+    let renewals = shared.access.renewals();
     watch::fresh(&shared).await;
     let now = Instant::now();
     let reading = Reading {
@@ -78,10 +81,11 @@ pub(super) async fn open(visit: &Visit, head: &Parts) -> Answer {
         next_comment: now + COMMENT,
         told: 0,
         begun: false,
+        renewals,
         _reader: reader,
     };
     let pieces = stream::unfold(reading, |mut reading| async move {
-        let piece = reading.next().await;
+        let piece = reading.next().await?;
         Some((Ok::<_, Infallible>(Frame::data(piece)), reading))
     });
     let reply = reply::of(StatusCode::OK, KIND, Bytes::new());
@@ -97,20 +101,25 @@ fn of_stream(reply: Reply) -> Reply {
 }
 
 impl Reading {
-    async fn next(&mut self) -> Bytes {
+    /// The next piece; none when another token is wanted by now.
+    async fn next(&mut self) -> Option<Bytes> {
         let piece = loop {
+            if self.renewals.has_changed().unwrap_or(true) {
+                return None;
+            }
             if let Some(piece) = self.ready() {
                 break piece;
             }
             tokio::select! {
                 // The ring outlives its streams.
                 _ = self.news.changed() => {}
+                _ = self.renewals.changed() => return None,
                 () = sleep_until(self.next_status) => {}
                 () = sleep_until(self.next_comment) => break Bytes::from_static(b": \n\n"),
             }
         };
         self.next_comment = Instant::now() + COMMENT;
-        piece
+        Some(piece)
     }
 
     /// What can be sent now.

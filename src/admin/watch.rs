@@ -30,7 +30,7 @@ pub(super) struct Told {
     pub(super) frame: Bytes,
     at: Instant,
     /// It without its time, which alone is no news.
-    content: String,
+    content: Arc<str>,
 }
 
 impl Latest {
@@ -95,11 +95,11 @@ async fn look(shared: &Shared) {
     let at = std::mem::take(&mut status.updated_at);
     let Ok(content) = serde_json::to_string(&status) else { return };
     let last = shared.latest.get();
-    if last.as_ref().is_some_and(|last| last.content == content && last.at.elapsed() < HEARTBEAT) {
+    if last.as_ref().is_some_and(|last| *last.content == *content && last.at.elapsed() < HEARTBEAT) {
         return;
     }
     status.updated_at = at;
     let Some(frame) = frame("status", &status) else { return };
     let number = last.map_or(1, |last| last.number + 1);
-    shared.latest.set(Told { number, frame, at: Instant::now(), content });
+    shared.latest.set(Told { number, frame, at: Instant::now(), content: content.into() });
 }

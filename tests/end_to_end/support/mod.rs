@@ -15,7 +15,7 @@ use tempfile::TempDir;
 pub(crate) use bayeux::{Bayeux, Trick};
 pub(crate) use emulator::Emulator;
 pub(crate) use process::{Cometail, Ended, cometail, run};
-pub(crate) use server::{Answer, Posted, Relay, Server, listen_later};
+pub(crate) use server::{Answer, Posted, Relay, Server, listen_later, read_request};
 
 /// How long a condition may take to hold, on a machine that is busy with other things too.
 pub(crate) const LONG: Duration = Duration::from_secs(20);

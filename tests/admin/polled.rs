@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::support::{A, read_request, until};
+use super::support::server::read_request;
+use super::support::{A, until};
 
 /// How long a poll is held while it is measured, and else.
 const HOLD: Duration = Duration::from_millis(2);

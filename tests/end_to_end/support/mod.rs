@@ -3,7 +3,7 @@
 mod bayeux;
 mod emulator;
 mod process;
-mod server;
+pub(crate) mod server;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 pub(crate) use bayeux::{Bayeux, Trick};
 pub(crate) use emulator::Emulator;
 pub(crate) use process::{Cometail, Ended, cometail, run};
-pub(crate) use server::{Answer, Posted, Relay, Server, listen_later, read_request};
+pub(crate) use server::{Answer, Posted, Relay, Server, listen_later};
 
 /// How long a condition may take to hold, on a machine that is busy with other things too.
 pub(crate) const LONG: Duration = Duration::from_secs(20);

@@ -97,8 +97,8 @@ impl Polled {
                 drop(state);
                 std::thread::sleep(hold);
             }
-            let body =
-                Value::from_iter(messages.iter().flat_map(|message| self.replies(message))).to_string();
+            let replies: Value = messages.iter().flat_map(|message| self.replies(message)).collect();
+            let body = replies.to_string();
             let text = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
             (&*stream).write_all(text.as_bytes()).ok()?;
             if is_poll {

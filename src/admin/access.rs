@@ -17,6 +17,7 @@ use http::uri::Authority;
 use http::{HeaderMap, HeaderName, StatusCode};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use sha2::Sha256;
+use tokio::sync::watch;
 
 use super::reply::{self, Denial};
 use super::{Config, Listen};
@@ -35,7 +36,7 @@ pub(super) struct Access {
     /// In lower case.
     hosts: Vec<String>,
     any_host: bool,
-    token: Option<Secret<String>>,
+    token: watch::Sender<Option<Secret<String>>>,
     page_token: Secret<String>,
     /// Different in every process; texts are compared by what they are under it, in constant time.
     key: Secret<Vec<u8>>,
@@ -52,15 +53,25 @@ impl Access {
         Ok(Self {
             hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             any_host: matches!(config.listen, Listen::Unix(_)),
-            token: config.token.clone(),
+            token: watch::Sender::new(config.token.clone()),
             page_token: Secret::new(format!("{:032x}", u128::from_ne_bytes(token))),
             key: Secret::new(key),
         })
     }
 
     /// Whether a token of the configuration is wanted.
-    pub(super) const fn wants_token(&self) -> bool {
-        self.token.is_some()
+    pub(super) fn wants_token(&self) -> bool {
+        self.token.borrow().is_some()
+    }
+
+    /// Wants another token from now on.
+    pub(super) fn renew(&self, token: Secret<String>) {
+        self.token.send_replace(Some(token));
+    }
+
+    /// Hears of another token: who came in with the one before has to show it.
+    pub(super) fn renewals(&self) -> watch::Receiver<Option<Secret<String>>> {
+        self.token.subscribe()
     }
 
     /// What the page has to send with changes, where no other token is wanted.
@@ -106,7 +117,7 @@ impl Access {
 
     /// Checks a request that tells or changes something.
     pub(super) fn check_token(&self, headers: &HeaderMap) -> Result<(), Denial> {
-        let Some(token) = &self.token else { return Ok(()) };
+        let Some(token) = self.token.borrow().clone() else { return Ok(()) };
         let mut given = headers.get_all(AUTHORIZATION).iter();
         let (Some(given), None) = (given.next(), given.next()) else { return Err(reply::unauthorized()) };
         let bearer = given

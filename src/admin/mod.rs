@@ -48,6 +48,7 @@ pub use order::{Order, Refusal, Request, Target};
 pub use pulse::Pulse;
 pub use tap::Tap;
 
+use crate::secret::Secret;
 use crate::sinks::SinkStatus;
 use crate::status::Snapshot;
 
@@ -68,6 +69,7 @@ pub struct Server {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     address: Option<SocketAddr>,
+    shared: Arc<shared::Shared>,
 }
 
 /// Binds the address and serves it on a thread of its own.
@@ -79,16 +81,25 @@ pub fn start(config: &Config, port: Port) -> Result<Server, StartError> {
     let runtime = serve::runtime().map_err(thread)?;
     let shared = shared::Shared::new(config, port).map_err(thread)?;
     let (stop, stopped) = oneshot::channel();
-    let run = move || serve::run(runtime, &shared, bound, stopped);
+    let served = Arc::clone(&shared);
+    let run = move || serve::run(runtime, &served, bound, stopped);
     let thread = std::thread::Builder::new().name(String::from("admin")).spawn(run).map_err(thread)?;
     tracing::info!(address = shown, "the admin server listens");
-    Ok(Server { stop: Some(stop), thread: Some(thread), address })
+    Ok(Server { stop: Some(stop), thread: Some(thread), address, shared })
 }
 
 impl Server {
     /// Where it listens; none for a unix socket.
     pub const fn address(&self) -> Option<SocketAddr> {
         self.address
+    }
+
+    /// Wants another token from the next request on, where it wants one at all. Streams that were opened with the one
+    /// before end.
+    pub fn renew_token(&self, token: Secret<String>) {
+        if self.shared.access.wants_token() {
+            self.shared.access.renew(token);
+        }
     }
 }
 

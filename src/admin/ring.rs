@@ -1,6 +1,7 @@
 //! The latest events, as they go out to every stream: each is written once, and all streams share it.
 //!
-//! Constraints: bounded in bytes, however many streams there are and however slowly one of them is read. A stream that
+//! Constraints: bounded in bytes, however many streams there are and however slowly one of them is read: a stream that is
+//! in the middle of a large event does not keep it. A stream that
 //! was passed by goes on with the oldest event that is still there, and hears how many it has missed.
 
 use std::collections::VecDeque;
@@ -60,14 +61,14 @@ struct State {
 struct Shown {
     connection: Arc<str>,
     channel: Channel,
-    frame: Bytes,
+    frame: Arc<Bytes>,
 }
 
 /// What a stream gets next.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// An event.
-    Event(Bytes),
+    Event(Arc<Bytes>),
     /// So many were missed, of all channels.
     Missed(u64),
     /// There is nothing new.
@@ -94,7 +95,7 @@ impl Ring {
                 Some(frame) => state.push(Shown {
                     connection: Arc::clone(event.connection),
                     channel: event.channel.clone(),
-                    frame,
+                    frame: Arc::new(frame),
                 }),
                 None => state.lost += 1,
             }
@@ -142,7 +143,7 @@ impl Ring {
         for shown in state.shown.iter().skip(skipped) {
             place.next += 1;
             if wanted.takes(shown) {
-                return Next::Event(shown.frame.clone());
+                return Next::Event(Arc::clone(&shown.frame));
             }
         }
         Next::Nothing

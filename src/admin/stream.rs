@@ -6,7 +6,7 @@
 //! * A comment every 15 s.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,6 +26,7 @@ use super::ring::{Next, Place, Wanted};
 use super::route::Visit;
 use super::shared::Shared;
 use super::{tap, watch};
+use crate::secret::Secret;
 use crate::sinks::filter::Pattern;
 
 /// How often a comment keeps proxies from closing the stream.
@@ -37,6 +38,9 @@ const EVERY_MAX: u64 = 60_000;
 const CHANNELS_MAX: usize = 64;
 /// How long a browser waits before it comes back.
 const BEGIN: &[u8] = b"retry: 2000\n\n";
+
+/// The most that is handed over at once, in bytes: what waits for a reader is not much more, whatever is sent.
+const PIECE: usize = 32 << 10;
 
 /// A stream and its place.
 struct Reading {
@@ -50,6 +54,9 @@ struct Reading {
     /// The number of the status that was sent last.
     told: u64,
     begun: bool,
+    /// What is being sent, and how much of it has been.
+    rest: Option<(Weak<Bytes>, usize)>,
+    renewals: Receiver<Option<Secret<String>>>,
     _reader: tap::Reader,
 }
 
@@ -66,6 +73,7 @@ pub(super) async fn open(visit: &Visit, head: &Parts) -> Answer {
     let reader = shared.port.tap.open();
     // What follows is from now on; the status is as of now.
     let (place, news) = (shared.ring.end(), shared.ring.news());
+    let renewals = shared.access.renewals();
     watch::fresh(&shared).await;
     let now = Instant::now();
     let reading = Reading {
@@ -78,10 +86,12 @@ pub(super) async fn open(visit: &Visit, head: &Parts) -> Answer {
         next_comment: now + COMMENT,
         told: 0,
         begun: false,
+        rest: None,
+        renewals,
         _reader: reader,
     };
     let pieces = stream::unfold(reading, |mut reading| async move {
-        let piece = reading.next().await;
+        let piece = reading.next().await?;
         Some((Ok::<_, Infallible>(Frame::data(piece)), reading))
     });
     let reply = reply::of(StatusCode::OK, KIND, Bytes::new());
@@ -97,20 +107,44 @@ fn of_stream(reply: Reply) -> Reply {
 }
 
 impl Reading {
-    async fn next(&mut self) -> Bytes {
+    /// The next piece; none when another token is wanted by now, or what was begun is gone for others took so much
+    /// since.
+    async fn next(&mut self) -> Option<Bytes> {
         let piece = loop {
+            if self.renewals.has_changed().unwrap_or(true) {
+                return None;
+            }
+            if let Some((frame, sent)) = self.rest.take() {
+                break self.cut(&frame.upgrade()?, sent);
+            }
             if let Some(piece) = self.ready() {
                 break piece;
             }
             tokio::select! {
                 // The ring outlives its streams.
                 _ = self.news.changed() => {}
+                _ = self.renewals.changed() => return None,
                 () = sleep_until(self.next_status) => {}
                 () = sleep_until(self.next_comment) => break Bytes::from_static(b": \n\n"),
             }
         };
         self.next_comment = Instant::now() + COMMENT;
-        piece
+        Some(piece)
+    }
+
+    /// All of what is small, and the beginning of what is not.
+    fn send(&mut self, frame: &Arc<Bytes>) -> Bytes {
+        if frame.len() <= PIECE { Bytes::clone(frame) } else { self.cut(frame, 0) }
+    }
+
+    /// A copy of the next piece: the whole is not kept for a reader that takes nothing.
+    fn cut(&mut self, frame: &Arc<Bytes>, sent: usize) -> Bytes {
+        let rest = frame.get(sent..).unwrap_or_default();
+        let piece = rest.get(..PIECE).unwrap_or(rest);
+        if piece.len() < rest.len() {
+            self.rest = Some((Arc::downgrade(frame), sent + piece.len()));
+        }
+        Bytes::copy_from_slice(piece)
     }
 
     /// What can be sent now.
@@ -123,11 +157,11 @@ impl Reading {
             self.next_status = now + self.every;
             if let Some(told) = self.shared.latest.get().filter(|told| told.number != self.told) {
                 self.told = told.number;
-                return Some(told.frame);
+                return Some(self.send(&told.frame));
             }
         }
         match self.shared.ring.next(&mut self.place, &self.wanted) {
-            Next::Event(event) => Some(event),
+            Next::Event(event) => Some(self.send(&event)),
             Next::Missed(events) => frame("dropped", &json!({ "events": events })),
             Next::Nothing => None,
         }

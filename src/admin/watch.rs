@@ -1,5 +1,6 @@
 //! What all streams share: the latest events and the latest status, each made once, while somebody reads.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,28 +20,42 @@ const EVERY: Duration = Duration::from_secs(1);
 /// The longest that no status is sent.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
+/// The statuses before the latest that are kept for streams that are in the middle of one, in bytes.
+const BEFORE_MAX: usize = 16 << 20;
+
 /// The latest status as streams have it.
 #[derive(Debug, Default)]
-pub(super) struct Latest(Mutex<Option<Told>>);
+pub(super) struct Latest(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    latest: Option<Told>,
+    before: VecDeque<Arc<Bytes>>,
+}
 
 /// A status, and its number, by which a stream knows whether it has had it.
 #[derive(Clone, Debug)]
 pub(super) struct Told {
     pub(super) number: u64,
-    pub(super) frame: Bytes,
+    pub(super) frame: Arc<Bytes>,
     at: Instant,
     /// It without its time, which alone is no news.
-    content: String,
+    content: Arc<str>,
 }
 
 impl Latest {
     /// The latest.
     pub(super) fn get(&self) -> Option<Told> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).latest.clone()
     }
 
     fn set(&self, told: Told) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = kept.latest.replace(told);
+        kept.before.extend(last.map(|last| last.frame));
+        while kept.before.iter().map(|frame| frame.len()).sum::<usize>() > BEFORE_MAX {
+            kept.before.pop_front();
+        }
     }
 }
 
@@ -95,11 +110,11 @@ async fn look(shared: &Shared) {
     let at = std::mem::take(&mut status.updated_at);
     let Ok(content) = serde_json::to_string(&status) else { return };
     let last = shared.latest.get();
-    if last.as_ref().is_some_and(|last| last.content == content && last.at.elapsed() < HEARTBEAT) {
+    if last.as_ref().is_some_and(|last| *last.content == *content && last.at.elapsed() < HEARTBEAT) {
         return;
     }
     status.updated_at = at;
     let Some(frame) = frame("status", &status) else { return };
     let number = last.map_or(1, |last| last.number + 1);
-    shared.latest.set(Told { number, frame, at: Instant::now(), content });
+    shared.latest.set(Told { number, frame: Arc::new(frame), at: Instant::now(), content: content.into() });
 }

@@ -18,6 +18,7 @@ use super::newer::Newer;
 use crate::admin::{self, Refusal};
 use crate::config::{self, Config, Source};
 use crate::journal::{self, Cursor, Library};
+use crate::secret::Secret;
 use crate::{http, sinks, status, telemetry};
 
 /// The most that wait for an answer.
@@ -188,6 +189,15 @@ impl Reload {
             drop(answer.send(Err(Refusal::Impossible(why.clone()))));
         }
         self.note(true, vec![why], Vec::new());
+    }
+
+    /// Another token of the admin server, which it can want without a restart; the rest of its table cannot change.
+    pub(super) fn take_token(&mut self, plan: &Plan) -> Option<Secret<String>> {
+        let present = &mut self.fixed.admin.as_mut()?.token;
+        let wanted = plan.config.admin.as_ref()?.token.as_ref();
+        let token = wanted.filter(|wanted| present.as_ref().is_some_and(|present| present != *wanted))?;
+        *present = Some(token.clone());
+        Some(token.clone())
     }
 
     /// Remembers what is in use now, and gives what cannot be while the daemon runs.

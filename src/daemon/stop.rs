@@ -154,7 +154,12 @@ impl Daemon {
     }
 
     fn change(&mut self, mut plan: Plan) -> Vec<String> {
-        let mut changes = self.reload.adopt(&plan);
+        let mut changes = Vec::new();
+        if let (Some(token), Some(server)) = (self.reload.take_token(&plan), &self.server) {
+            server.renew_token(token);
+            changes.push(String::from("[admin] token: changed"));
+        }
+        changes.extend(self.reload.adopt(&plan));
         let config = plan.config;
         if self.grace != config.grace {
             (self.grace, self.fleet.posts.grace) = (config.grace, config.grace);

@@ -1,7 +1,10 @@
 //! Who is refused: other names, other sites, and whoever has no token.
 
+use std::io::{Read as _, Write as _};
+
 use super::Site;
 use super::client::{Client, JSON, Reply};
+use super::support::wait;
 
 const SUBSCRIBE: &str = r#"{"channel": "/topic/B"}"#;
 const CHANNELS: &str = "/api/v1/connections/c/channels";
@@ -172,4 +175,35 @@ fn with_a_token_only_health_and_the_page_are_open() {
     );
     let status = site.client.ask("GET", "/api/v1/status", &[("Authorization", &bearer)], "").body;
     assert!(!status.contains(TOKEN) && !site.daemon.log().contains(TOKEN), "no secret in an answer or a log");
+}
+
+#[test]
+fn another_token_in_the_file_is_wanted_without_a_restart_and_a_bad_one_is_not() {
+    let files = super::Place::new();
+    let file = files.write("token", TOKEN);
+    let site = Site::start(&format!("token_file = {file:?}"));
+    let told = |token: &str| {
+        let bearer = format!("Bearer {token}");
+        site.client.ask("GET", "/api/v1/log", &[("Authorization", &bearer)], "").status
+    };
+    let bearer = format!("Bearer {TOKEN}");
+    let mut stream = site.client.open();
+    let request = format!(
+        "GET /api/v1/events HTTP/1.1\r\nHost: {}\r\nAuthorization: {bearer}\r\n\r\n",
+        site.client.host()
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    files.write("token", "too short");
+    site.daemon.wait_log("the configuration is not used");
+    assert_eq!((told(TOKEN), told("too short")), (200, 401), "a bad file leaves the token");
+    let next = "another-token-0123456789";
+    files.write("token", next);
+    wait("the new token", || told(next) == 200);
+    assert_eq!(told(TOKEN), 401);
+    let mut seen = Vec::new();
+    stream.read_to_end(&mut seen).unwrap();
+    assert!(seen.starts_with(b"HTTP/1.1 200"), "a stream of the one before ends");
+    let log = site.daemon.log();
+    assert!(log.contains("[admin] token: changed") && !log.contains("needs a restart"), "{log}");
+    assert!(!log.contains(TOKEN) && !log.contains(next) && !log.contains("too short"), "{log}");
 }

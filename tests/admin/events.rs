@@ -41,6 +41,33 @@ fn events_come_as_the_server_sent_them_with_the_status_before_and_after() {
 }
 
 #[test]
+fn what_would_end_a_line_a_script_or_a_document_stays_within_its_event() {
+    let fake = Fake::start(1);
+    let mut events = fake.client.events("");
+    let odd = [
+        "{\"s\":\"</script><img src=x onerror=alert(1)>\"}",
+        "{\"s\":\"\\u0000\\r\\n\\ndata: {}\\u2028\"}",
+        "{\"s\":\"\u{2028}\u{2029}\u{85}\u{feff}\u{7f}\u{9b}31m\"}",
+        "{\"s\":\"\u{202e}\u{10ffff}\"}",
+        "{\r\n\"event: status\":\r\r\n\n1}",
+    ];
+    for text in odd {
+        fake.offer("<b>&\"'", "/topic/</script>?x='\u{2028}'", &[text.to_owned()]);
+        let data = events.text_of("message");
+        let event: Value = serde_json::from_str(&data).unwrap();
+        assert_eq!(event["message"], serde_json::from_str::<Value>(text).unwrap(), "{data}");
+        assert_eq!(event["connection"], "<b>&\"'");
+        let sent = text.replace(['\r', '\n'], " ");
+        assert!(data.ends_with(&format!("\"message\":{sent}}}")), "{data}");
+    }
+    // What is no JSON is no event that a page could take for one, and nothing but counted.
+    for bad in ["{}\n\nevent: status\ndata: {}", "{", "\u{0}", "{\"s\":\"\u{1}\"}"] {
+        fake.offer("c", A, &[bad.to_owned()]);
+        assert_eq!(events.next_of("dropped")["events"], 1, "{bad:?}");
+    }
+}
+
+#[test]
 fn a_stream_is_of_the_connection_and_the_channels_that_it_names() {
     let fake = Fake::start(1);
     let mut all = fake.client.events("");

@@ -60,9 +60,12 @@ fn what_is_cut_or_no_request_at_all_leaves_the_server_well() {
         socket.write_all(&whole.as_bytes()[..end]).unwrap();
     }
     let mut random = fastrand::Rng::with_seed(7);
-    for _ in 0..300 {
-        let mut bytes = whole.clone().into_bytes();
-        for _ in 0..random.usize(1..20) {
+    let read = format!(
+        "GET /api/v1/events?channel=/a&snapshot_every=1s HTTP/1.1\r\nHost: {host}\r\nOrigin: http://x\r\n\r\n"
+    );
+    for round in 0..4000 {
+        let mut bytes = if round % 2 == 0 { &whole } else { &read }.clone().into_bytes();
+        for _ in 0..random.usize(1..12) {
             let at = random.usize(..bytes.len());
             match random.u8(..3) {
                 0 => bytes[at] = random.u8(..),

@@ -13,11 +13,13 @@
 
 mod access;
 mod client;
+mod crowd;
 mod endpoints;
 mod events;
 mod fake;
 mod limits;
 mod orders;
+mod polled;
 mod ready;
 #[path = "../end_to_end/support/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests from end to end, which use all of it")]

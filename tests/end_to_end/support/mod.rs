@@ -3,7 +3,7 @@
 mod bayeux;
 mod emulator;
 mod process;
-mod server;
+pub(crate) mod server;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

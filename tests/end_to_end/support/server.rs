@@ -98,7 +98,7 @@ fn serve(stream: &TcpStream, seen: &Mutex<Vec<Posted>>, script: &Script) -> Opti
     }
 }
 
-fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Posted> {
+pub(crate) fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Posted> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if reader.read_line(&mut head).ok()? == 0 {

@@ -347,5 +347,11 @@ fn see_off(tap: Arc<Tap>, grace: Duration) {
         if tokio::time::timeout(LAST, tap.handle.ended()).await.is_err() {
             tap.handle.abort();
         }
+        if tokio::time::timeout(LAST, tap.handle.gone()).await.is_err() {
+            tracing::error!(
+                sink = &*name,
+                "the sink's thread hangs in the system: until it is let go, no other is started in its place"
+            );
+        }
     });
 }

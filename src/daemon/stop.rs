@@ -1,6 +1,7 @@
 //! The running daemon and its end.
 
 use std::future::pending;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -97,8 +98,9 @@ impl Daemon {
 
     /// Until there is a reason to stop; what has gone wrong by then.
     async fn serve(&mut self, signals: &mut Signals) -> Ending {
+        let journal = self.means.journal.clone();
+        let mut journal_ends = pin!(journal_ends(journal.as_deref()));
         loop {
-            let journal = self.means.journal.clone();
             tokio::select! {
                 asked = signals.next() => match asked {
                     Asked::Stop => {
@@ -110,7 +112,7 @@ impl Daemon {
                 news = self.fleet.next() => if self.fleet.take(news) {
                     return self.fleet.ending();
                 },
-                () = journal_ends(journal.as_deref()) => return worse(self.fleet.ending(), Ending::Io),
+                () = &mut journal_ends => return worse(self.fleet.ending(), Ending::Io),
                 (name, command) = next_command(&mut self.commands) => self.command(&name, command),
                 Some(request) = self.requests.recv() => self.carry_out(request),
                 outcome = self.reload.next() => self.apply(outcome),

@@ -13,7 +13,7 @@ use super::fleet::{Fleet, sink_ending};
 use super::journal::Appender;
 use super::outlet::Tap;
 use super::prepare::Means;
-use super::reload::{Answer, Outcome, Plan, Reload};
+use super::reload::{Answer, Heard, Outcome, Plan, Reload};
 use super::report::{Reporter, Sources};
 use super::signals::{Asked, Hangup, Signals};
 use super::start::{channels_of, remaining};
@@ -143,7 +143,7 @@ impl Daemon {
     fn apply(&mut self, (read, heard): Outcome) {
         match read {
             Ok(plan) => {
-                let changes = self.change(plan);
+                let changes = self.change(plan, &heard);
                 self.reload.tell(heard, Vec::new(), changes);
             }
             Err(problems) => self.reload.tell(heard, problems, Vec::new()),
@@ -151,8 +151,8 @@ impl Daemon {
         self.end_reading();
     }
 
-    fn change(&mut self, mut plan: Plan) -> Vec<String> {
-        let mut changes = self.reload.adopt(&plan);
+    fn change(&mut self, mut plan: Plan, heard: &Heard) -> Vec<String> {
+        let mut changes = self.reload.adopt(&plan, heard);
         let config = plan.config;
         if self.grace != config.grace {
             (self.grace, self.fleet.posts.grace) = (config.grace, config.grace);

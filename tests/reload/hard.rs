@@ -176,8 +176,7 @@ fn a_storm_of_signals_reads_what_is_there_at_its_end_and_changes_it_once() {
 fn a_reload_while_the_journal_is_full_ends_that_and_loses_nothing() {
     let (emulator, scene) = (Emulator::start(), Scene::new());
     let full = "[journal]\nmax_size = \"1MiB\"\nsegment_size = \"64KiB\"\n[daemon]\ngrace = \"500ms\"\n";
-    let dead =
-        "[sink.dead.webhook]\nurl = \"http://127.0.0.1:9/\"\nproxy = \"direct\"\nretry_max = \"50ms\"\n";
+    let dead = "[sink.dead.webhook]\nurl = \"http://127.0.0.1:9/\"\nproxy = \"direct\"\nretry_initial = \"20ms\"\nretry_max = \"50ms\"\n";
     let daemon = scene.run(&(config(&scene, &emulator, 0) + full + dead));
     emulator.wait_polled(1);
     for _ in 0..20 {
@@ -201,7 +200,7 @@ fn a_reload_during_the_end_changes_nothing_and_says_so() {
     let text = String::from("[daemon]\ngrace = \"2s\"\n")
         + &config(&scene, &emulator, 0)
         + &format!(
-            "[sink.hook.webhook]\nurl = \"http://{address}/\"\nproxy = \"direct\"\nretry_max = \"50ms\"\ngap_records = false\n"
+            "[sink.hook.webhook]\nurl = \"http://{address}/\"\nproxy = \"direct\"\nretry_initial = \"20ms\"\nretry_max = \"50ms\"\ngap_records = false\n"
         );
     let daemon = scene.run(&text);
     emulator.wait_polled(1);

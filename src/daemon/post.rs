@@ -193,6 +193,8 @@ impl Posts {
         };
         self.list.retain(stays);
         self.outlet.replace(self.list.iter().filter_map(|post| post.tap.clone()).collect());
+        // One that has just started may have looked into the journal and gone to sleep before it was to be woken here.
+        self.outlet.wake();
     }
 
     fn step(&mut self, at: usize) {

@@ -51,6 +51,31 @@ fn kills_amid_reloads_under_traffic_lose_and_double_nothing() {
     assert_eq!(scene.place.numbers(FILE), (0..count).collect::<Vec<_>>());
 }
 
+/// A sink that starts and one event that comes meanwhile: no other wakes it.
+#[test]
+fn a_lone_event_amid_a_change_of_its_sink_is_delivered_at_once() {
+    let (emulator, scene) = (Emulator::start(), Scene::new());
+    let text = |turn: u64| {
+        connection_on("c", &emulator, "")
+            + &sink(&scene, "archive", "[\"/**\"]")
+            + &format!("queue = \"{}MiB\"\n", 1 + turn)
+    };
+    let daemon = scene.run(&text(0));
+    emulator.wait_polled(1);
+    emulator.publish(A, 0);
+    scene.place.wait_for(FILE, [0]);
+    for turn in 1..=20 {
+        scene.place.config(&text(turn));
+        daemon.signal(Signal::HUP);
+        let changes = usize::try_from(turn).unwrap();
+        wait("a change", || daemon.log().matches("sink archive: changed").count() == changes);
+        std::thread::sleep(Duration::from_micros(turn * 150));
+        emulator.publish(A, turn);
+        scene.place.wait_for(FILE, 0..=turn);
+    }
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
 #[test]
 fn a_webhook_that_changes_under_traffic_gets_every_event_under_one_id() {
     let (emulator, scene) = (Arc::new(Emulator::start()), Scene::new());

@@ -301,6 +301,28 @@ impl Connection {
         self.paused_since.get_or_insert(millis(now));
     }
 
+    /// Notes that it receives nothing, and that no session of it is anywhere.
+    pub fn halt(&mut self, now: SystemTime, state: &'static str, waiting: &'static str) {
+        self.enter(now, state, waiting, None);
+        (self.paused_since, self.without_poll_since, self.stalled) = (None, None, false);
+        self.channels.iter_mut().for_each(|channel| channel.standing = "pending");
+    }
+
+    /// Notes that it could not start, and when that is tried again.
+    pub fn rest(&mut self, now: SystemTime, problem: String, again: Duration) {
+        self.failed(now, problem);
+        self.halt(now, "resting", "to be started again");
+        self.waiting_ms = u64::try_from(again.as_millis()).ok();
+    }
+
+    /// Notes that its task broke: only a new process knows again what it knew. No loop of it turns any more, which a
+    /// service manager's watchdog is to see.
+    pub fn break_down(&mut self, now: SystemTime) {
+        self.failed(now, String::from("its task broke, by a mistake in this program"));
+        self.halt(now, "broken", "for a restart of the daemon");
+        self.due = Some(Instant::now());
+    }
+
     /// Notes something that went wrong.
     pub fn failed(&mut self, now: SystemTime, text: String) {
         self.failures += 1;

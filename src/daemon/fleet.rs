@@ -52,6 +52,12 @@ impl Fleet {
         match news {
             News::Line(news) => {
                 if let Some((name, ended)) = self.lines.take(news) {
+                    if ended.is_none() {
+                        tracing::error!(
+                            connection = &*name,
+                            "the connection's task broke: nothing is received for it until the daemon is restarted"
+                        );
+                    }
                     self.fail(Target::Connection(name), connection_ending(ended.as_ref()));
                 }
                 if self.lines.list.len() != self.roll.read().unwrap_or_else(PoisonError::into_inner).len() {
@@ -143,10 +149,7 @@ fn connection_ending(ended: Option<&Ended>) -> Ending {
             | Ended::NothingLeft(Meaning::Forbidden | Meaning::Unauthenticated),
         ) => Ending::Denied,
         Some(Ended::Closed(Closed::Endpoint(_)) | Ended::NothingLeft(_)) => Ending::Refused,
-        None => {
-            tracing::error!("a connection's task failed");
-            Ending::Io
-        }
+        None => Ending::Io,
     }
 }
 
@@ -169,3 +172,7 @@ pub(super) fn sink_ending(ended: &sinks::Ended, one_shot: bool) -> Ending {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "fleet_tests.rs"]
+mod tests;

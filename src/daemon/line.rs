@@ -7,7 +7,7 @@
 //!   and at a pause or a removal, the server is told of the end.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
@@ -147,6 +147,7 @@ impl Lines {
                     "the connection cannot start; it is tried again"
                 );
                 if let Some(line) = self.list.get_mut(at) {
+                    line.status().rest(SystemTime::now(), problem, AGAIN);
                     (line.past, line.stage) = (past, Stage::Resting);
                 }
                 self.happening.spawn(async move {
@@ -188,6 +189,7 @@ impl Lines {
         }
         for (name, mut line) in old {
             if line.wanted.take().is_some() {
+                line.status().required = false;
                 changes.push(format!("connection {name}: removed"));
             }
             self.list.push(line);
@@ -211,7 +213,7 @@ impl Lines {
     fn settle(&mut self, at: usize) {
         let Some(line) = self.list.get_mut(at).filter(|_| !self.closing) else { return };
         line.settle(&self.means, &mut self.happening);
-        if line.wanted.is_none() && !line.is_open() {
+        if line.wanted.is_none() && !line.is_open() && !matches!(line.stage, Stage::Broken) {
             // Behind it are others that nobody wants, if any: the order of those that are wanted stays.
             let line = self.list.swap_remove(at);
             if self.memories.len() < MEMORIES_MAX {
@@ -269,6 +271,7 @@ impl Line {
     /// What a configuration changes, for a person.
     fn want(&mut self, config: config::Connection) -> Option<String> {
         let change = match (&self.wanted, &self.stage) {
+            (_, Stage::Broken) => Some("broken, which needs a restart"),
             (None, _) => Some("added"),
             (Some(known), _) if *known != config => Some("changed"),
             (Some(_), Stage::Over) => Some("started again"),
@@ -280,6 +283,7 @@ impl Line {
         if self.wanted.as_ref() != Some(&config) {
             self.asked.clear();
         }
+        self.status().required = config.required;
         self.wanted = Some(config);
         change.map(|change| format!("connection {}: {change}", self.name))
     }
@@ -361,7 +365,7 @@ impl Line {
                     preparing.await.unwrap_or(News::Ended(name, None))
                 });
             }
-            (Stage::Idle, None) => self.show_pause(),
+            (Stage::Idle, None) if self.wanted.is_some() => self.show_pause(),
             _ => {}
         }
     }
@@ -371,6 +375,7 @@ impl Line {
         let asked = matches!(self.stage, Stage::Ending(_));
         let name = Arc::clone(&self.name);
         let Some((ended, memory)) = ended else {
+            self.status().break_down(SystemTime::now());
             self.stage = Stage::Broken;
             return Some((name, None));
         };
@@ -381,13 +386,14 @@ impl Line {
     }
 
     fn show_pause(&self) {
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        if status.state != "paused" {
+        if self.status().state != "paused" {
             tracing::info!(connection = &*self.name, "paused: nothing is received until it is resumed");
-            status.enter(SystemTime::now(), "paused", "to be resumed", None);
-            (status.paused_since, status.without_poll_since) = (None, None);
-            status.channels.iter_mut().for_each(|channel| channel.standing = "pending");
+            self.status().halt(SystemTime::now(), "paused", "to be resumed");
         }
+    }
+
+    fn status(&self) -> MutexGuard<'_, status::Connection> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -193,6 +193,8 @@ impl Posts {
         };
         self.list.retain(stays);
         self.outlet.replace(self.list.iter().filter_map(|post| post.tap.clone()).collect());
+        // One that has just started may have looked into the journal and gone to sleep before it was to be woken here.
+        self.outlet.wake();
     }
 
     fn step(&mut self, at: usize) {
@@ -346,6 +348,12 @@ fn see_off(tap: Arc<Tap>, grace: Duration) {
         tap.handle.halt();
         if tokio::time::timeout(LAST, tap.handle.ended()).await.is_err() {
             tap.handle.abort();
+        }
+        if tokio::time::timeout(LAST, tap.handle.gone()).await.is_err() {
+            tracing::error!(
+                sink = &*name,
+                "the sink's thread hangs in the system: until it is let go, no other is started in its place"
+            );
         }
     });
 }

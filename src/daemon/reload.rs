@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
@@ -38,12 +38,13 @@ pub(super) struct Fixed {
     log: telemetry::Config,
     admin: Option<admin::Config>,
     wire: Option<http::WireConfig>,
+    ready_after: Duration,
 }
 
 impl Fixed {
     pub(super) fn of(config: &Config) -> Self {
-        let Config { state_dir, journal, log, admin, wire, .. } = config.clone();
-        Self { state_dir, journal, log, admin, wire }
+        let Config { state_dir, journal, log, admin, wire, ready_after, .. } = config.clone();
+        Self { state_dir, journal, log, admin, wire, ready_after }
     }
 
     /// The tables in which `wanted` is different.
@@ -54,6 +55,7 @@ impl Fixed {
             ("[log]", self.log != wanted.log),
             ("[admin]", self.admin != wanted.admin),
             ("[wire]", self.wire != wanted.wire),
+            ("[daemon] ready_after", self.ready_after != wanted.ready_after),
         ];
         tables.into_iter().filter_map(|(table, changed)| changed.then_some(table)).collect()
     }
@@ -106,6 +108,7 @@ impl Reload {
     /// For a daemon that runs with `config`, read from `source`. Must be called on a tokio runtime.
     pub(super) fn new(source: Option<Source>, config: Config, library: Option<Library>) -> Self {
         let newer = source.as_ref().and_then(|_| watched(&config.files));
+        let stale = newer.is_some();
         Self {
             source,
             fixed: Fixed::of(&config),
@@ -117,7 +120,7 @@ impl Reload {
             asked: false,
             waiting: Vec::new(),
             next: None,
-            stale: false,
+            stale,
             report: Report::default(),
             told: Arc::new(Notify::new()),
         }
@@ -147,11 +150,12 @@ impl Reload {
                     self.reading = None;
                     return (read, Heard { waiting: std::mem::take(&mut self.waiting), asked: self.asked });
                 }
+                // One may have changed after it was read, and before it was watched.
+                (None, _) if self.stale && self.source.is_some() => self.begin(),
                 (None, Some(newer)) => {
                     newer.changed().await;
                     tracing::info!("a file of a secret or of certificates has changed: it is read again");
                     self.stale = true;
-                    self.begin();
                 }
                 (None, None) => std::future::pending().await,
             }
@@ -201,15 +205,19 @@ impl Reload {
     }
 
     /// Remembers what is in use now, and gives what cannot be while the daemon runs.
-    pub(super) fn adopt(&mut self, plan: &Plan) -> Vec<String> {
-        for warning in &plan.warnings {
+    pub(super) fn adopt(&mut self, plan: &Plan, heard: &Heard) -> Vec<String> {
+        for warning in plan.warnings.iter().filter(|_| heard.asked) {
             tracing::warn!("{warning}");
         }
         self.source = Some(plan.source.clone());
         self.present = (plan.config.connections.clone(), plan.config.sinks.clone());
         if self.files != plan.config.files {
             self.newer = watched(&plan.config.files);
+            self.stale = self.newer.is_some();
             self.files.clone_from(&plan.config.files);
+        }
+        if !heard.asked {
+            return Vec::new();
         }
         let differences = self.fixed.differences(&Fixed::of(&plan.config));
         differences.into_iter().map(|table| format!("{table}: changed, which needs a restart")).collect()
@@ -218,6 +226,16 @@ impl Reload {
     /// Tells everybody what came of it, and reads again where that was asked for meanwhile.
     pub(super) fn tell(&mut self, heard: Heard, problems: Vec<String>, changes: Vec<String>) {
         let Heard { waiting, asked } = heard;
+        // Nobody hears that nothing has changed who has not asked.
+        if asked || !problems.is_empty() || !changes.is_empty() || self.has_failed() {
+            self.say(waiting, asked, problems, changes);
+        }
+        if self.next.is_some() {
+            self.begin();
+        }
+    }
+
+    fn say(&self, waiting: Vec<Answer>, asked: bool, problems: Vec<String>, changes: Vec<String>) {
         for problem in &problems {
             tracing::error!(problem, "the configuration is not used; nothing has changed");
         }
@@ -232,9 +250,11 @@ impl Reload {
             drop(answer.send(came));
         }
         self.note(asked, problems, changes);
-        if self.next.is_some() {
-            self.begin();
-        }
+    }
+
+    /// Whether the last reading failed.
+    fn has_failed(&self) -> bool {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner).as_ref().is_some_and(|last| !last.ok)
     }
 
     fn note(&self, asked: bool, problems: Vec<String>, changes: Vec<String>) {

@@ -13,7 +13,7 @@ use super::fleet::{Fleet, sink_ending};
 use super::journal::Appender;
 use super::outlet::Tap;
 use super::prepare::Means;
-use super::reload::{Answer, Outcome, Plan, Reload};
+use super::reload::{Answer, Heard, Outcome, Plan, Reload};
 use super::report::{Reporter, Sources};
 use super::signals::{Asked, Hangup, Signals};
 use super::start::{channels_of, remaining};
@@ -101,8 +101,9 @@ impl Daemon {
 
     /// Until there is a reason to stop; what has gone wrong by then.
     async fn serve(&mut self, signals: &mut Signals) -> Ending {
+        let journal = self.means.journal.clone();
+        let mut journal_ends = pin!(journal_ends(journal.as_deref()));
         loop {
-            let journal = self.means.journal.clone();
             tokio::select! {
                 asked = signals.next() => match asked {
                     Asked::Stop => {
@@ -114,7 +115,7 @@ impl Daemon {
                 news = self.fleet.next() => if self.fleet.take(news) {
                     return self.fleet.ending();
                 },
-                () = journal_ends(journal.as_deref()) => return worse(self.fleet.ending(), Ending::Io),
+                () = &mut journal_ends => return worse(self.fleet.ending(), Ending::Io),
                 (name, command) = next_command(&mut self.commands) => self.command(&name, command),
                 Some(request) = self.requests.recv() => self.carry_out(request),
                 outcome = self.reload.next() => self.apply(outcome),
@@ -145,7 +146,7 @@ impl Daemon {
     fn apply(&mut self, (read, heard): Outcome) {
         match read {
             Ok(plan) => {
-                let changes = self.change(plan);
+                let changes = self.change(plan, &heard);
                 self.reload.tell(heard, Vec::new(), changes);
             }
             Err(problems) => self.reload.tell(heard, problems, Vec::new()),
@@ -153,13 +154,13 @@ impl Daemon {
         self.end_reading();
     }
 
-    fn change(&mut self, mut plan: Plan) -> Vec<String> {
+    fn change(&mut self, mut plan: Plan, heard: &Heard) -> Vec<String> {
         let mut changes = Vec::new();
         if let (Some(token), Some(server)) = (self.reload.take_token(&plan), &self.server) {
             server.renew_token(token);
             changes.push(String::from("[admin] token: changed"));
         }
-        changes.extend(self.reload.adopt(&plan));
+        changes.extend(self.reload.adopt(&plan, heard));
         let config = plan.config;
         if self.grace != config.grace {
             (self.grace, self.fleet.posts.grace) = (config.grace, config.grace);

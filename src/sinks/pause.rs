@@ -8,6 +8,14 @@ use std::time::Duration;
 use super::handle::Ended;
 use super::worker::Worker;
 
+/// The end of a sink, by which so many events are given up: told, where it stood still until then.
+pub(super) fn told(sink: &str, ended: Ended, events: u64) -> Ended {
+    if events > 0 && matches!(ended, Ended::Halted) {
+        tracing::error!(sink, events, "events given up: the sink ended while it stood still");
+    }
+    ended
+}
+
 impl Worker {
     /// Stands still while it is paused; how it ends, where it is to end without delivering what there is.
     pub(super) async fn stand_by(&mut self) -> Option<Ended> {

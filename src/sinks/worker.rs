@@ -21,6 +21,7 @@ use super::handle::{Ended, Shared};
 use super::intake::Intake;
 use super::latency::Arrivals;
 use super::park::Park;
+use super::pause::told;
 use super::queue::{Done, Run};
 use super::refusals::Refusals;
 use super::tape::{Ahead, Tape};
@@ -114,7 +115,7 @@ impl Worker {
             ended = self.work() => {
                 let Some(ended) = ended else { return };
                 info!(sink = %shared.meter.name(), ?ended, "the sink has ended");
-                shared.end(|_| ended);
+                shared.end(|events| told(shared.meter.name(), ended, events));
             }
         }
     }

@@ -209,16 +209,17 @@ fn events_that_come_only_once_are_told_as_lost_when_the_end_finds_no_room() {
     assert!(ended.stderr.contains("events without a replay id are lost"), "{}", ended.stderr);
 }
 
-/// A daemon with a journal of 1 MiB and a webhook that is dead until it is listened on.
+/// A daemon with a journal of 1 MiB and a webhook, of so many events in a request, that is dead until it is listened on.
 fn with_a_dead_webhook(
     place: &Place,
     emulator: &Emulator,
     policy: &str,
+    batch: usize,
 ) -> (Cometail, impl FnOnce() -> std::net::TcpListener) {
     let (address, listen) = listen_later();
     let hook = format!(
         "[sink.hook.webhook]\nurl = \"http://{address}/hook\"\nproxy = \"direct\"\nretry_initial = \"20ms\"\n\
-         retry_max = \"50ms\"\n[journal]\nmax_size = \"1MiB\"\nsegment_size = \"64KiB\"\nwhen_full = {policy:?}\n"
+         retry_max = \"50ms\"\nbatch = {batch}\n[journal]\nmax_size = \"1MiB\"\nsegment_size = \"64KiB\"\nwhen_full = {policy:?}\n"
     );
     let config = connection(&emulator.url("61.0"), &[A], "") + &archive(place) + &hook;
     (place.run(&config), listen)
@@ -227,7 +228,7 @@ fn with_a_dead_webhook(
 #[test]
 fn a_journal_of_full_size_pauses_the_intake_until_the_slowest_sink_goes_on() {
     let (emulator, place) = (Emulator::start(), Place::new());
-    let (daemon, listen) = with_a_dead_webhook(&place, &emulator, "pause");
+    let (daemon, listen) = with_a_dead_webhook(&place, &emulator, "pause", 1);
     fill(&emulator, &place);
     let status = place.status().unwrap();
     assert_eq!(journal_of(&status, "state"), "full");
@@ -245,7 +246,7 @@ fn a_journal_of_full_size_pauses_the_intake_until_the_slowest_sink_goes_on() {
 #[test]
 fn what_a_full_journal_drops_is_told_as_a_gap() {
     let (emulator, place) = (Emulator::start(), Place::new());
-    let (daemon, listen) = with_a_dead_webhook(&place, &emulator, "drop_oldest");
+    let (daemon, listen) = with_a_dead_webhook(&place, &emulator, "drop_oldest", 500);
     emulator.wait_polled(1);
     for _ in 0..20 {
         emulator.publish_many(A, 1000);

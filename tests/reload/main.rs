@@ -10,6 +10,7 @@
 )]
 
 mod files;
+mod hard;
 mod orders;
 mod scene;
 #[path = "../end_to_end/support/mod.rs"]

@@ -11,7 +11,7 @@ use crate::support::{A, Emulator};
 const RELOADS: u64 = 20;
 
 /// Publishes numbered events, one after the other, until it is asked to stop.
-struct Traffic {
+pub(crate) struct Traffic {
     stop: Arc<AtomicBool>,
     count: Arc<AtomicU64>,
     thread: JoinHandle<()>,
@@ -19,7 +19,12 @@ struct Traffic {
 
 impl Traffic {
     fn start(emulator: &Arc<Emulator>) -> Self {
-        let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        Self::start_at(emulator, 0)
+    }
+
+    /// From this number on.
+    pub(crate) fn start_at(emulator: &Arc<Emulator>, first: u64) -> Self {
+        let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(first)));
         let (stopped, published, emulator) = (Arc::clone(&stop), Arc::clone(&count), Arc::clone(emulator));
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
@@ -33,7 +38,7 @@ impl Traffic {
     }
 
     /// How many there were.
-    fn stop(self) -> u64 {
+    pub(crate) fn stop(self) -> u64 {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap();
         self.count.load(Ordering::Relaxed)

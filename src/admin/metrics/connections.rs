@@ -7,8 +7,8 @@ use super::seconds_between;
 use crate::sinks::created_at;
 use crate::status::{ChannelStatus, Connection, Limit};
 
-/// The states of a session, and the one of a connection that was told to rest.
-const STATES: [&str; 10] = [
+/// The states of a session, and those of a connection that has none.
+const STATES: [&str; 11] = [
     "new",
     "authenticating",
     "handshaking",
@@ -19,6 +19,7 @@ const STATES: [&str; 10] = [
     "closing",
     "closed",
     "paused",
+    "broken",
 ];
 
 /// What makes handshakes necessary.

@@ -1,12 +1,7 @@
 //! The configuration file: the shipped ones load, their documentation is complete, and the public way in
 //! reports what stands in the way of a file.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "the lints spare tests, but not the helpers of an integration test"
-)]
+#![cfg(test)]
 
 use std::ffi::OsString;
 use std::fmt::Write as _;

@@ -2,7 +2,7 @@
 //!
 //! The figures are printed (`cargo test --release --test sinks_speed -- --nocapture`); what is asserted holds on
 //! a slow machine too.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, reason = "this is a test")]
+#![cfg(test)]
 
 use std::fs;
 use std::path::Path;

@@ -1,11 +1,6 @@
 //! The emulator over real sockets, with an HTTP client of this test's own.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking, in its helpers too"
-)]
+#![cfg(test)]
 
 mod access;
 mod allowances;

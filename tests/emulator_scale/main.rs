@@ -4,13 +4,7 @@
 //! with 10,000 clients and holds bars of speed, which mean something on a quiet machine only; here a machine may be
 //! busy and the binary a debug one, and only the memory, and that every event comes once and in order, is held.
 #![cfg(target_os = "linux")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test fails by panicking, in its helpers too"
-)]
+#![cfg(test)]
 
 mod client;
 mod emulator;

@@ -6,8 +6,7 @@
 //! - What they need is installed before, as `CONTRIBUTING.md` says. Without it the tests fail.
 //! - No server retains events, so whatever a test publishes is published while the session lives.
 #![cfg(unix)]
-#![allow(clippy::panic, clippy::indexing_slicing, reason = "a panic is how a test fails")]
-#![allow(clippy::print_stderr, reason = "a failed test shows what the processes logged")]
+#![cfg(test)]
 
 mod ack;
 mod clients;

@@ -4,13 +4,7 @@
 //! Every scene looks for its secrets in all that its processes wrote, and in how they were called.
 
 #![cfg(unix)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, in its helpers too, and says why"
-)]
+#![cfg(test)]
 
 mod channels;
 mod flows;

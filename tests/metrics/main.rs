@@ -4,14 +4,8 @@
 //! What is scraped here is left in the target directory, where parsers of other people read it (`.ci/run metrics`).
 
 #![cfg(unix)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::float_cmp,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, in its helpers too, and says why; what it compares are whole numbers"
-)]
+#![cfg(test)]
+#![allow(clippy::float_cmp, reason = "what is compared are whole numbers")]
 
 mod figures;
 mod names;

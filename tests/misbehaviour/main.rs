@@ -9,13 +9,7 @@
 //! Operations: [`scene::Scene`] ties one daemon to one server. All times are scaled: polls are held for half a second.
 
 #![cfg(target_os = "linux")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, in its helpers too, and says why"
-)]
+#![cfg(test)]
 
 mod acts;
 mod advice;

@@ -1,13 +1,7 @@
 //! The commands that talk to an org, on the built binary: against servers made of a closure, which see every request.
 
 #![cfg(unix)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, in its helpers too, and says why"
-)]
+#![cfg(test)]
 
 mod access;
 mod channel;

@@ -1,13 +1,7 @@
 //! A running daemon whose configuration is read again, and that is asked to pause, resume and subscribe.
 
 #![cfg(unix)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, in its helpers too, and says why"
-)]
+#![cfg(test)]
 
 mod files;
 mod hard;

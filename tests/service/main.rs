@@ -4,13 +4,7 @@
 //! Every wait is for a condition, with a deadline, but where a time itself is what is tested.
 
 #![cfg(unix)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::print_stderr,
-    reason = "a test fails by panicking, in its helpers too, and says why"
-)]
+#![cfg(test)]
 
 mod environment;
 mod manager;

@@ -12,6 +12,7 @@ use clap::Args;
 use serde::Serialize;
 use url::{Host, Url};
 
+use super::progress::{has_printed, waiting};
 use super::table::is_odd;
 use super::{CONFIG, FAILED, IO, USAGE, duration, fail, load, open_wire};
 use crate::http::{self, Client};
@@ -107,7 +108,9 @@ impl Place {
         }
         let options = Options { one_shot: true, timeout: self.timeout, ..options };
         let login = Login::with(login, &http, options).map_err(|error| fail(CONFIG, &error))?;
-        Ok(Api::new(client, login, org, self.timeout))
+        let mut api = Api::new(client, login, org, self.timeout);
+        api.set_meanwhile(|| Box::pin(waiting("waiting for the org")));
+        Ok(api)
     }
 
     fn told(&self, url: &str) -> Outcome<(Url, Option<Config>, Options, http::Config)> {
@@ -191,6 +194,7 @@ pub(super) fn exit_code(error: &ApiError) -> u8 {
 
 /// The end of a command that printed: a closed standard output leaves nobody to tell.
 pub(super) fn printed(written: io::Result<()>) -> Outcome<()> {
+    has_printed();
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(fail(IO, &format!("standard output: {error}")))

@@ -1,11 +1,14 @@
 //! Where somebody waits: how far it is, on standard error.
 //!
 //! Constraints: what is soon done tells nothing, standard output gets nothing, and a standard error that is closed or
-//! full changes nothing.
+//! full changes nothing. Who waits is told nothing between two pieces of standard output: a terminal shows both, and a
+//! line that is taken away would take half a line of output with it.
 //!
 //! Format: on a terminal one line that is drawn again, and taken away at the end; elsewhere a line every ten seconds.
 
+use std::convert::Infallible;
 use std::io::{self, IsTerminal as _, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What it takes until the first line, and from one to the next.
@@ -15,6 +18,9 @@ const ELSEWHERE: (Duration, Duration) = (Duration::from_secs(10), Duration::from
 /// What waits tells of itself so often.
 const TICK: Duration = Duration::from_millis(100);
 
+/// Whether something is on standard output, of which more may follow.
+static HAS_PRINTED: AtomicBool = AtomicBool::new(false);
+
 /// How far something is.
 pub(super) struct Progress {
     what: &'static str,
@@ -23,7 +29,7 @@ pub(super) struct Progress {
     pause: Duration,
     is_terminal: bool,
     is_drawn: bool,
-    out: Box<dyn Write>,
+    out: Box<dyn Write + Send>,
 }
 
 impl Progress {
@@ -35,7 +41,7 @@ impl Progress {
     }
 
     fn on(
-        out: Box<dyn Write>,
+        out: Box<dyn Write + Send>,
         is_terminal: bool,
         (first, pause): (Duration, Duration),
         what: &'static str,
@@ -53,7 +59,7 @@ impl Progress {
 
     /// It goes on.
     fn wait(&mut self) {
-        if Instant::now() >= self.next {
+        if Instant::now() >= self.next && !HAS_PRINTED.load(Ordering::Relaxed) {
             self.tell(&format!("{} s", self.since.elapsed().as_secs()));
         }
     }
@@ -90,16 +96,17 @@ fn percent(done: u64, all: u64) -> u64 {
     if all == 0 { 100 } else { u64::try_from(percent).unwrap_or(100) }
 }
 
-/// Waits for `work`, and tells how long it has taken.
-pub(super) async fn waiting<T>(what: &'static str, work: impl Future<Output = T>) -> T {
+/// Something is on standard output: from now on nobody who waits is told so.
+pub(super) fn has_printed() {
+    HAS_PRINTED.store(true, Ordering::Relaxed);
+}
+
+/// Tells how long somebody has waited for something, such as "waiting for the org", until it is dropped.
+pub(super) async fn waiting(what: &'static str) -> Infallible {
     let mut progress = Progress::new(what);
-    let mut work = std::pin::pin!(work);
     loop {
-        tokio::select! {
-            biased;
-            done = &mut work => return done,
-            () = tokio::time::sleep(TICK) => progress.wait(),
-        }
+        tokio::time::sleep(TICK).await;
+        progress.wait();
     }
 }
 

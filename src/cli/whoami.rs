@@ -4,7 +4,6 @@ use clap::Args;
 use serde_json::json;
 
 use super::org::{Outcome, Place, print, print_json, refused};
-use super::progress::waiting;
 use super::table::Table;
 use crate::salesforce::api::Api;
 use crate::salesforce::identity::{Identity, identity, versions};
@@ -26,8 +25,8 @@ pub(super) fn main(whoami: &Whoami) -> u8 {
 }
 
 async fn show(api: &mut Api, json: bool) -> Outcome<()> {
-    let identity = waiting("waiting for the org", identity(api)).await.map_err(|error| refused(&error))?;
-    let versions = waiting("waiting for the org", versions(api)).await.map_err(|error| refused(&error))?;
+    let identity = identity(api).await.map_err(|error| refused(&error))?;
+    let versions = versions(api).await.map_err(|error| refused(&error))?;
     let instance = api.instance().origin().ascii_serialization();
     let version = api.org().version.to_string();
     if json {

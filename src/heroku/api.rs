@@ -14,7 +14,7 @@ use super::access::{Access, Credentials};
 use super::config::MappingConfig;
 use super::connection::{Connection, Mapping};
 use super::error::{ApiError, OPEN, refusal};
-use crate::http::{Client, Request, Response};
+use crate::http::{Client, Meanwhile, Request, Response, beside};
 
 /// The most pages of one list.
 const PAGES_MAX: usize = 100;
@@ -45,6 +45,7 @@ pub struct Api {
     client: Client,
     access: Access,
     service: Service,
+    meanwhile: Option<Meanwhile>,
 }
 
 /// A page of a list.
@@ -81,7 +82,7 @@ impl Api {
     /// An API that nothing was asked yet.
     pub fn new(client: Client, credentials: Credentials, service: Service) -> Self {
         let client = client.with_answers_of(ANSWER_MAX);
-        Self { access: Access::new(client.lane(), credentials), client, service }
+        Self { access: Access::new(client.lane(), credentials), client, service, meanwhile: None }
     }
 
     /// From now on one request may take this long.
@@ -89,8 +90,17 @@ impl Api {
         self.service.deadline = deadline;
     }
 
+    /// From now on this, or nothing, goes on beside each call, its login included.
+    pub const fn set_meanwhile(&mut self, meanwhile: Option<Meanwhile>) {
+        self.meanwhile = meanwhile;
+    }
+
     /// The connections of an app, all pages; at most 10,000.
     pub async fn connections(&mut self, app: &str) -> Result<Vec<Connection>, ApiError> {
+        beside(self.meanwhile, self.pages(app)).await
+    }
+
+    async fn pages(&mut self, app: &str) -> Result<Vec<Connection>, ApiError> {
         let mut url = self.service.url("connections");
         url.query_pairs_mut().append_pair("app", app);
         let (mut found, mut size) = (Vec::new(), 0);
@@ -156,7 +166,8 @@ impl Api {
     async fn act(&mut self, connection: &str, action: &str) -> Result<(), ApiError> {
         let url = self.service.url(&format!("connections/{}/actions/{action}", checked(connection)?));
         // What comes with 202 says nothing more.
-        self.exchange(&Method::POST, &url, None).await.map(|_| ()).map_err(ApiError::of_change)
+        let ended = beside(self.meanwhile, self.exchange(&Method::POST, &url, None)).await;
+        ended.map(|_| ()).map_err(ApiError::of_change)
     }
 
     /// A page link, which must not take the token elsewhere.
@@ -175,7 +186,7 @@ impl Api {
         url: &Url,
         body: Option<&Value>,
     ) -> Result<T, ApiError> {
-        let ended = self.exchange(method, url, body).await;
+        let ended = beside(self.meanwhile, self.exchange(method, url, body)).await;
         if *method == Method::GET {
             return parse(method, url, &ended?.body);
         }

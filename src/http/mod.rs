@@ -15,7 +15,8 @@
 //! Operations: [`Client::post`] on one lane, that is one kept-alive connection; [`Client::send`] with any method;
 //! [`Client::post_for_status`] where only the status matters; [`Client::lane`] for another connection;
 //! [`Client::open_socket`] for a websocket;
-//! [`Jar`] for cookies, shared by the lanes of one session; [`Wire`] for captures.
+//! [`Jar`] for cookies, shared by the lanes of one session; [`Wire`] for captures; [`beside`] for what goes on while
+//! somebody waits.
 
 mod body;
 mod call;
@@ -23,6 +24,7 @@ mod client;
 mod connect;
 mod jar;
 mod link;
+mod meanwhile;
 mod payload;
 mod proxy;
 mod redact;
@@ -37,6 +39,7 @@ mod wire;
 pub use call::Request;
 pub use client::Client;
 pub use jar::{Jar, JarError};
+pub use meanwhile::{Meanwhile, beside};
 pub use response::Response;
 pub use socket::Socket;
 pub use trouble::SetupError;

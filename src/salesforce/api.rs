@@ -20,7 +20,7 @@ use url::{Url, form_urlencoded};
 
 use super::error::{ApiError, OPEN, refusal};
 use super::login::{Failure, Login};
-use crate::http::{Client, Request, Response};
+use crate::http::{Client, Meanwhile, Request, Response, beside};
 
 /// The most records that one query gives.
 pub const RECORDS_MAX: usize = 50_000;
@@ -118,6 +118,7 @@ pub struct Api {
     deadline: Duration,
     /// Whether the login was asked for a token.
     begun: bool,
+    meanwhile: Option<Meanwhile>,
 }
 
 /// Pages of a query, as the server gives them.
@@ -133,7 +134,13 @@ struct Page<T> {
 impl Api {
     /// An API that nothing was asked yet; `deadline` is for each request, from its start to its last byte.
     pub fn new(client: Client, login: Login, org: Org, deadline: Duration) -> Self {
-        Self { client: client.with_answers_of(ANSWER_MAX), login, org, deadline, begun: false }
+        let client = client.with_answers_of(ANSWER_MAX);
+        Self { client, login, org, deadline, begun: false, meanwhile: None }
+    }
+
+    /// From now on this goes on beside each call, its login included.
+    pub const fn set_meanwhile(&mut self, meanwhile: Meanwhile) {
+        self.meanwhile = Some(meanwhile);
     }
 
     /// The org as it was given.
@@ -193,6 +200,10 @@ impl Api {
 
     /// The records of a query in SOQL, all pages; at most [`RECORDS_MAX`].
     pub async fn query<T: DeserializeOwned>(&mut self, soql: &str) -> Result<Vec<T>, ApiError> {
+        beside(self.meanwhile, self.pages(soql)).await
+    }
+
+    async fn pages<T: DeserializeOwned>(&mut self, soql: &str) -> Result<Vec<T>, ApiError> {
         let escaped: String = form_urlencoded::byte_serialize(soql.as_bytes()).collect();
         let mut path = format!("query?q={escaped}");
         let mut records = Vec::new();
@@ -227,7 +238,7 @@ impl Api {
         path: &str,
         body: Bytes,
     ) -> Result<T, ApiError> {
-        let ended = self.answer(&method, path, body).await;
+        let ended = beside(self.meanwhile, self.answer(&method, path, body)).await;
         if method == Method::GET {
             return read(&method, path, &ended?);
         }

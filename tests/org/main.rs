@@ -15,6 +15,7 @@ mod sessions;
 #[allow(dead_code, unused_imports, reason = "shared with the tests from end to end, which use all of it")]
 mod support;
 mod topics;
+mod waits;
 mod whoami;
 
 use crate::support::{Cometail, Ended, cometail};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::super::org::{DENIED, Outcome, REFUSED, address, block_on, is_local};
+use super::super::progress::waiting;
 use super::super::{CONFIG, FAILED, IO, USAGE, duration, fail, open_wire};
 use crate::heroku::{Api, ApiError, Credentials, Service, is_id};
 use crate::http::{self, Client};
@@ -89,7 +90,9 @@ impl Place {
             Given::Token(source) => Credentials::Token(read(source, &http).await?),
             Given::ApiKey(source) => Credentials::ApiKey(read(source, &http).await?),
         };
-        Ok(Api::new(client, credentials, service))
+        let mut api = Api::new(client, credentials, service);
+        api.set_meanwhile(Some(|| Box::pin(waiting("waiting for Heroku Connect"))));
+        Ok(api)
     }
 
     fn given(&self) -> Outcome<Given> {

@@ -47,6 +47,8 @@ impl Watch {
         name: &str,
         look: impl AsyncFnMut(&mut Api) -> Result<Look, ApiError>,
     ) -> Outcome<()> {
+        // One line of progress is enough, and the state tells more than the time.
+        api.set_meanwhile(None);
         let mut progress = Progress::new(io::stderr(), io::stderr().is_terminal(), clean(name));
         let ended = self.looks(api, look, &mut progress).await;
         progress.end();

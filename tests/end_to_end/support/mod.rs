@@ -4,6 +4,7 @@ mod bayeux;
 mod emulator;
 mod process;
 pub(crate) mod server;
+mod terminal;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub(crate) use bayeux::{Bayeux, Trick};
 pub(crate) use emulator::Emulator;
 pub(crate) use process::{Cometail, Ended, cometail, run};
 pub(crate) use server::{Answer, Posted, Relay, Server, listen_later};
+pub(crate) use terminal::{AWAY, run_on_terminal};
 
 /// How long a condition may take to hold, on a machine that is busy with other things too.
 pub(crate) const LONG: Duration = Duration::from_secs(20);

@@ -4,7 +4,7 @@
 //! is not told, because each commit would compile the library and every test anew.
 //!
 //! Format: `COMETAIL_COMMIT`, an abbreviated commit, with `-dirty` where one of its sources is not as committed.
-//! Where this sets nothing, `src/cli/version.rs` reads the variable of that name in the environment of the build.
+//! Where this sets nothing, `src/status.rs` reads the variable of that name in the environment of the build.
 
 #![allow(clippy::print_stdout, reason = "cargo reads it there")]
 

@@ -2,6 +2,8 @@
 //!
 //! Full jitter (a uniform choice between zero and the present ceiling) spreads a crowd of clients that
 //! lost the same server at the same instant. The seed makes a simulated run repeatable.
+//!
+//! And how long to be quiet about what goes on: [`Quiet`].
 
 use std::time::{Duration, Instant};
 
@@ -82,6 +84,29 @@ impl Backoff {
     }
 }
 
+/// The times between two log lines about one trouble.
+const QUIET_FIRST: Duration = Duration::from_mins(1);
+const QUIET_MAX: Duration = Duration::from_hours(1);
+
+/// When to tell of a trouble: at once, then after one minute, two, four and so on up to an hour.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Quiet {
+    length: Duration,
+    end: Option<Instant>,
+}
+
+impl Quiet {
+    /// Whether it is to be told of `now`; then the next quiet time begins.
+    pub fn ends(&mut self, now: Instant) -> bool {
+        let ends = self.end.is_none_or(|end| now >= end);
+        if ends {
+            self.length = (self.length * 2).clamp(QUIET_FIRST, QUIET_MAX);
+            self.end = Some(now + self.length);
+        }
+        ends
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,5 +148,11 @@ mod tests {
         backoff.reset();
         assert_eq!(backoff.attempts(), 0);
         assert!(backoff.next_wait() <= CONFIG.initial);
+    }
+    #[test]
+    fn quiet_times_double_up_to_an_hour() {
+        let (start, mut quiet) = (Instant::now(), Quiet::default());
+        let minutes = (0..400).filter(|minute| quiet.ends(start + Duration::from_mins(*minute)));
+        assert_eq!(minutes.collect::<Vec<_>>(), [0, 1, 3, 7, 15, 31, 63, 123, 183, 243, 303, 363]);
     }
 }

@@ -11,6 +11,12 @@ use serde::Serialize;
 
 use crate::event::{Batch, Channel};
 
+/// What the program was made of: set by `build.rs`, or in the environment of the build.
+pub const COMMIT: Option<&str> = match option_env!("COMETAIL_COMMIT") {
+    Some(commit) if !commit.is_empty() => Some(commit),
+    _ => None,
+};
+
 /// Milliseconds since 1970-01-01 UTC; zero for a clock before that.
 pub fn millis(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -22,6 +28,8 @@ pub fn millis(time: SystemTime) -> u64 {
 pub struct Snapshot<S> {
     /// The program's version.
     pub version: &'static str,
+    /// The commit that it was made of, where that is known.
+    pub commit: Option<&'static str>,
     /// The process.
     pub pid: u32,
     /// When it started.
@@ -30,6 +38,8 @@ pub struct Snapshot<S> {
     pub updated_at: u64,
     /// What came of the last time that the configuration was read again.
     pub reload: Option<Reload>,
+    /// The file of the wire capture that is on.
+    pub capture: Option<String>,
     /// The journal, where there is a state directory.
     pub journal: Option<Journal>,
     /// Every connection, in the order of the configuration.
@@ -45,6 +55,12 @@ pub struct Reload {
     pub number: u64,
     /// When.
     pub at: u64,
+    /// How many readings were good.
+    pub good: u64,
+    /// How many were not.
+    pub bad: u64,
+    /// When the last good one was.
+    pub good_at: Option<u64>,
     /// Whether it is what the daemon runs with now; otherwise nothing has changed.
     pub ok: bool,
     /// What is wrong, one line for each thing.
@@ -311,7 +327,7 @@ impl Connection {
     /// Notes that it could not start, and when that is tried again.
     pub fn rest(&mut self, now: SystemTime, problem: String, again: Duration) {
         self.failed(now, problem);
-        self.halt(now, "resting", "to be started again");
+        self.halt(now, "cannot start", "to be started again");
         self.waiting_ms = u64::try_from(again.as_millis()).ok();
     }
 

@@ -20,6 +20,8 @@ fn shared() -> Arc<Shared> {
         let mut seen = seen.lock().unwrap();
         *seen += 1;
         Snapshot {
+            commit: None,
+            capture: None,
             version: "x".repeat(1000).leak(),
             pid: *seen,
             started_at: 0,

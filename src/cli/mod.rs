@@ -148,7 +148,16 @@ fn load(path: Option<&PathBuf>) -> Result<Loaded, config::Problems> {
     load_source(path).map(|(_, loaded)| loaded)
 }
 
-/// The same, with the file as it was read, where there is one.
+/// The state directory that is told, else that of the configuration, which is not looked at otherwise; none where the
+/// daemon has none.
+fn state_dir(told: Option<&PathBuf>, config: Option<&PathBuf>) -> Result<Option<PathBuf>, config::Problems> {
+    match told {
+        Some(dir) => Ok(Some(dir.clone())),
+        None => load(config).map(|(config, _)| config.state_dir),
+    }
+}
+
+/// The configuration, with the file as it was read, where there is one.
 fn load_source(path: Option<&PathBuf>) -> Result<(Option<Source>, Loaded), config::Problems> {
     let (source, config, warnings) = match path {
         Some(path) => {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde::Deserialize;
 
-use super::{CONFIG, FAILED, IO, fail, load, table};
+use super::{CONFIG, FAILED, IO, fail, state_dir, table};
 use crate::daemon;
 
 /// How long the daemon may take to answer.
@@ -53,15 +53,12 @@ struct Answer {
 }
 
 pub(super) fn main(reload: &Reload) -> u8 {
-    let dir = match (&reload.state_dir, load(reload.config.as_ref())) {
-        (Some(dir), _) => dir.clone(),
-        (None, Err(problems)) => return fail(CONFIG, &problems),
-        (None, Ok((config, _))) => match config.state_dir {
-            Some(dir) => dir,
-            None => {
-                return fail(FAILED, &"this daemon has no state directory; send it SIGHUP and read its log");
-            }
-        },
+    let dir = match state_dir(reload.state_dir.as_ref(), reload.config.as_ref()) {
+        Ok(Some(dir)) => dir,
+        Ok(None) => {
+            return fail(FAILED, &"this daemon has no state directory; send it SIGHUP and read its log");
+        }
+        Err(problems) => return fail(CONFIG, &problems),
     };
     match ask(&dir) {
         Ok(answer) => tell(&answer),

@@ -15,7 +15,7 @@ use clap::Args;
 use show::Shown;
 use snapshot::{Connection, Journal, Sink, Snapshot};
 
-use super::{CONFIG, FAILED, IO, fail, load};
+use super::{CONFIG, FAILED, IO, fail, state_dir};
 use crate::daemon;
 use crate::status::millis;
 
@@ -57,15 +57,12 @@ pub(super) struct Status {
 }
 
 pub(super) fn main(status: &Status) -> u8 {
-    let dir = match (&status.state_dir, load(status.config.as_ref())) {
-        (Some(dir), _) => dir.clone(),
-        (None, Ok((config, _))) => match config.state_dir {
-            Some(dir) => dir,
-            None => {
-                return fail(FAILED, &"this daemon has no state directory, so it tells nothing of itself");
-            }
-        },
-        (None, Err(problems)) => return fail(CONFIG, &problems),
+    let dir = match state_dir(status.state_dir.as_ref(), status.config.as_ref()) {
+        Ok(Some(dir)) => dir,
+        Ok(None) => {
+            return fail(FAILED, &"this daemon has no state directory, so it tells nothing of itself");
+        }
+        Err(problems) => return fail(CONFIG, &problems),
     };
     if status.watch {
         return watch::run(&dir, status.json).map_or_else(|error| fail(IO, &error), |()| 0);
@@ -150,11 +147,13 @@ fn without_room(one: &Journal, now: u64) -> Option<String> {
 fn down(one: &Connection, now: u64) -> Option<String> {
     let name = one.name.escape_debug();
     if one.state != "live" {
-        let (state, waiting) = (one.state.escape_debug(), one.waiting.escape_debug());
+        let (state, waiting) = (one.state.escape_debug().to_string(), one.waiting.escape_debug());
         let since = ago(now.saturating_sub(one.since));
         let error = one.login.as_ref().and_then(|login| login.error.as_ref());
+        let error = error.or(one.last_error.as_ref().filter(|_| one.state == "cannot start"));
         let error = error.map(|error| format!(": {}", error.text.escape_debug())).unwrap_or_default();
-        return Some(format!("connection {name} is {state} for {since}, waiting {waiting}{error}"));
+        let state = if state == "cannot start" { state } else { format!("is {state}") };
+        return Some(format!("connection {name} {state} for {since}, waiting {waiting}{error}"));
     }
     if one.stalled {
         return Some(format!("connection {name}: no connect has succeeded for too long"));
@@ -170,6 +169,9 @@ fn failing(one: &Sink, now: u64) -> Option<String> {
         return Some(format!("sink {name} has ended"));
     }
     let since = ago(now.saturating_sub(one.failing_since?));
+    if one.state == "cannot start" {
+        return Some(format!("sink {name} cannot start for {since}: {}", error.escape_debug()));
+    }
     Some(format!("sink {name} fails for {since}: {}", error.escape_debug()))
 }
 

@@ -32,6 +32,24 @@ fn health_looks_at_process_clock_connections_channels_and_sinks() {
         (None, |all| all["connections"][0]["state"] = "resting".into(), "connection c is resting for 60 s"),
         (
             None,
+            |all| {
+                all["connections"][0]["state"] = "cannot start".into();
+                all["connections"][0]["waiting"] = "to be started again".into();
+                all["connections"][0]["last_error"] = json!({"at": NOW, "text": "no ca.pem"});
+            },
+            "connection c cannot start for 60 s, waiting to be started again: no ca.pem",
+        ),
+        (
+            None,
+            |all| {
+                all["sinks"][0]["state"] = "cannot start".into();
+                all["sinks"][0]["failing_since"] = (NOW - 5000).into();
+                all["sinks"][0]["last_error"] = "sink s: /x: no directory".into();
+            },
+            "sink s cannot start for 5 s: sink s: /x: no directory",
+        ),
+        (
+            None,
             |all| all["connections"][0]["stalled"] = true.into(),
             "connection c: no connect has succeeded for too long",
         ),

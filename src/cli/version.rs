@@ -1,5 +1,7 @@
 //! What `--version` prints.
 
+use crate::status::COMMIT;
+
 /// `-V`: the version and, where it is known, the commit.
 pub(super) fn short() -> String {
     let version = env!("CARGO_PKG_VERSION");
@@ -18,12 +20,6 @@ pub(super) fn long() -> String {
         env!("CARGO_PKG_VERSION")
     )
 }
-
-/// What it was made of: set by `build.rs`, or in the environment of the build.
-const COMMIT: Option<&str> = match option_env!("COMETAIL_COMMIT") {
-    Some(commit) if !commit.is_empty() => Some(commit),
-    _ => None,
-};
 
 /// Those of `Cargo.toml`.
 const FEATURES: [(&str, bool); 2] =

@@ -23,6 +23,12 @@ impl Capture {
         self.0.as_ref()
     }
 
+    /// The file of the one that is on.
+    pub(super) fn path(&self) -> Option<String> {
+        let wire = self.0.as_ref().filter(|wire| wire.is_on())?;
+        Some(wire.config().path.display().to_string())
+    }
+
     /// Begins a capture, or goes on with the one that is on. What an earlier one left in the file is gone.
     ///
     /// # Errors
@@ -81,10 +87,11 @@ mod tests {
             capture.switch(true).unwrap();
             assert!(is_on());
         }
+        assert_eq!(capture.path(), Some(path.display().to_string()));
         assert!(serde_json::from_slice::<serde_json::Value>(&std::fs::read(&path).unwrap()).is_ok());
         for _ in 0..2 {
             capture.switch(false).unwrap();
-            assert!(!is_on() && path.exists());
+            assert!(!is_on() && path.exists() && capture.path().is_none());
         }
     }
 

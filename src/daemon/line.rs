@@ -6,6 +6,8 @@
 //! * The next start goes on with the same session of the server, unless that is another server or another login: then,
 //!   and at a pause or a removal, the server is told of the end.
 
+mod ask;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -14,19 +16,13 @@ use futures_util::FutureExt as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::asked::Asked;
 use super::connection::{Command, Connection, Ended};
-use super::prepare::{COMMANDS, Means, Past, prepare};
-use crate::bayeux::Wanted;
+use super::prepare::{Means, Past, prepare};
+use super::trouble::Trouble;
 use crate::bayeux::memory::Memory;
 use crate::bayeux::notice::Closed;
-use crate::event::Channel;
 use crate::{config, status};
-
-/// Commands that there is always room for: to retire, and to close.
-const RESERVED: usize = 2;
-
-/// The most channels that are asked for, or not wanted, beside the configured ones of a connection.
-const ASKED_MAX: usize = 10_000;
 
 /// How long after a start that failed the next one is.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
@@ -72,10 +68,8 @@ pub(super) struct Line {
     pub(super) status: Arc<Mutex<status::Connection>>,
     past: Past,
     stage: Stage,
+    trouble: Trouble,
 }
-
-/// Channels asked for while the daemon runs, each once: where it begins, or that it is not wanted.
-type Asked = Vec<(Channel, Option<Wanted>)>;
 
 /// Every connection.
 pub(super) struct Lines {
@@ -103,8 +97,9 @@ impl Lines {
         self.spawn(Arc::clone(&name), Box::new(connection));
         let runs = Some(wanted.clone());
         let stage = Stage::Running(commands);
-        let (asked, past) = (Vec::new(), Past::default());
-        self.list.push(Line { name, wanted: Some(wanted), runs, asked, paused: false, status, past, stage });
+        let mut line = Line::new(name, status, Past::default());
+        (line.wanted, line.runs, line.stage) = (Some(wanted), runs, stage);
+        self.list.push(line);
     }
 
     fn spawn(&mut self, name: Arc<str>, connection: Box<Connection>) {
@@ -141,14 +136,8 @@ impl Lines {
                 None
             }
             News::Prepared(name, Err(problem), past) => {
-                tracing::error!(
-                    connection = &*name,
-                    problem,
-                    "the connection cannot start; it is tried again"
-                );
                 if let Some(line) = self.list.get_mut(at) {
-                    line.status().rest(SystemTime::now(), problem, AGAIN);
-                    (line.past, line.stage) = (past, Stage::Resting);
+                    line.rest(problem, past);
                 }
                 self.happening.spawn(async move {
                     tokio::time::sleep(AGAIN).await;
@@ -172,6 +161,10 @@ impl Lines {
             line.stage = Stage::Idle;
             return;
         }
+        if let Some(attempts) = line.trouble.end() {
+            let connection = &*line.name;
+            tracing::info!(connection, attempts, "the connection starts, after attempts that failed");
+        }
         line.stage = Stage::Running(commands);
         let name = Arc::clone(&line.name);
         self.spawn(name, connection);
@@ -190,6 +183,7 @@ impl Lines {
         for (name, mut line) in old {
             if line.wanted.take().is_some() {
                 line.status().required = false;
+                line.asked.forget(&name, &[]);
                 changes.push(format!("connection {name}: removed"));
             }
             self.list.push(line);
@@ -204,9 +198,7 @@ impl Lines {
         let name = Arc::clone(&config.name);
         let memory = self.memories.remove(&name).unwrap_or_default();
         let status = Arc::new(Mutex::new(status::Connection::new(&name, "")));
-        let past = Past { memory, away: None };
-        let (asked, stage) = (Vec::new(), Stage::Idle);
-        Line { name, wanted: None, runs: None, asked, paused: false, status, past, stage }
+        Line::new(name, status, Past { memory, away: None })
     }
 
     /// Takes the next step of one, if there is any.
@@ -268,6 +260,11 @@ impl Lines {
 }
 
 impl Line {
+    fn new(name: Arc<str>, status: Arc<Mutex<status::Connection>>, past: Past) -> Self {
+        let (asked, stage, trouble) = (Asked::default(), Stage::Idle, Trouble::default());
+        Self { name, wanted: None, runs: None, asked, paused: false, status, past, stage, trouble }
+    }
+
     /// What a configuration changes, for a person.
     fn want(&mut self, config: config::Connection) -> Option<String> {
         let change = match (&self.wanted, &self.stage) {
@@ -281,7 +278,7 @@ impl Line {
             self.rouse();
         }
         if self.wanted.as_ref() != Some(&config) {
-            self.asked.clear();
+            self.asked.forget(&self.name, &config.session.channels);
         }
         self.status().required = config.required;
         self.wanted = Some(config);
@@ -295,32 +292,14 @@ impl Line {
         }
     }
 
-    /// Wants a channel, or with none wants it no more, until it is configured otherwise; whether there is room for that.
-    pub(super) fn ask(&mut self, channel: &Channel, wanted: Option<Wanted>) -> bool {
-        let known = self.asked.iter().any(|(name, _)| name == channel);
-        if !known && self.asked.len() >= ASKED_MAX {
-            return false;
+    /// Notes that it could not start, and is to be tried again.
+    fn rest(&mut self, problem: String, past: Past) {
+        if let Some(attempts) = self.trouble.note(&problem) {
+            let connection = &*self.name;
+            tracing::error!(connection, problem, attempts, "the connection cannot start; it is tried again");
         }
-        let command = match wanted.clone() {
-            Some(wanted) => Command::Subscribe(wanted),
-            None => Command::Unsubscribe(channel.clone()),
-        };
-        let told = self.tell(command);
-        if told {
-            self.asked.retain(|(name, _)| name != channel);
-            self.asked.push((channel.clone(), wanted));
-        }
-        told
-    }
-
-    /// Passes a command on to the session; whether there was room for it, or there is no session that could hear it.
-    pub(super) fn tell(&self, command: Command) -> bool {
-        match &self.stage {
-            Stage::Running(commands) => commands.capacity() > RESERVED && commands.try_send(command).is_ok(),
-            // It has been prepared without it, perhaps.
-            Stage::Starting => false,
-            _ => true,
-        }
+        self.status().rest(SystemTime::now(), problem, AGAIN);
+        (self.past, self.stage) = (past, Stage::Resting);
     }
 
     const fn is_open(&self) -> bool {
@@ -329,13 +308,7 @@ impl Line {
 
     /// As it is configured, with what was asked for since.
     fn present(&self, mut config: config::Connection) -> config::Connection {
-        let channels = &mut config.session.channels;
-        for (channel, wanted) in &self.asked {
-            channels.retain(|known| wanted.is_some() || known.channel != *channel);
-            channels.extend(
-                wanted.clone().filter(|one| channels.iter().all(|known| known.channel != one.channel)),
-            );
-        }
+        self.asked.apply(&mut config.session.channels);
         config
     }
 
@@ -396,5 +369,3 @@ impl Line {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-const _: () = assert!(COMMANDS > RESERVED, "there is room for what is asked besides");

@@ -15,6 +15,7 @@
 
 mod admin;
 mod aside;
+mod asked;
 mod board;
 mod capture;
 mod connection;
@@ -44,6 +45,7 @@ mod stop;
 mod store;
 mod tell;
 mod token;
+mod trouble;
 
 use std::sync::Arc;
 

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use tempfile::TempDir;
 
+use super::super::capture::Capture;
 use super::super::outlet::Outlet;
 use super::super::reload::Report;
 use super::super::report::Sources;
@@ -41,7 +42,15 @@ fn snapshot(connections: Vec<Connection>) -> Status {
     let connections = connections.into_iter().map(|one| Arc::new(Mutex::new(one))).collect();
     let connections = Arc::new(RwLock::new(connections));
     let (outlet, reload) = (Arc::new(Outlet::new(Vec::new())), Report::default());
-    Sources { started: SystemTime::now(), connections, outlet, journal: None, reload }.snapshot()
+    Sources {
+        started: SystemTime::now(),
+        connections,
+        outlet,
+        journal: None,
+        reload,
+        capture: Capture::new(None, None),
+    }
+    .snapshot()
 }
 
 fn connection(name: &str, state: &'static str) -> Connection {

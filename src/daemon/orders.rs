@@ -41,9 +41,7 @@ impl Daemon {
         let Some(line) = self.fleet.line(&name) else {
             return Err(Refusal::Unknown(Target::Connection(name)));
         };
-        if !line.ask(channel, wanted.cloned()) {
-            return Err(Refusal::Busy);
-        }
+        line.ask(channel, wanted.cloned())?;
         let is_wanted = wanted.is_some();
         tracing::info!(connection = &*name, %channel, is_wanted, "whether a channel is wanted was changed by an order");
         Ok(())

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::event::Batch;
-use crate::sinks::{Handle, Offer};
+use crate::sinks::{Handle, Offer, SinkStatus};
 
 /// How many events a sink loses before they are told of again.
 const TELL_EVERY: u64 = 10_000;
@@ -15,6 +15,15 @@ const NAME_SHOWN: usize = 200;
 /// Every sink that is offered batches, or told of the journal. They may change while events come.
 pub(super) struct Outlet {
     taps: RwLock<Arc<[Arc<Tap>]>>,
+    seats: RwLock<Vec<Seat>>,
+}
+
+/// What is told of one sink.
+pub(super) enum Seat {
+    /// It tells itself.
+    Taken(Arc<Tap>),
+    /// It could not start.
+    Empty(Box<SinkStatus>),
 }
 
 /// One sink.
@@ -27,7 +36,9 @@ pub(super) struct Tap {
 
 impl Outlet {
     pub(super) fn new(handles: Vec<Handle>) -> Self {
-        Self { taps: RwLock::new(handles.into_iter().map(Tap::new).collect()) }
+        let taps: Arc<[_]> = handles.into_iter().map(Tap::new).collect();
+        let seats = taps.iter().map(|tap| Seat::Taken(Arc::clone(tap))).collect();
+        Self { taps: RwLock::new(taps), seats: RwLock::new(seats) }
     }
 
     /// The sinks as they are now.
@@ -35,9 +46,20 @@ impl Outlet {
         Arc::clone(&self.taps.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// From now on these are the sinks.
-    pub(super) fn replace(&self, taps: Arc<[Arc<Tap>]>) {
+    /// How each sink is, in their order, with those that could not start.
+    pub(super) fn status(&self) -> Vec<SinkStatus> {
+        let seats = self.seats.read().unwrap_or_else(PoisonError::into_inner);
+        let status = |seat: &Seat| match seat {
+            Seat::Taken(tap) => tap.handle.status(),
+            Seat::Empty(status) => SinkStatus::clone(status),
+        };
+        seats.iter().map(status).collect()
+    }
+
+    /// From now on these are the sinks, and this is told of them.
+    pub(super) fn replace(&self, taps: Arc<[Arc<Tap>]>, seats: Vec<Seat>) {
         *self.taps.write().unwrap_or_else(PoisonError::into_inner) = taps;
+        *self.seats.write().unwrap_or_else(PoisonError::into_inner) = seats;
     }
 
     /// The sink that is the furthest behind in the journal and holds events back there, and how many events that is.

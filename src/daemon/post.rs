@@ -6,19 +6,20 @@
 //!   there any more. A new one begins where the journal ended when it was read of.
 //! * Without a journal, the successor takes what comes from now on, and delivers it when the one before has ended.
 
+mod see_off;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use see_off::see_off;
 use tokio::task::JoinSet;
 
 use super::line::AGAIN;
-use super::outlet::{Outlet, Tap};
-use crate::journal::Cursor;
-use crate::sinks::{self, Config, Ended, Handle, Supply};
-
-/// How long a sink that was halted may take to end, before it is given up as it stands.
-const LAST: Duration = Duration::from_secs(2);
+use super::outlet::{Outlet, Seat, Tap};
+use super::trouble::Trouble;
+use crate::journal::{Cursor, Library};
+use crate::sinks::{self, Config, Ended, Handle, SinkStatus, Supply};
 
 /// What happened to a sink.
 pub(super) enum News {
@@ -49,14 +50,15 @@ pub(super) struct Post {
     wanted: Option<Config>,
     /// What it is.
     runs: Option<Config>,
-    /// Its place in the journal until it has started.
-    reserved: Option<Cursor>,
+    /// Its place in the journal until it has started, and about which that is.
+    reserved: Option<(Cursor, u64)>,
     paused: bool,
     /// The one that runs or ran last: its cursor holds its place until there is another.
     tap: Option<Arc<Tap>>,
     /// One before that, which delivers what it has.
     before: Option<Arc<Tap>>,
     stage: Stage,
+    trouble: Trouble,
 }
 
 /// Every sink.
@@ -105,8 +107,13 @@ impl Posts {
                 None
             }
             News::Started(name, Err(problem)) => {
-                tracing::error!(sink = &*name, problem, "the sink cannot start; it is tried again");
-                self.list.get_mut(at).into_iter().for_each(|post| post.stage = Stage::Resting);
+                if let Some(post) = self.list.get_mut(at) {
+                    post.stage = Stage::Resting;
+                    if let Some(attempts) = post.trouble.note(&problem) {
+                        let sink = &*name;
+                        tracing::error!(sink, problem, attempts, "the sink cannot start; it is tried again");
+                    }
+                }
                 self.happening.spawn(async move {
                     tokio::time::sleep(AGAIN).await;
                     News::Due(name)
@@ -125,6 +132,9 @@ impl Posts {
 
     fn started(&mut self, at: usize, name: Arc<str>, handle: Handle) {
         let Some(post) = self.list.get_mut(at) else { return };
+        if let Some(attempts) = post.trouble.end() {
+            tracing::info!(sink = &*name, attempts, "the sink starts, after attempts that failed");
+        }
         let tap = Tap::new(handle);
         let before = post.tap.replace(Arc::clone(&tap));
         if matches!(self.supply, Supply::Memory) {
@@ -166,7 +176,7 @@ impl Posts {
             if change.is_some() {
                 post.rouse();
             }
-            post.reserved = post.reserved.or(reserved);
+            post.reserved = post.reserved.or_else(|| reserved.map(|cursor| self.place(cursor)));
             post.wanted = Some(config);
             self.list.push(post);
         }
@@ -178,6 +188,20 @@ impl Posts {
         }
         self.settle();
         changes
+    }
+
+    /// A place in the journal; one that is new is where the journal ends.
+    fn place(&self, cursor: Cursor) -> (Cursor, u64) {
+        let at = cursor.committed().map(|committed| committed.sequence);
+        let at = at.unwrap_or_else(|| self.library().map_or(0, Library::next_sequence));
+        (cursor, at)
+    }
+
+    const fn library(&self) -> Option<&Library> {
+        match &self.supply {
+            Supply::Journal(library, _) => Some(library),
+            Supply::Memory | Supply::Again(_) => None,
+        }
     }
 
     /// Takes the next step of each that can take one.
@@ -192,7 +216,9 @@ impl Posts {
             post.wanted.is_some() || !matches!(post.stage, Stage::Idle | Stage::Over | Stage::Resting)
         };
         self.list.retain(stays);
-        self.outlet.replace(self.list.iter().filter_map(|post| post.tap.clone()).collect());
+        let taps = self.list.iter().filter_map(|post| post.tap.clone()).collect();
+        let seats = self.list.iter().filter_map(|post| post.seat(self.library())).collect();
+        self.outlet.replace(taps, seats);
         // One that has just started may have looked into the journal and gone to sleep before it was to be woken here.
         self.outlet.wake();
     }
@@ -299,7 +325,23 @@ impl Post {
             tap: None,
             before: None,
             stage: Stage::Idle,
+            trouble: Trouble::default(),
         }
+    }
+
+    /// What is told of it; nothing while nothing is known.
+    fn seat(&self, library: Option<&Library>) -> Option<Seat> {
+        let (Some((since, reason)), Some(wanted)) = (self.trouble.present(), &self.wanted) else {
+            return self.tap.clone().map(Seat::Taken);
+        };
+        let tap = self.tap.as_ref().map(|tap| tap.handle.status());
+        let mut status = tap.unwrap_or_else(|| SinkStatus::new(&self.name, wanted.kind.name()));
+        status.cannot_start(since, reason);
+        if let (Some((_, at)), Some(library)) = (&self.reserved, library) {
+            status.lag = Some(library.next_sequence().saturating_sub(*at));
+            status.kept = Some(true);
+        }
+        Some(Seat::Empty(Box::new(status)))
     }
 
     /// Lets one that has ended by itself, or rests after a failure, start again.
@@ -335,25 +377,4 @@ impl Post {
         self.stage = Stage::Over;
         Some((Arc::clone(&self.name), ended))
     }
-}
-
-/// Gives up a sink that does not end in time.
-fn see_off(tap: Arc<Tap>, grace: Duration) {
-    tokio::spawn(async move {
-        let name = Arc::clone(tap.handle.name());
-        if tokio::time::timeout(grace, tap.handle.ended()).await.is_ok() {
-            return;
-        }
-        tracing::warn!(sink = &*name, "not everything is delivered in time: the sink is ended as it is");
-        tap.handle.halt();
-        if tokio::time::timeout(LAST, tap.handle.ended()).await.is_err() {
-            tap.handle.abort();
-        }
-        if tokio::time::timeout(LAST, tap.handle.gone()).await.is_err() {
-            tracing::error!(
-                sink = &*name,
-                "the sink's thread hangs in the system: until it is let go, no other is started in its place"
-            );
-        }
-    });
 }

@@ -259,9 +259,18 @@ impl Reload {
 
     fn note(&self, asked: bool, problems: Vec<String>, changes: Vec<String>) {
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = report.as_ref().map_or(0, |last| last.number) + u64::from(asked);
+        let last = report.take().unwrap_or_default();
         let (at, ok) = (status::millis(SystemTime::now()), problems.is_empty());
-        *report = Some(status::Reload { number, at, ok, problems, changes });
+        *report = Some(status::Reload {
+            number: last.number + u64::from(asked),
+            at,
+            good: last.good + u64::from(ok),
+            bad: last.bad + u64::from(!ok),
+            good_at: if ok { Some(at) } else { last.good_at },
+            ok,
+            problems,
+            changes,
+        });
         drop(report);
         self.told.notify_one();
     }

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Interval;
 
+use super::capture::Capture;
 use super::fleet::Roll;
 use super::journal::Appender;
 use super::notify::Manager;
@@ -39,6 +40,7 @@ pub(super) struct Sources {
     pub(super) outlet: Arc<Outlet>,
     pub(super) journal: Option<Arc<Appender>>,
     pub(super) reload: Report,
+    pub(super) capture: Capture,
 }
 
 impl Sources {
@@ -47,16 +49,18 @@ impl Sources {
         let roll = self.connections.read().unwrap_or_else(PoisonError::into_inner);
         Snapshot {
             version: env!("CARGO_PKG_VERSION"),
+            commit: status::COMMIT,
             pid: std::process::id(),
             started_at: status::millis(self.started),
             updated_at: status::millis(SystemTime::now()),
             reload: self.reload.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            capture: self.capture.path(),
             journal: self.journal.as_ref().map(|journal| journal.status()),
             connections: roll
                 .iter()
                 .map(|one| one.lock().unwrap_or_else(PoisonError::into_inner).clone())
                 .collect(),
-            sinks: self.outlet.taps().iter().map(|tap| tap.handle.status()).collect(),
+            sinks: self.outlet.status(),
         }
     }
 }
@@ -223,6 +227,7 @@ impl Writer {
             &snapshot.connections,
             &snapshot.sinks,
             &snapshot.reload,
+            &snapshot.capture,
         ))
         .unwrap_or_default();
         if self.written.as_ref().is_some_and(|(at, last)| at.elapsed() < HEARTBEAT && *last == news) {

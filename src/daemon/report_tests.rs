@@ -34,7 +34,8 @@ async fn a_watchdog_is_fed_while_every_loop_turns_and_not_while_one_is_stuck() {
     let outlet = Arc::new(Outlet::new(Vec::new()));
     let connections = Arc::new(RwLock::new(vec![status.clone()]));
     let (started, reload) = (SystemTime::now(), Report::default());
-    let sources = Sources { started, connections, outlet, journal: None, reload };
+    let sources =
+        Sources { started, connections, outlet, journal: None, reload, capture: Capture::new(None, None) };
     let manager = Manager::new(Some(place.into_os_string()), Some(Duration::from_secs(4)), HOUR);
     let reporter = Reporter::start(sources, None, manager, Arc::default());
     let due = |due| status.lock().unwrap().due = due;

@@ -98,6 +98,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         outlet,
         journal: means.journal.clone(),
         reload: reload.report.clone(),
+        capture: means.capture.clone(),
     };
     let (orders, requests) = mpsc::channel(ORDERS);
     let server = admin::start(admin.as_ref(), &sources, &means.tap, &orders)?;

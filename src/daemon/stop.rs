@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use tokio::sync::mpsc;
 
 use super::Ending;
@@ -195,27 +196,27 @@ impl Daemon {
         {
             *ending = worse(*ending, Ending::Io);
         }
-        let mut complete = true;
-        for tap in self.fleet.posts.close() {
-            complete &= self.drain(&tap, deadline, ending).await;
+        let taps = self.fleet.posts.close();
+        // All at once: each tells what it still holds, also while another one takes long.
+        let drained = join_all(taps.iter().map(|tap| self.drain(tap, deadline))).await;
+        for Ok(one) | Err(one) in &drained {
+            *ending = worse(*ending, *one);
         }
-        complete
+        drained.iter().all(Result::is_ok)
     }
 
-    /// Waits for the end of a sink; whether it was in time.
-    async fn drain(&self, tap: &Tap, deadline: Instant, ending: &mut Ending) -> bool {
+    /// Waits for the end of a sink; what the process is to end with by it, as an error where it was not in time.
+    async fn drain(&self, tap: &Tap, deadline: Instant) -> Result<Ending, Ending> {
         let (handle, name) = (&tap.handle, tap.handle.name());
         if let Some(ended) = drained(handle, deadline).await {
-            *ending = worse(*ending, sink_ending(&ended, self.means.one_shot));
-            return true;
+            return Ok(sink_ending(&ended, self.means.one_shot));
         }
         if self.means.journal.is_some() {
             tracing::warn!(sink = %name, "not drained within the grace period; the rest is delivered after the next start");
-        } else {
-            *ending = worse(*ending, Ending::Io);
-            tracing::error!(sink = %name, "not drained within the grace period; what is queued is given up");
+            return Err(Ending::Done);
         }
-        false
+        tracing::error!(sink = %name, "not drained within the grace period; what is queued is given up");
+        Err(Ending::Io)
     }
 }
 

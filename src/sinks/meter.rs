@@ -5,17 +5,14 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use tracing::{info, warn};
 
 use super::latency::{Arrivals, Histogram, Latency};
 use crate::journal::Library;
-
-/// The longest time between two log lines about the same trouble.
-const QUIET_MAX: Duration = Duration::from_hours(1);
-const QUIET_FIRST: Duration = Duration::from_mins(1);
+use crate::retry::Quiet;
 
 /// A sink at one instant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -76,13 +73,17 @@ pub enum State {
     Retrying,
     /// Nothing is delivered until it is resumed.
     Paused,
+    /// It could not start, which is tried again.
+    #[serde(rename = "cannot start")]
+    Unstarted,
     /// It takes no more events.
     Ended,
 }
 
 impl State {
     /// The name of each.
-    pub const NAMES: [&'static str; 5] = ["idle", "delivering", "retrying", "paused", "ended"];
+    pub const NAMES: [&'static str; 6] =
+        ["idle", "delivering", "retrying", "paused", "cannot start", "ended"];
 
     /// Its name in status and metrics.
     pub const fn name(self) -> &'static str {
@@ -91,6 +92,7 @@ impl State {
             Self::Delivering => "delivering",
             Self::Retrying => "retrying",
             Self::Paused => "paused",
+            Self::Unstarted => "cannot start",
             Self::Ended => "ended",
         }
     }
@@ -135,8 +137,7 @@ struct Trouble {
     since: Option<(Instant, SystemTime)>,
     attempts: u64,
     last_error: Option<String>,
-    next_log: Option<Instant>,
-    quiet: Duration,
+    quiet: Quiet,
 }
 
 impl Meter {
@@ -286,9 +287,7 @@ impl Meter {
         let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.attempts += 1;
         let (since, _) = *trouble.since.get_or_insert_with(|| (now, SystemTime::now()));
-        if trouble.next_log.is_none_or(|next| now >= next) {
-            trouble.quiet = (trouble.quiet * 2).clamp(QUIET_FIRST, QUIET_MAX);
-            trouble.next_log = Some(now + trouble.quiet);
+        if trouble.quiet.ends(now) {
             let for_seconds = now.duration_since(since).as_secs();
             warn!(sink = %self.name, attempts = trouble.attempts, for_seconds, %error, "delivery fails; events wait and it is tried again");
         }
@@ -356,7 +355,7 @@ fn wide(number: usize) -> u64 {
 }
 
 /// Milliseconds since 1970; zero for a clock before that.
-fn milliseconds(time: SystemTime) -> u64 {
+pub(super) fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

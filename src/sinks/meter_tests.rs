@@ -1,5 +1,7 @@
 //! Counters and the log lines about trouble.
 
+use std::time::Duration;
+
 use super::*;
 use crate::sinks::testing::logged;
 

@@ -49,6 +49,7 @@ mod tell;
 mod template;
 #[cfg(test)]
 pub(crate) mod testing;
+mod unstarted;
 pub mod webhook;
 mod worker;
 
@@ -130,6 +131,17 @@ pub enum Kind {
     File(file::Config),
     /// An HTTP endpoint.
     Webhook(Box<webhook::Config>),
+}
+
+impl Kind {
+    /// Its name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Stdout(_) => "stdout",
+            Self::File(_) => "file",
+            Self::Webhook(_) => "webhook",
+        }
+    }
 }
 
 /// Why a sink cannot start.
@@ -262,7 +274,7 @@ fn start_with(
         }
     };
     let queue = Queue::new(config.queue, Filter::new(&config.channels), config.gap_records);
-    let meter = Meter::new(Arc::clone(&name), target.kind(), place);
+    let meter = Meter::new(Arc::clone(&name), config.kind.name(), place);
     meter.pause(paused);
     let shared = Arc::new(Shared::new(queue, meter, cursor));
     let backoff = Backoff::new(waits, fastrand::u64(..));

@@ -75,15 +75,6 @@ impl Target {
         }
     }
 
-    /// The kind's name.
-    pub(super) const fn kind(&self) -> &'static str {
-        match self {
-            Self::Stdout(_) => "stdout",
-            Self::File(_) => "file",
-            Self::Webhook(_) => "webhook",
-        }
-    }
-
     /// Takes events from the front of `run`: how many.
     pub(super) fn load(&mut self, run: &Run) -> usize {
         match self {

@@ -93,6 +93,8 @@ fn snapshot() -> Status {
         gaps: 0,
     };
     Snapshot {
+        commit: None,
+        capture: None,
         version: "1",
         pid: 1,
         started_at: 1,

@@ -15,7 +15,7 @@ fn silent() -> (TcpListener, String) {
 }
 
 #[test]
-fn a_terminal_has_a_line_while_it_waits_and_none_when_the_reason_is_told() {
+fn a_terminal_has_a_line_while_it_waits_and_none_afterwards() {
     let (_listener, url) = silent();
     let mut command = cometail(&["whoami", "--url", &url, "--timeout", "2s"]);
     command.env("COMETAIL_TOKEN", "00Dsecret");

@@ -156,6 +156,53 @@ fn a_dead_webhook_holds_up_the_end_for_the_grace_period_and_what_is_given_up_is_
     assert_eq!(place.numbers(ARCHIVE), [0, 1, 2, 3, 4]);
 }
 
+/// Every three seconds, for as long as the grace period lasts.
+#[test]
+fn what_a_sink_still_holds_is_told_while_it_drains() {
+    let started = [(MEMORY, 74), (JOURNAL, 0)].map(|(state, code)| (stuck("7s", state), code));
+    let asked = Instant::now();
+    started.iter().for_each(|((_, _, daemon, _), _)| daemon.signal(Signal::TERM));
+    for ((_emulator, _place, daemon, _), code) in started {
+        let ended = daemon.end();
+        let after = asked.elapsed();
+        assert!((Duration::from_secs(7)..Duration::from_secs(14)).contains(&after), "{after:?}");
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        let told = ended.stderr.lines().filter(|line| line.contains("still draining"));
+        let told: Vec<_> = told.map(json).collect();
+        assert_eq!(told.len(), 2, "{}", ended.stderr);
+        // The file has everything, so only the webhook is told of.
+        assert!(told.iter().all(|line| line["sink"] == "hook" && line["events"] == 5), "{told:?}");
+        let left: Vec<_> = told.iter().map(|line| line["seconds_left"].as_u64().unwrap()).collect();
+        assert!(left[0] <= 4 && left[1] <= 1 && left[0] >= left[1] + 2, "{left:?}");
+    }
+}
+
+/// One after the other they would take twice as long, and the second would be told of too late.
+#[test]
+fn each_of_several_sinks_that_drain_is_told_of() {
+    let (emulator, place) = (Emulator::start(), Place::new());
+    let dead = Server::start(|_, _| {
+        std::thread::park();
+        Answer::Close
+    });
+    let hook = |name: &str| {
+        format!("[sink.{name}.webhook]\nurl = {:?}\nproxy = \"direct\"\ntimeout = \"1m\"\n", dead.url())
+    };
+    let config = connection(&emulator.url("61.0"), &[A], "") + &hook("one") + &hook("two");
+    let daemon = place.run(&(config + "[daemon]\ngrace = \"4s\"\n"));
+    emulator.wait_polled(1);
+    emulator.publish(A, 0);
+    wait("an attempt of each", || dead.seen().len() >= 2);
+    let ended = daemon.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for what in ["still draining", "not drained within the grace period"] {
+        let told = ended.stderr.lines().filter(|line| line.contains(what)).map(json);
+        let mut sinks: Vec<_> = told.map(|line| line["sink"].as_str().unwrap().to_owned()).collect();
+        sinks.sort();
+        assert_eq!(sinks, ["one", "two"], "{what}: {}", ended.stderr);
+    }
+}
+
 #[test]
 fn a_second_signal_ends_at_once() {
     for (state, code) in [(MEMORY, 74), (JOURNAL, 0)] {

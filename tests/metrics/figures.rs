@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use crate::scrape::{ADMIN, Scraped, names, samples};
-use crate::support::{A, ARCHIVE, Answer, Cometail, Emulator, Place, Server, archive, connection, until};
+use crate::support::{
+    A, ARCHIVE, Answer, Cometail, Emulator, Place, Server, archive, connection, run, until,
+};
 
 fn webhook(url: &str) -> String {
     format!(
@@ -170,4 +172,42 @@ fn both_formats_tell_the_same_and_no_word_of_a_server() {
         assert!(plain.contains(&format!("# TYPE {family} ")), "{name}");
         assert!(plain.contains(&format!("# HELP {family} ")), "{name}");
     }
+}
+
+#[test]
+fn readings_of_the_configuration_are_counted_by_what_came_of_them() {
+    let (emulator, place) = (Emulator::start(), Place::new());
+    let text = connection(&emulator.url("61.0"), &[A], "required = false\n") + &archive(&place) + ADMIN;
+    let daemon = place.run(&text);
+    let scraped = Scraped::of(&daemon);
+    scraped.wait(r#"cometail_connection_required{connection="c"}"#, |required| required == 0.0);
+    let value = |name: &str| scraped.value(name).unwrap();
+    let (good, bad) =
+        (r#"cometail_reloads_total{outcome="good"}"#, r#"cometail_reloads_total{outcome="bad"}"#);
+    let (failed, at) = ("cometail_reload_failed", "cometail_reload_last_good_time_seconds");
+    assert_eq!([good, bad, failed].map(value), [0.0, 0.0, 0.0]);
+    assert_eq!(value(at), value("process_start_time_seconds"));
+    for (config, counts) in [
+        (text.replace("required = false\n", ""), [1.0, 0.0, 0.0]),
+        (String::from("nonsense"), [1.0, 1.0, 1.0]),
+        (text, [2.0, 1.0, 0.0]),
+    ] {
+        let before = value(at);
+        place.config(&config);
+        daemon.signal(rustix::process::Signal::HUP);
+        scraped.wait(if config == "nonsense" { bad } else { good }, |count| {
+            count == counts[usize::from(config == "nonsense")]
+        });
+        assert_eq!([good, bad, failed].map(value), counts);
+        assert_eq!(value(at) > before, config != "nonsense");
+    }
+    assert_eq!(value(r#"cometail_connection_required{connection="c"}"#), 0.0);
+    let build =
+        scraped.plain().lines().find(|line| line.starts_with("cometail_build_info{")).unwrap().to_owned();
+    let told = run(&["--version"]).stdout;
+    let commit = told.lines().find_map(|line| line.strip_prefix("commit: ")).unwrap();
+    let label = format!(",commit=\"{commit}\"");
+    assert_eq!(build.contains(&label), commit != "not known", "{build} {told}");
+    assert!(build.contains(&format!("version=\"{}\"", env!("CARGO_PKG_VERSION"))), "{build}");
+    assert_eq!(daemon.stop().code, Some(0));
 }

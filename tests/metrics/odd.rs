@@ -2,7 +2,7 @@
 
 use cometail::admin::metrics::render;
 use cometail::sinks::SinkStatus;
-use cometail::status::{Connection, Error, Journal, Login, Snapshot};
+use cometail::status::{Connection, Error, Journal, Login, Reload, Snapshot};
 
 use crate::scrape::{leave, samples};
 
@@ -35,8 +35,10 @@ fn snapshot(name: &str) -> Snapshot<SinkStatus> {
         gaps: 0,
     };
     Snapshot {
-        reload: None,
+        reload: Some(Reload { good: 3, bad: 2, good_at: Some(4_500), ..Reload::default() }),
         version: "1.2.3",
+        commit: Some("0123456789"),
+        capture: None,
         pid: 1,
         started_at: 1_500,
         updated_at: 8_000,
@@ -63,6 +65,14 @@ fn names_are_escaped_and_odd_values_stay_numbers() {
     assert_eq!(value("seconds_since_event"), Some(0.0), "a clock that was set back");
     assert_eq!(found.get("cometail_journal_room_bytes"), Some(&0.0));
     assert_eq!(found.get("cometail_journal_unsynced_events"), Some(&0.0));
+    for (name, wanted) in [
+        ("reloads_total{outcome=\"good\"}", 3.0),
+        ("reloads_total{outcome=\"bad\"}", 2.0),
+        ("reload_failed", 1.0),
+        ("reload_last_good_time_seconds", 4.5),
+    ] {
+        assert_eq!(found.get(&format!("cometail_{name}")), Some(&wanted), "{name}");
+    }
     assert_eq!(found.get("process_start_time_seconds"), Some(&1.5));
     assert!(plain.contains(&format!("cometail_connection_events_total{{{label}}} 18446744073709551615\n")));
     let state = format!("cometail_connection_state{{{label},state=\"unheard of\"}}");
@@ -74,10 +84,13 @@ fn names_are_escaped_and_odd_values_stay_numbers() {
 
 #[test]
 fn a_daemon_of_nothing_has_its_build_and_process() {
-    let snapshot = Snapshot { journal: None, connections: Vec::new(), ..snapshot("c") };
+    let snapshot = Snapshot { journal: None, connections: Vec::new(), reload: None, ..snapshot("c") };
     let text = render(&snapshot, true).unwrap();
-    assert!(
-        text.contains("cometail_build_info{version=\"1.2.3\"} 1\n") && text.contains("process_open_fds ")
-    );
+    assert!(text.contains("cometail_build_info{version=\"1.2.3\",commit=\"0123456789\"} 1\n"), "{text}");
+    assert!(text.contains("process_open_fds "));
+    assert!(text.contains("cometail_reload_failed 0\n"), "{text}");
+    assert!(text.contains("cometail_reload_last_good_time_seconds 1.5\n"), "the start: {text}");
+    let unknown = render(&Snapshot { commit: None, ..snapshot }, true).unwrap();
+    assert!(unknown.contains("cometail_build_info{version=\"1.2.3\"} 1\n"), "{unknown}");
     assert!(!text.contains("cometail_connection") && !text.contains("cometail_journal"));
 }

@@ -40,7 +40,7 @@ fn kills_amid_reloads_under_traffic_lose_and_double_nothing() {
         wait("more events in the file", || scene.place.lines(FILE).len() > before + 5);
         scene.place.config(&config(&scene, &emulator, turn));
         daemon.signal(Signal::HUP);
-        // Into the reading, into the change, after it.
+        // Into the reading, into the change, after it: nothing can be waited for that would not be one of these alone.
         std::thread::sleep(Duration::from_millis(turn * 4));
         daemon.kill();
         daemon = scene.run(&config(&scene, &emulator, turn));
@@ -69,6 +69,7 @@ fn a_lone_event_amid_a_change_of_its_sink_is_delivered_at_once() {
         daemon.signal(Signal::HUP);
         let changes = usize::try_from(turn).unwrap();
         wait("a change", || daemon.log().matches("sink archive: changed").count() == changes);
+        // Into each part of the new sink's start, of which nothing tells.
         std::thread::sleep(Duration::from_micros(turn * 150));
         emulator.publish(A, turn);
         scene.place.wait_for(FILE, 0..=turn);
@@ -181,6 +182,7 @@ fn a_storm_of_signals_reads_what_is_there_at_its_end_and_changes_it_once() {
     scene.place.config(&config(&scene, &emulator, 1));
     for _ in 0..50 {
         daemon.signal(Signal::HUP);
+        // Signals that come closer together are one to the process.
         std::thread::sleep(Duration::from_millis(10));
     }
     // A command meanwhile hears what came of one of them, or of its own.

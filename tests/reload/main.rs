@@ -11,6 +11,7 @@ mod scene;
 #[allow(dead_code, unused_imports, reason = "shared with the tests from end to end, which use all of it")]
 mod support;
 mod traffic;
+mod unstarted;
 
 use std::time::Duration;
 

@@ -31,6 +31,7 @@ impl Traffic {
                 let n = published.load(Ordering::Relaxed);
                 emulator.publish(A, n);
                 published.store(n + 1, Ordering::Relaxed);
+                // The pace of the traffic: faster, the emulator's backlog would be what is tested.
                 std::thread::sleep(std::time::Duration::from_millis(2));
             }
         });

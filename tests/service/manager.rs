@@ -38,6 +38,12 @@ impl Manager {
         }
     }
 
+    /// Sends it a datagram, and waits until it and all before it are heard.
+    pub(crate) fn hear(&self, text: &str) {
+        UnixDatagram::unbound().unwrap().send_to(text.as_bytes(), &self.place).unwrap();
+        self.wait(text);
+    }
+
     /// Every datagram so far.
     pub(crate) fn heard(&self) -> Vec<String> {
         self.heard.lock().unwrap().clone()

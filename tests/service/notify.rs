@@ -80,6 +80,17 @@ fn it_is_ready_after_a_time_all_the_same_and_the_watchdog_is_no_judge_of_servers
     wait("more of it", || manager.count("WATCHDOG=1") >= fed + 6);
 }
 
+/// Waits until no thread of a process runs after `SIGSTOP`.
+fn wait_stopped(process: u32) {
+    let is_stopped = |task: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('T'))
+    };
+    let tasks = format!("/proc/{process}/task");
+    let all = || std::fs::read_dir(&tasks).unwrap().map_while(Result::ok).all(is_stopped);
+    wait("every thread to stop", all);
+}
+
 #[test]
 fn a_daemon_that_stands_still_feeds_no_watchdog_and_one_whose_server_does_goes_on() {
     let (manager, place, emulator) = (Manager::start(), Place::new(), Emulator::start());
@@ -90,8 +101,9 @@ fn a_daemon_that_stands_still_feeds_no_watchdog_and_one_whose_server_does_goes_o
     let fed = manager.count("WATCHDOG=1");
     wait("a watchdog that is fed beside a silent server", || manager.count("WATCHDOG=1") >= fed + 20);
     daemon.signal(Signal::STOP);
-    // What was on its way.
-    std::thread::sleep(Duration::from_millis(200));
+    wait_stopped(daemon.id());
+    // What was on its way is heard before this.
+    manager.hear("X-TEST=stopped");
     let fed = manager.count("WATCHDOG=1");
     stays("no food", Duration::from_secs(1), || manager.count("WATCHDOG=1") == fed);
     daemon.signal(Signal::CONT);

@@ -2,13 +2,13 @@
 
 use std::time::SystemTime;
 
-use super::family::{Families, Kind, Labels, Value, labels, states};
+use super::family::{Count, Families, Gauge, Kind, Labels, Value, labels, states};
 use super::seconds_between;
 use crate::sinks::created_at;
 use crate::status::{ChannelStatus, Connection, Limit};
 
 /// The states of a session, and those of a connection that has none.
-const STATES: [&str; 11] = [
+const STATES: [&str; 12] = [
     "new",
     "authenticating",
     "handshaking",
@@ -19,6 +19,7 @@ const STATES: [&str; 11] = [
     "closing",
     "closed",
     "paused",
+    "cannot start",
     "broken",
 ];
 
@@ -29,10 +30,7 @@ const CAUSES: [&str; 8] =
 /// What a channel can be; every meaning of a refusal is one.
 const STANDINGS: [&str; 4] = ["live", "pending", "asked", "refused"];
 
-/// Name, help and where it is found.
-type Count = (&'static str, &'static str, fn(&Connection) -> u64);
-
-const COUNTS: [Count; 13] = [
+const COUNTS: [Count<Connection>; 13] = [
     ("cometail_connection_handshakes_succeeded", "Handshakes that succeeded", |one| one.handshakes),
     ("cometail_connection_polls", "Connects (/meta/connect) sent", |one| one.polls),
     ("cometail_connection_responses", "Responses and frames of every kind", |one| one.responses),
@@ -52,16 +50,16 @@ const COUNTS: [Count; 13] = [
     ("cometail_connection_logins", "Logins begun", |one| one.login.as_ref().map_or(0, |login| login.logins)),
 ];
 
-/// Name, help and how it is found at a time in milliseconds, where there is one.
-type Gauge = (&'static str, &'static str, fn(&Connection, u64) -> Option<Value>);
-
-const GAUGES: [Gauge; 13] = [
+const GAUGES: [Gauge<Connection>; 14] = [
     ("cometail_connection_live", "Whether events are on their way", |one, _| Some(one.is_live().into())),
     (
         "cometail_connection_stalled",
         "Whether the watchdog acted and no connect has succeeded since",
         |one, _| Some(one.stalled.into()),
     ),
+    ("cometail_connection_required", "Whether the daemon is ready only when it is live", |one, _| {
+        Some(one.required.into())
+    }),
     ("cometail_connection_paused", "Whether somebody paused it", |one, _| {
         Some((one.state == "paused").into())
     }),
@@ -122,13 +120,7 @@ pub(super) fn add(families: &mut Families, all: &[Connection], now: u64) {
         "Handshakes sent, by what made them necessary",
         all.iter().flat_map(handshakes),
     );
-    for (name, help, count) in COUNTS {
-        families.add(Kind::Counter, name, help, all.iter().map(|one| (named(one), count(one).into())));
-    }
-    for (name, help, gauge) in GAUGES {
-        let known = all.iter().filter_map(|one| Some((named(one), gauge(one, now)?)));
-        families.add(Kind::Gauge, name, help, known);
-    }
+    families.add_each((all, now), named, &COUNTS, &GAUGES);
     families.add(
         Kind::Gauge,
         "cometail_connection_channels",

@@ -66,6 +66,12 @@ pub(super) fn states<'a>(
     names.iter().copied().chain(other).map(|name| (labels_of(name), Value::from(name == present))).collect()
 }
 
+/// A counter of some kind of thing: name, help and where it is found.
+pub(super) type Count<T> = (&'static str, &'static str, fn(&T) -> u64);
+
+/// A gauge of it: name, help and how it is found at a time in milliseconds, where there is one.
+pub(super) type Gauge<T> = (&'static str, &'static str, fn(&T, u64) -> Option<Value>);
+
 /// All figures of one scrape.
 #[derive(Debug, Default)]
 pub(super) struct Families(Vec<Family>);
@@ -91,6 +97,23 @@ impl Families {
         let samples: Vec<_> = samples.into_iter().collect();
         if !samples.is_empty() {
             self.0.push(Family { kind, name, help, samples });
+        }
+    }
+
+    /// Adds counters and gauges of all things of one kind, with the labels that name each.
+    pub(super) fn add_each<T>(
+        &mut self,
+        (all, now): (&[T], u64),
+        named: fn(&T) -> Labels,
+        counts: &[Count<T>],
+        gauges: &[Gauge<T>],
+    ) {
+        for (name, help, count) in counts {
+            self.add(Kind::Counter, name, help, all.iter().map(|one| (named(one), count(one).into())));
+        }
+        for (name, help, gauge) in gauges {
+            let known = all.iter().filter_map(|one| Some((named(one), gauge(one, now)?)));
+            self.add(Kind::Gauge, name, help, known);
         }
     }
 }

@@ -16,6 +16,7 @@ mod family;
 mod journal;
 mod plain;
 mod process;
+mod reload;
 mod sinks;
 
 use std::fmt;
@@ -34,8 +35,9 @@ use crate::status::Snapshot;
 /// None but what the encoder of the figures reports.
 pub fn render(snapshot: &Snapshot<SinkStatus>, openmetrics: bool) -> Result<String, fmt::Error> {
     let mut families = Families::default();
-    let version = [("version", snapshot.version)];
-    families.add(Kind::Info, "cometail_build", "The program", [(family::labels(version), Value::One)]);
+    let build = [("version", snapshot.version)].into_iter().chain(snapshot.commit.map(|it| ("commit", it)));
+    families.add(Kind::Info, "cometail_build", "The program", [(family::labels(build), Value::One)]);
+    reload::add(&mut families, snapshot.reload.as_ref(), snapshot.started_at);
     connections::add(&mut families, &snapshot.connections, snapshot.updated_at);
     journal::add(&mut families, snapshot.journal.as_ref());
     sinks::add(&mut families, &snapshot.sinks, snapshot.updated_at);

@@ -1,13 +1,10 @@
 //! The figures of sinks.
 
-use super::family::{Families, Kind, Labels, Value, labels, states};
+use super::family::{Count, Families, Gauge, Kind, Labels, Value, labels, states};
 use super::seconds_between;
 use crate::sinks::{SinkStatus, State};
 
-/// Name, help and where it is found.
-type Count = (&'static str, &'static str, fn(&SinkStatus) -> u64);
-
-const COUNTS: [Count; 6] = [
+const COUNTS: [Count<SinkStatus>; 6] = [
     ("cometail_sink_delivered_events", "Events delivered", |one| one.delivered),
     ("cometail_sink_retries", "Attempts that failed and are repeated", |one| one.retried),
     ("cometail_sink_parked_events", "Events refused for good, now in the file for parked events", |one| {
@@ -22,10 +19,7 @@ const COUNTS: [Count; 6] = [
     ),
 ];
 
-/// Name, help and how it is found at a time in milliseconds, where there is one.
-type Gauge = (&'static str, &'static str, fn(&SinkStatus, u64) -> Option<Value>);
-
-const GAUGES: [Gauge; 6] = [
+const GAUGES: [Gauge<SinkStatus>; 6] = [
     ("cometail_sink_lag_events", "Events not yet dealt with", |one, _| {
         Some(one.lag.unwrap_or(one.queued_events).into())
     }),
@@ -55,13 +49,7 @@ pub(super) fn add(families: &mut Families, all: &[SinkStatus], now: u64) {
             states(&State::NAMES, one.state.name(), of_state)
         }),
     );
-    for (name, help, count) in COUNTS {
-        families.add(Kind::Counter, name, help, all.iter().map(|one| (named(one), count(one).into())));
-    }
-    for (name, help, gauge) in GAUGES {
-        let known = all.iter().filter_map(|one| Some((named(one), gauge(one, now)?)));
-        families.add(Kind::Gauge, name, help, known);
-    }
+    families.add_each((all, now), named, &COUNTS, &GAUGES);
     families.add(
         Kind::Histogram,
         "cometail_sink_latency_seconds",

@@ -16,7 +16,9 @@ function ofConnection(one, now) {
   const list = [];
   const at = `Connection ${one.name}`;
   if (one.state === "paused") list.push({ text: `${at} is paused${since(now, one.since)}.`, level: "warn" });
-  else if (one.state !== "live") {
+  else if (one.state === "cannot start") {
+    list.push({ text: `${at} cannot start${since(now, one.since)}, and is tried again${because(one.last_error?.text)}`, level: "bad" });
+  } else if (one.state !== "live") {
     const error = because(one.login?.error?.text ?? one.last_error?.text);
     list.push({ text: `${at} is ${one.state}${since(now, one.since)}, and ${doing(one)}${error}`, level: "bad" });
   } else if (one.stalled) {
@@ -47,7 +49,12 @@ function ofSink(one, now) {
   const at = `Sink ${one.name}`;
   if (one.state === "paused") list.push({ text: `${at} is paused; the journal keeps its events.`, level: "warn" });
   if (one.state === "ended") list.push({ text: `${at} has ended; nothing is delivered to it until the next start.`, level: "bad" });
-  else if (one.failing_since) {
+  else if (one.state === "cannot start") {
+    list.push({
+      text: `${at} cannot start${since(now, one.failing_since)}${because(one.last_error)}. It is tried again, and its events wait in the journal.`,
+      level: "bad",
+    });
+  } else if (one.failing_since) {
     list.push({
       text: `${at} fails${since(now, one.failing_since)}${because(one.last_error)}. Its events wait, and it is tried again.`,
       level: "bad",

@@ -23,6 +23,9 @@ impl Display for Shown<'_> {
             since(snapshot.started_at),
             since(snapshot.updated_at)
         )?;
+        if let Some(path) = &snapshot.capture {
+            writeln!(f, "every request and response is recorded in {}", clean(path))?;
+        }
         for (table, rows) in
             [self.connections(), self.channels(), self.logins(), self.limits(), self.sinks(), self.journal()]
         {
@@ -175,6 +178,12 @@ impl<'a> Shown<'a> {
         for one in &self.snapshot.sinks {
             lines.extend(
                 one.last_error.iter().map(|error| format!("sink {}: last trouble: {error}", one.name)),
+            );
+        }
+        if let Some(one) = self.snapshot.reload.as_ref().filter(|one| !one.ok) {
+            let when = self.since(one.at);
+            lines.extend(
+                one.problems.iter().map(|problem| format!("configuration: not used, {when} ago: {problem}")),
             );
         }
         if !lines.is_empty() {

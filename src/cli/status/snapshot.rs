@@ -10,9 +10,20 @@ pub(super) struct Snapshot {
     #[serde(default)]
     pub(super) started_at: u64,
     pub(super) updated_at: u64,
+    /// The file of the wire capture that is on.
+    pub(super) capture: Option<String>,
+    pub(super) reload: Option<Reload>,
     pub(super) journal: Option<Journal>,
     pub(super) connections: Vec<Connection>,
     pub(super) sinks: Vec<Sink>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Reload {
+    pub(super) at: u64,
+    pub(super) ok: bool,
+    #[serde(default)]
+    pub(super) problems: Vec<String>,
 }
 
 #[derive(Deserialize)]

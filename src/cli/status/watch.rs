@@ -119,6 +119,7 @@ fn facts(snapshot: &Snapshot, trouble: Option<String>) -> BTreeMap<String, Strin
         let fact = format!("{}, {} delivered, {behind} behind{failing}", one.state, one.delivered);
         facts.insert(format!("sink {}", one.name), fact);
     }
+    facts.extend(snapshot.capture.iter().map(|path| (String::from("capture"), path.clone())));
     facts.extend(snapshot.journal.iter().map(|one| (String::from("journal"), one.state.clone())));
     facts
 }

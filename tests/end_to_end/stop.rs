@@ -161,7 +161,9 @@ fn a_dead_webhook_holds_up_the_end_for_the_grace_period_and_what_is_given_up_is_
 fn what_a_sink_still_holds_is_told_while_it_drains() {
     let started = [(MEMORY, 74), (JOURNAL, 0)].map(|(state, code)| (stuck("7s", state), code));
     let asked = Instant::now();
-    started.iter().for_each(|((_, _, daemon, _), _)| daemon.signal(Signal::TERM));
+    for ((_, _, daemon, _), _) in &started {
+        daemon.signal(Signal::TERM);
+    }
     for ((_emulator, _place, daemon, _), code) in started {
         let ended = daemon.end();
         let after = asked.elapsed();

@@ -111,10 +111,12 @@ impl Place {
         Cometail::start(&mut cometail(&["run", "-c", &file]))
     }
 
-    /// Writes a configuration with a state directory.
+    /// Writes a configuration with a state directory. A daemon that reads it meanwhile finds the one before or this one.
     pub(crate) fn config(&self, config: &str) -> String {
-        let state = self.text("state");
-        self.write("cometail.toml", &format!("[state]\ndir = {state:?}\n{config}"))
+        let (state, file) = (self.text("state"), self.text("cometail.toml"));
+        let new = self.write("cometail.toml.new", &format!("[state]\ndir = {state:?}\n{config}"));
+        std::fs::rename(new, &file).unwrap();
+        file
     }
 }
 

@@ -5,19 +5,23 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
+use bytes::{BufMut as _, Bytes};
 
 use super::positions::Positions;
 use super::{Kind, Trouble};
-use crate::event::{Batch, Channel, ReplayId};
+use crate::event::{Batch, Channel, Event, ReplayId};
 
 /// What a record begins with: no text has these bytes, so no event can look like a record.
 pub(super) const MARKER: [u8; 4] = [0xF5, 0x00, b'r', 0x1E];
 /// The bytes of a record before its body.
 pub(super) const HEADER: usize = 40;
+/// Where in it the bytes begin that its sum is of.
+const SUMMED_FROM: usize = 8;
 
 /// The largest record, in bytes.
 pub(super) const SIZE_MAX: u64 = u32::MAX as u64;
+/// A batch that keeps fewer bytes than these in memory has no larger record than that.
+const NEVER_TOO_LARGE: usize = 1 << 30;
 /// The largest response whose events always fit one record, whatever they are, in bytes.
 pub const BODY_MAX: u64 = 1 << 30;
 
@@ -146,20 +150,26 @@ fn put_record(
     buffer.resize(start + HEADER, 0);
     put_body(buffer).ok_or(Trouble::TooLarge)?;
     let (_, record) = buffer.split_at_mut(start);
-    let (header, body) = record.split_at_mut(HEADER);
+    let (mut header, body) = record.split_at_mut(HEADER);
     let length = u32::try_from(body.len()).map_err(|_| Trouble::TooLarge)?;
-    let mut rest = Vec::with_capacity(HEADER);
-    rest.extend_from_slice(&length.to_le_bytes());
-    rest.extend_from_slice(&count.to_le_bytes());
-    rest.extend_from_slice(&place.first.to_le_bytes());
-    rest.extend_from_slice(&place.durable.to_le_bytes());
-    rest.extend_from_slice(&crc32fast::hash(body).to_le_bytes());
-    rest.extend_from_slice(&[kind, 0, 0, 0]);
-    let sum = checksum(place.segment, &rest).to_le_bytes();
-    for (to, from) in header.iter_mut().zip(MARKER.into_iter().chain(sum).chain(rest)) {
-        *to = from;
-    }
+    let mut rest = [0; HEADER - SUMMED_FROM];
+    let mut fields = rest.as_mut_slice();
+    fields.put_u32_le(length);
+    fields.put_u32_le(count);
+    fields.put_u64_le(place.first);
+    fields.put_u64_le(place.durable);
+    fields.put_u32_le(crc32fast::hash(body));
+    fields.put_u8(kind);
+    header.put_slice(&MARKER);
+    header.put_u32_le(checksum(place.segment, &rest));
+    header.put_slice(&rest);
     Ok(())
+}
+
+/// Whether a batch's record has no more than [`SIZE_MAX`] bytes.
+pub(super) fn fits(batch: &Batch) -> bool {
+    // The names of channels stand in the body, so that most batches need not be counted event by event.
+    batch.size() < NEVER_TOO_LARGE || size_of(batch) <= SIZE_MAX
 }
 
 /// The bytes of a batch's record, or more by little.
@@ -178,16 +188,23 @@ fn put_batch_body(buffer: &mut Vec<u8>, batch: &Batch) -> Option<()> {
         put_text(buffer, channel.as_str())?;
     }
     for event in batch.iter() {
-        let channel = u32::try_from(event.channel_index).ok().filter(|index| index & HAS_REPLAY == 0)?;
-        let flag = if event.replay.is_some() { HAS_REPLAY } else { 0 };
-        buffer.extend_from_slice(&(channel | flag).to_le_bytes());
-        buffer.extend_from_slice(&u32::try_from(event.message.len()).ok()?.to_le_bytes());
-        buffer.extend_from_slice(&event.replay.map_or(0, |replay| replay.0).to_le_bytes());
+        buffer.extend_from_slice(&entry(&event)?);
     }
     for event in batch.iter() {
         buffer.extend_from_slice(event.message);
     }
     Some(())
+}
+
+fn entry(event: &Event<'_>) -> Option<[u8; ENTRY]> {
+    let channel = u32::try_from(event.channel_index).ok().filter(|index| index & HAS_REPLAY == 0)?;
+    let flag = if event.replay.is_some() { HAS_REPLAY } else { 0 };
+    let mut entry = [0; ENTRY];
+    let mut fields = entry.as_mut_slice();
+    fields.put_u32_le(channel | flag);
+    fields.put_u32_le(u32::try_from(event.message.len()).ok()?);
+    fields.put_i64_le(event.replay.map_or(0, |replay| replay.0));
+    Some(entry)
 }
 
 fn put_text(buffer: &mut Vec<u8>, text: &str) -> Option<()> {

@@ -86,7 +86,7 @@ impl Writer {
 
     /// Takes a batch; the sequence numbers that its events will have.
     pub fn append(&self, batch: Arc<Batch>, kind: Kind) -> Result<Range<u64>, Refused> {
-        if record::size_of(&batch) > record::SIZE_MAX {
+        if !record::fits(&batch) {
             return Err(Refused::TooLarge);
         }
         self.inbox.push(batch, kind)

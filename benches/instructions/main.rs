@@ -180,7 +180,8 @@ fn start(folder: &Path, server: &Server, journal: bool, counted: &Path) -> Resul
     command.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", counted.display()));
     command.arg(env!("CARGO_BIN_EXE_cometail")).args(["run", "-c"]).arg(config);
     // Without the environment of the caller no proxy and no log level of theirs changes the figures.
-    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    command.stdin(Stdio::null()).stdout(Stdio::null());
     Ok(command.stderr(File::create(folder.join("stderr"))?).spawn()?)
 }
 

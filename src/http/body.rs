@@ -9,12 +9,15 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
 
+use super::spare;
 use super::trouble::Trouble;
 use crate::bayeux::border::FaultKind;
 
 /// The most that is set aside for a body before any of it is there: a length is only a claim.
 const RESERVED_MAX: usize = 1 << 20;
-/// Bodies below this are copied: they would otherwise keep the whole read buffer, of 8 KiB and more, in memory.
+/// How many times as long as its gzip a body of JSON is at least, as a rule.
+const USUAL_RATIO: usize = 4;
+/// Pieces below this are copied: they would otherwise keep the whole read buffer, of 8 KiB and more, in memory.
 const COPIED_BELOW: usize = 16 << 10;
 /// The most that is read of a body that nobody wants, in bytes, and for how long: more costs more than a new connection.
 const SKIPPED_MAX: usize = 64 << 10;
@@ -54,7 +57,7 @@ pub(super) async fn read(
     let mut frames = Frames { body, seen: 0, max, authority };
     match encoding {
         Encoding::Identity => plain(&mut frames, announced).await,
-        Encoding::Gzip => gzip(&mut frames, limits.inflated).await,
+        Encoding::Gzip => gzip(&mut frames, announced, limits.inflated).await,
     }
 }
 
@@ -104,18 +107,15 @@ impl Frames<'_> {
 
 async fn plain(frames: &mut Frames<'_>, announced: Option<usize>) -> Result<Bytes, Trouble> {
     let Some(first) = frames.next().await? else { return Ok(Bytes::new()) };
-    let mut next = if announced == Some(first.len()) { None } else { frames.next().await? };
-    if next.is_none() {
-        return Ok(own(first));
-    }
     let reserved = announced.unwrap_or_default().min(RESERVED_MAX).max(first.len());
-    let mut whole = Vec::with_capacity(reserved);
+    let mut whole = spare::buffer(reserved);
     whole.extend_from_slice(&first);
-    while let Some(frame) = next {
+    // Each piece is let go before the next is asked for, so that the read buffer it stands in can be used again.
+    drop(first);
+    while let Some(frame) = frames.next().await? {
         whole.extend_from_slice(&frame);
-        next = frames.next().await?;
     }
-    Ok(whole.into())
+    Ok(spare::body(whole))
 }
 
 /// A small piece without the read buffer that it stands in.
@@ -123,8 +123,9 @@ pub(super) fn own(piece: Bytes) -> Bytes {
     if piece.len() < COPIED_BELOW { Bytes::copy_from_slice(&piece) } else { piece }
 }
 
-async fn gzip(frames: &mut Frames<'_>, max: usize) -> Result<Bytes, Trouble> {
-    let mut decoder = MultiGzDecoder::new(Capped { inflated: Vec::new(), max, full: false });
+async fn gzip(frames: &mut Frames<'_>, announced: Option<usize>, max: usize) -> Result<Bytes, Trouble> {
+    let expected = announced.unwrap_or_default().saturating_mul(USUAL_RATIO).min(RESERVED_MAX).min(max);
+    let mut decoder = MultiGzDecoder::new(Capped { inflated: spare::buffer(expected), max, full: false });
     while let Some(frame) = frames.next().await? {
         if let Err(error) = decoder.write_all(&frame) {
             return Err(inflation(&error, decoder.get_ref(), frames.authority));
@@ -137,7 +138,7 @@ async fn gzip(frames: &mut Frames<'_>, max: usize) -> Result<Bytes, Trouble> {
     if let Err(error) = decoder.try_finish() {
         return Err(inflation(&error, decoder.get_ref(), frames.authority));
     }
-    Ok(std::mem::take(&mut decoder.get_mut().inflated).into())
+    Ok(spare::body(std::mem::take(&mut decoder.get_mut().inflated)))
 }
 
 fn inflation(error: &io::Error, into: &Capped, authority: &str) -> Trouble {

@@ -30,6 +30,7 @@ mod proxy;
 mod redact;
 mod response;
 mod socket;
+mod spare;
 mod target;
 mod tls;
 mod trouble;

@@ -246,11 +246,7 @@ impl Sink {
     }
 
     fn load_event(&mut self, event: &Event<'_>) -> bool {
-        let known = self.slots.get(event.channel_index).copied().flatten();
-        let Some(slot) = known.or_else(|| self.route(event)) else { return false };
-        if let Some(entry) = self.slots.get_mut(event.channel_index) {
-            *entry = Some(slot);
-        }
+        let Some(slot) = self.slot(event) else { return false };
         let Some(output) = self.outputs.get_mut(slot) else { return false };
         if output.buffer.capacity() == 0 {
             output.buffer = self.spare.pop().unwrap_or_default();
@@ -258,13 +254,27 @@ impl Sink {
         let before = output.buffer.len();
         self.format.append(event, &mut output.buffer);
         output.buffer.push(b'\n');
-        if output.len_with(output.buffer.len()) > self.max_bytes && output.len_with(before) > 0 {
+        let is_limited = self.max_bytes < u64::MAX;
+        if is_limited && output.len_with(output.buffer.len()) > self.max_bytes && output.len_with(before) > 0
+        {
             output.buffer.truncate(before);
             output.set_full();
             return false;
         }
         self.loaded += output.buffer.len() - before;
         true
+    }
+
+    /// The output of an event by its place in the batch, or none while every output is busy.
+    fn slot(&mut self, event: &Event<'_>) -> Option<usize> {
+        if let Some(Some(known)) = self.slots.get(event.channel_index) {
+            return Some(*known);
+        }
+        let found = self.route(event)?;
+        if let Some(entry) = self.slots.get_mut(event.channel_index) {
+            *entry = Some(found);
+        }
+        Some(found)
     }
 
     /// The output of an event, or none while every output is busy.

@@ -1,7 +1,8 @@
 //! From the body of a response to meta replies and events.
 //!
 //! Constraints: each byte of a well-formed body is parsed once; one bad message costs itself alone; no
-//! depth, number, spelling or order of fields is an error by itself; nothing panics.
+//! depth, number, spelling or order of fields is an error by itself; nothing panics. Plain events are found and proved
+//! to be JSON by `scan`; whatever it does not take is read by `serde_json`, to the same result.
 //!
 //! Format: a JSON array of messages, or one message bare (Bayeux 1.0, "Message container").
 //!
@@ -9,11 +10,16 @@
 //! `data` is an event and is only located, not copied. What cannot be read and whose end is known is set aside
 //! with its bytes; where an end is not known, events may be missing, and the body is not whole.
 
+use std::cell::OnceCell;
+use std::ops::Range;
+
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::advice::{Advice, excerpt};
+use super::extent::{clean_extent, extent, next_byte};
 use super::message::{Message, object, text_of};
+use super::scan::{Found, Level, Scanner};
 use crate::event::{BatchBuilder, ReplayId};
 
 /// The most messages of one body that may be bad, or of the protocol itself; what follows them is not looked at.
@@ -31,10 +37,12 @@ const BAD_MAX: usize = 8;
 /// What stood in one body.
 #[derive(Debug, Default)]
 pub struct Decoded {
-    /// What the events' places refer to: the body, or a copy without the line breaks it had.
+    /// What the events' places refer to: the body, or a copy where line breaks have been taken out of events.
     pub body: Bytes,
     /// The places of the events.
     pub events: BatchBuilder,
+    /// Whether an event may have a `clientId` beside its data.
+    pub names_session: bool,
     /// The protocol's own replies.
     pub metas: Vec<Meta>,
     /// Whether no event can be missing: all there is was read or set aside, to its end.
@@ -102,28 +110,30 @@ pub struct Meta {
 
 /// Reads a whole body.
 pub fn decode(body: &Bytes) -> Decoded {
+    decode_by(body, Some(Level::best()))
+}
+
+/// Reads a whole body by this way of scanning, or without any.
+fn decode_by(body: &Bytes, level: Option<Level>) -> Decoded {
     let mut decoder = Decoder {
         body,
-        flat: memchr::memchr2(b'\n', b'\r', body).map(|_| Vec::with_capacity(body.len())),
+        scanner: level.map(|level| Scanner::new(body, level)),
+        text: OnceCell::new(),
+        flat: None,
         out: Decoded { whole: true, ..Decoded::default() },
         odd: 0,
         looks: LOOKS_MAX,
     };
-    match std::str::from_utf8(body) {
-        Ok(text) => decoder.container(body, |at| text.get(at..)),
-        // A slice that ends before the first bad byte of its own message is text; the rest is set aside.
-        Err(_) => decoder.container(body, |at| {
-            let rest = body.get(at..)?;
-            let end = extent(rest).unwrap_or(rest.len());
-            std::str::from_utf8(rest.get(..end)?).ok()
-        }),
-    }
+    decoder.container(body);
     decoder.finish()
 }
 
 struct Decoder<'b> {
     body: &'b Bytes,
-    /// The events without their line breaks, where the body has any.
+    scanner: Option<Scanner<'b>>,
+    /// The whole body as text, where it has been asked for and is text.
+    text: OnceCell<Option<&'b str>>,
+    /// What the events' places refer to, once one has had a line break.
     flat: Option<Vec<u8>>,
     out: Decoded,
     /// Messages so far that are no events.
@@ -133,12 +143,12 @@ struct Decoder<'b> {
 }
 
 impl<'b> Decoder<'b> {
-    fn container(&mut self, body: &'b [u8], text_at: impl Fn(usize) -> Option<&'b str>) {
+    fn container(&mut self, body: &'b [u8]) {
         let mut next = next_byte(body, 0);
         while let Some((start, first)) = next {
             let end = match first {
-                b'[' => self.array(start + 1, &text_at),
-                b'{' => self.element(start, text_at(start)),
+                b'[' => self.array(start + 1),
+                b'{' => self.element(start),
                 _ => return self.cut("no message and no array of messages", start),
             };
             let Some(end) = end else {
@@ -157,7 +167,7 @@ impl<'b> Decoder<'b> {
     }
 
     /// The messages of an array up to its end, which is given back where there is one.
-    fn array(&mut self, mut at: usize, text_at: &impl Fn(usize) -> Option<&'b str>) -> Option<usize> {
+    fn array(&mut self, mut at: usize) -> Option<usize> {
         while let Some((start, byte)) = next_byte(self.body, at) {
             at = match byte {
                 b',' => start + 1,
@@ -166,7 +176,7 @@ impl<'b> Decoder<'b> {
                     self.cut("too many messages that are no events", start);
                     return None;
                 }
-                _ => self.element(start, text_at(start))?,
+                _ => self.element(start)?,
             };
         }
         self.cut("the array is cut short", at);
@@ -174,7 +184,32 @@ impl<'b> Decoder<'b> {
     }
 
     /// Takes the element that starts at `start` and returns its end; `None` where there is no telling.
-    fn element(&mut self, start: usize, text: Option<&'b str>) -> Option<usize> {
+    fn element(&mut self, start: usize) -> Option<usize> {
+        match self.scanner.as_mut().map_or(Found::Unproved, |scanner| scanner.message(start)) {
+            Found::Event(event) => {
+                self.out.names_session |= event.names_session;
+                self.event(event.channel, start..event.end, event.replay, event.may_break);
+                Some(event.end)
+            }
+            Found::Other(end) => self.whole_element(start, end).or_else(|| self.any_element(start)),
+            Found::Unproved => self.any_element(start),
+        }
+    }
+
+    /// Takes the element that is valid JSON from `start` to `end`, if it is a message.
+    fn whole_element(&mut self, start: usize, end: usize) -> Option<usize> {
+        let text = self.body.get(start..end).and_then(|text| std::str::from_utf8(text).ok())?;
+        let (message, _) = parse_one(text).ok()?;
+        self.message(&message, start, end);
+        Some(end)
+    }
+
+    /// Takes any element; otherwise as [`Self::element`].
+    fn any_element(&mut self, start: usize) -> Option<usize> {
+        if let Some(scanner) = &mut self.scanner {
+            scanner.lose();
+        }
+        let text = self.text_at(start);
         let parsed = text.map(parse_one);
         if let Some(Ok((message, len))) = parsed {
             self.message(&message, start, start + len);
@@ -191,6 +226,17 @@ impl<'b> Decoder<'b> {
             _ => self.set_aside("not UTF-8", start, start + len),
         }
         Some(start + len)
+    }
+
+    /// The text from `start` on, of the whole body where that is text.
+    fn text_at(&self, start: usize) -> Option<&'b str> {
+        if let Some(text) = self.text.get_or_init(|| std::str::from_utf8(self.body).ok()) {
+            return text.get(start..);
+        }
+        // A slice that ends before the first bad byte of its own message is text; the rest is set aside.
+        let rest = self.body.get(start..)?;
+        let end = extent(rest).unwrap_or(rest.len());
+        std::str::from_utf8(rest.get(..end)?).ok()
     }
 
     /// Where the next event begins that can be read, after a message of which the end cannot be told.
@@ -222,7 +268,7 @@ impl<'b> Decoder<'b> {
         let fields = text.get(..end - start).and_then(object);
         let channel = fields.as_ref().and_then(|fields| text_of(fields.get("channel")?));
         match channel {
-            Some(channel) if !channel.starts_with("/meta/") => self.event(&channel, start, end, None),
+            Some(channel) if !channel.starts_with("/meta/") => self.other_event(&channel, start..end, None),
             _ => self.set_aside(reason, start, end),
         }
     }
@@ -237,23 +283,45 @@ impl<'b> Decoder<'b> {
                 self.out.metas.push(meta(name, message));
             }
             None if message.data || message.successful.is_none() => {
-                self.event(&channel, start, end, message.replay);
+                self.other_event(&channel, start..end, message.replay);
             }
             // The acknowledgement of a publish.
             None => {}
         }
     }
 
-    fn event(&mut self, channel: &str, start: usize, end: usize, replay: Option<ReplayId>) {
-        let (mut from, mut to) = (start, end);
-        if let (Some(flat), Some(bytes)) = (&mut self.flat, self.body.get(start..end)) {
-            from = flat.len();
-            flat.extend(bytes.iter().filter(|byte| !matches!(byte, b'\n' | b'\r')));
-            to = flat.len();
-        }
-        if self.out.events.push(channel, from, to, replay).is_err() {
+    /// An event that was not scanned.
+    fn other_event(&mut self, channel: &str, at: Range<usize>, replay: Option<ReplayId>) {
+        self.out.names_session = true;
+        self.event(channel, at, replay, true);
+    }
+
+    fn event(&mut self, channel: &str, at: Range<usize>, replay: Option<ReplayId>, may_break: bool) {
+        let start = at.start;
+        let at = if may_break || self.flat.is_some() { self.on_one_line(at) } else { at };
+        if self.out.events.push(channel, at.start, at.end, replay).is_err() {
             self.cut("beyond the 4 GiB that a body can have", start);
         }
+    }
+
+    /// The place of an event without line breaks: its own where it has none, and none before it had any.
+    fn on_one_line(&mut self, at: Range<usize>) -> Range<usize> {
+        let Some(message) = self.body.get(at.clone()) else {
+            return at;
+        };
+        if self.flat.is_none() && memchr::memchr2(b'\n', b'\r', message).is_none() {
+            return at;
+        }
+        let flat = self.flat.get_or_insert_with(|| {
+            let mut flat = Vec::with_capacity(self.body.len());
+            flat.extend_from_slice(self.body.get(..at.start).unwrap_or_default());
+            flat
+        });
+        let start = flat.len();
+        for line in message.split(|byte| matches!(byte, b'\n' | b'\r')) {
+            flat.extend_from_slice(line);
+        }
+        start..flat.len()
     }
 
     /// The rest cannot be read, and events may stand in it.
@@ -321,46 +389,6 @@ fn meta(name: &str, message: &Message<'_>) -> Meta {
         ack: ext.ack,
         advice: message.advice.map(|raw| Advice::parse(raw.get())),
     }
-}
-
-/// The next byte that is not white space, with its place.
-fn next_byte(body: &[u8], from: usize) -> Option<(usize, u8)> {
-    let rest = body.get(from..)?;
-    let skipped = rest.iter().position(|byte| !matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))?;
-    Some((from + skipped, *rest.get(skipped)?))
-}
-
-/// Where the value that `rest` begins with ends, by strings and brackets alone; `None` where it does not.
-fn extent(rest: &[u8]) -> Option<usize> {
-    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
-    for (at, byte) in rest.iter().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            _ if in_string => {}
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' | b',' if depth == 0 => return Some(at),
-            b'}' | b']' if depth == 1 => return Some(at + 1),
-            b'}' | b']' => depth -= 1,
-            _ => {}
-        }
-    }
-    None
-}
-
-/// The extent of a value behind which an array goes on or ends.
-fn clean_extent(rest: &[u8]) -> Option<usize> {
-    let end = extent(rest).filter(|end| *end > 0)?;
-    let closed = match (rest.first(), rest.get(end - 1)) {
-        (Some(b'{'), last) => last == Some(&b'}'),
-        (Some(b'['), last) => last == Some(&b']'),
-        _ => true,
-    };
-    if !closed {
-        return None;
-    }
-    matches!(next_byte(rest, end), None | Some((_, b',' | b']'))).then_some(end)
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod contract;
 mod credentials;
 pub mod decode;
 mod encode;
+mod extent;
 pub mod liveness;
 pub mod memory;
 mod message;
@@ -33,6 +34,7 @@ mod recent;
 mod recheck;
 pub mod refusal;
 mod reply;
+mod scan;
 pub mod session;
 mod side;
 #[cfg(test)]

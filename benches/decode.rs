@@ -1,0 +1,47 @@
+//! What it costs to read responses full of events: nanoseconds an event, and, under callgrind, instructions.
+//!
+//! `decode BYTES EVENTS ROUNDS` reads a response of `EVENTS` events of `BYTES` bytes each, `ROUNDS` times. Two runs that
+//! differ in their rounds alone differ by what the rounds cost.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use cometail::bayeux::decode::decode;
+
+fn main() {
+    let numbers: Vec<usize> = std::env::args().skip(1).filter_map(|text| text.parse().ok()).collect();
+    let (bytes, events, rounds) = match numbers.as_slice() {
+        [bytes, events, rounds] => (*bytes, *events, *rounds),
+        _ => (300, 1000, 1000),
+    };
+    let body = Bytes::from(body(bytes, events));
+    let start = Instant::now();
+    for _ in 0..rounds {
+        let decoded = decode(std::hint::black_box(&body));
+        assert!(decoded.whole && decoded.events.len() == events, "each event is found");
+    }
+    let each = start.elapsed().as_nanos() / u128::try_from((rounds * events).max(1)).expect("128 bits hold it");
+    println!("{rounds} responses of {events} events of {bytes} bytes: {each} ns an event");
+}
+
+/// A response to a connect: numbered events, each of that many bytes, and the reply.
+fn body(bytes: usize, events: usize) -> String {
+    let event = |number: usize| {
+        let head = format!(
+            concat!(
+                r#"{{"channel":"/topic/InvoiceStatementUpdates","data":{{"event":{{"createdDate":"2016-03-29T16:40:08.208Z","#,
+                r#""replayId":{number},"type":"created"}},"sobject":{{"Id":"a00D0000008oLi8IAE","Name":"INV-{number}","#,
+                r#""Status__c":"Negotiated","Description__c":"Fragile: keep \"this side up\" {{dock 4}}, in person"#
+            ),
+            number = 1_000_000_000 + number
+        );
+        let mut event = head;
+        while event.len() + 40 < bytes {
+            event += r#"","Text__c":"nine words of text and"#;
+        }
+        event += &" ".repeat(bytes.saturating_sub(event.len() + 4));
+        event + r#""}}}"#
+    };
+    let events: String = (0..events).map(|number| event(number) + ",").collect();
+    format!(r#"[{events}{{"channel":"/meta/connect","id":"7","successful":true}}]"#)
+}

@@ -1,0 +1,86 @@
+//! Blocks as four vectors of 16 bytes.
+
+use std::arch::x86_64::{
+    __m128i, _mm_cmpeq_epi8, _mm_cmpgt_epi8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8,
+};
+
+use super::super::marks::{BLOCK, CHUNK, Kinds, Past, Rare, mark};
+use super::By;
+
+/// [`mark`] for every `x86_64`.
+#[target_feature(enable = "sse2")]
+pub(super) fn mark_sse2(body: &[u8], base: usize, past: &mut Past, visits: &mut [u64; CHUNK]) -> usize {
+    let sort = By { kinds: |block: &_| kinds(block), rare: |block: &_| rare(block), parity: super::parity };
+    mark(body, base, past, visits, &sort)
+}
+
+type Quarters = [__m128i; 4];
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn load(block: &[u8; BLOCK]) -> Quarters {
+    let (words, _) = block.as_chunks::<8>();
+    let [a, b, c, d, e, f, g, h] = words else {
+        return [_mm_set1_epi8(0); 4];
+    };
+    let pair =
+        |low: &[u8; 8], high: &[u8; 8]| _mm_set_epi64x(i64::from_le_bytes(*high), i64::from_le_bytes(*low));
+    [pair(a, b), pair(c, d), pair(e, f), pair(g, h)]
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn mask(quarters: Quarters) -> u64 {
+    let quarter = |quarter| u64::from(_mm_movemask_epi8(quarter).cast_unsigned());
+    let [a, b, c, d] = quarters.map(quarter);
+    a | b << 16 | c << 32 | d << 48
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn equal(quarters: Quarters, byte: u8) -> Quarters {
+    let byte = _mm_set1_epi8(byte.cast_signed());
+    quarters.map(|quarter| _mm_cmpeq_epi8(quarter, byte))
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn or([a, b, c, d]: Quarters, [e, f, g, h]: Quarters) -> Quarters {
+    [_mm_or_si128(a, e), _mm_or_si128(b, f), _mm_or_si128(c, g), _mm_or_si128(d, h)]
+}
+
+/// The bytes that are below a space as signed numbers: controls, and all that is no ASCII.
+#[inline]
+#[target_feature(enable = "sse2")]
+fn below_space(quarters: Quarters) -> Quarters {
+    quarters.map(|quarter| _mm_cmpgt_epi8(_mm_set1_epi8(0x20), quarter))
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn kinds(block: &[u8; BLOCK]) -> Kinds {
+    let bytes = load(block);
+    // `[` and `]` become `{` and `}`; no other byte does.
+    let curled = or(bytes, [_mm_set1_epi8(0x20); 4]);
+    Kinds {
+        quotes: mask(equal(bytes, b'"')),
+        commas: mask(equal(bytes, b',')),
+        colons: mask(equal(bytes, b':')),
+        brackets: mask(or(equal(curled, b'{'), equal(curled, b'}'))),
+        spaces: mask(equal(bytes, b' ')),
+        has_rare: mask(or(equal(bytes, b'\\'), below_space(bytes))) != 0,
+    }
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn rare(block: &[u8; BLOCK]) -> Rare {
+    let bytes = load(block);
+    let high = mask(bytes);
+    Rare {
+        backslashes: mask(equal(bytes, b'\\')),
+        controls: mask(below_space(bytes)) & !high,
+        breaks: mask(or(or(equal(bytes, b'\t'), equal(bytes, b'\n')), equal(bytes, b'\r'))),
+        high,
+    }
+}

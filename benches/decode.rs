@@ -20,7 +20,8 @@ fn main() {
         let decoded = decode(std::hint::black_box(&body));
         assert!(decoded.whole && decoded.events.len() == events, "each event is found");
     }
-    let each = start.elapsed().as_nanos() / u128::try_from((rounds * events).max(1)).expect("128 bits hold it");
+    let each =
+        start.elapsed().as_nanos() / u128::try_from((rounds * events).max(1)).expect("128 bits hold it");
     println!("{rounds} responses of {events} events of {bytes} bytes: {each} ns an event");
 }
 

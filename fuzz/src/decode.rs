@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use cometail::bayeux::decode::{Decoded, Kind, decode};
+use cometail::bayeux::decode::{Decoded, Kind, decode, decode_each_way};
 use cometail::event::Batch;
 use serde_json::value::RawValue;
 
@@ -19,6 +19,7 @@ type Expected = (String, Option<i64>, Option<String>);
 /// Decodes the input and compares what comes out with what `serde_json` says of it.
 pub fn check(input: &[u8]) {
     let body = Bytes::copy_from_slice(input);
+    each_way(&body);
     let decoded = decode(&body);
     assert!(decoded.whole || !decoded.bad.is_empty(), "what was not understood is set aside");
     assert!(decoded.bad.len() <= 8, "{} messages are set aside", decoded.bad.len());
@@ -38,6 +39,22 @@ pub fn check(input: &[u8]) {
     metas(&decoded, &messages);
     cut(input, &seen);
     beside_bad(input, &seen);
+}
+
+/// However a body is scanned, and if it is not scanned at all, the same comes out.
+fn each_way(body: &Bytes) {
+    let mut ways = decode_each_way(body).into_iter().map(|decoded| {
+        let Decoded { body, events, metas, whole, bad, bad_count, names_session } = decoded;
+        let batch = Batch::new(Arc::from("fuzz"), SystemTime::UNIX_EPOCH, body, events);
+        let read = batch.iter().map(|event| {
+            let names = Members::of(std::str::from_utf8(event.message).unwrap_or_default());
+            assert!(names_session || names.is_none_or(|names| names.count("clientId") == 0));
+            (event.channel.to_string(), event.replay, event.message.to_vec())
+        });
+        (read.collect::<Vec<_>>(), metas, whole, bad, bad_count)
+    });
+    let reference = ways.next();
+    assert!(ways.all(|way| Some(&way) == reference.as_ref()), "a scan changes what is read");
 }
 
 /// The events of a body, each checked to be one line of JSON within it.

@@ -113,6 +113,13 @@ pub fn decode(body: &Bytes) -> Decoded {
     decode_by(body, Some(Level::best()))
 }
 
+/// What [`decode`] makes of a body: first without any scan, then by each that this machine can do.
+#[cfg(any(test, feature = "fuzzing"))]
+pub fn decode_each_way(body: &Bytes) -> Vec<Decoded> {
+    let scans = Level::all().into_iter().map(Some);
+    std::iter::once(None).chain(scans).map(|level| decode_by(body, level)).collect()
+}
+
 /// Reads a whole body by this way of scanning, or without any.
 fn decode_by(body: &Bytes, level: Option<Level>) -> Decoded {
     let mut decoder = Decoder {
@@ -394,3 +401,7 @@ fn meta(name: &str, message: &Message<'_>) -> Meta {
 #[cfg(test)]
 #[path = "decode_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "decode_each_way_tests.rs"]
+mod each_way_tests;

@@ -120,7 +120,7 @@ impl Session {
             self.subscriptions.drop_of(events.channels());
             events.retain(|channel| self.subscriptions.accepts(channel));
         }
-        let sifted = self.recent.sift(&decoded.body, events);
+        let sifted = self.recent.sift(&decoded.body, events, decoded.names_session);
         if sifted.repeats > 0 || sifted.late > 0 {
             self.say(Notice::Sifted { repeats: sifted.repeats, late: sifted.late });
         }

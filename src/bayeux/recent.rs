@@ -7,6 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
 use crate::event::{BatchBuilder, Channel, ReplayId};
 
@@ -43,8 +44,9 @@ struct Window {
 }
 
 impl Recent {
-    /// Takes out of a batch what is known, and remembers the rest.
-    pub(super) fn sift(&mut self, body: &Bytes, events: &mut BatchBuilder) -> Sifted {
+    /// Takes out of a batch what is known, and remembers the rest. `names_session` says whether any of its events may
+    /// have a `clientId` beside the data.
+    pub(super) fn sift(&mut self, body: &Bytes, events: &mut BatchBuilder, names_session: bool) -> Sifted {
         let mut sifted = Sifted::default();
         let places: Vec<_> = events.channels().iter().map(|channel| self.place(channel)).collect();
         events.retain_each(|channel, replay, place| {
@@ -52,7 +54,8 @@ impl Recent {
             let (Some(window), Some(replay)) = (window, replay) else {
                 return true;
             };
-            let news = window.take(replay, content(body.get(place).unwrap_or_default()));
+            let message = body.get(place).unwrap_or_default();
+            let news = window.take(replay, if names_session { content(message) } else { brief(message) });
             match news {
                 News::Next => true,
                 News::Late => {
@@ -133,10 +136,20 @@ impl Window {
     }
 }
 
-/// A message in brief: length and checksum. What a server writes of the session around the data does not count.
+/// What a message says, in brief. What a server writes of the session beside the data does not count.
 fn content(message: &[u8]) -> u64 {
-    let of_session = memchr::memmem::find(message, br#""clientId""#).is_some();
-    let bytes = if of_session { crate::event::data_of(message) } else { message };
+    if names_session(message) { brief(crate::event::data_of(message)) } else { brief(message) }
+}
+
+/// Whether a message has a `clientId`, spelled without escapes, beside its data.
+fn names_session(message: &[u8]) -> bool {
+    memchr::memmem::find(message, br#""clientId""#).is_some()
+        && serde_json::from_slice::<HashMap<&str, &RawValue>>(message)
+            .is_ok_and(|fields| fields.contains_key("clientId"))
+}
+
+/// Bytes in brief: length and checksum.
+fn brief(bytes: &[u8]) -> u64 {
     let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     (length << 32) | u64::from(crc32fast::hash(bytes))
 }
@@ -152,7 +165,7 @@ mod tests {
             body.extend_from_slice(message.as_bytes());
             events.push(channel, start, body.len(), replay.map(ReplayId)).unwrap();
         }
-        let sifted = recent.sift(&Bytes::from(body), &mut events);
+        let sifted = recent.sift(&Bytes::from(body), &mut events, true);
         (events.len(), sifted)
     }
 

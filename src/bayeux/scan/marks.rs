@@ -11,7 +11,7 @@ pub(super) const BLOCK: usize = 64;
 pub(super) const CHUNK: usize = 16;
 
 /// The bytes of a block by their kind, the first in the lowest bit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Kinds {
     pub(super) quotes: u64,
     pub(super) commas: u64,
@@ -19,8 +19,8 @@ pub(super) struct Kinds {
     /// `{`, `}`, `[` and `]`.
     pub(super) brackets: u64,
     pub(super) spaces: u64,
-    /// Whether a byte of [`Rare`] is in it.
-    pub(super) has_rare: bool,
+    /// Not zero where a byte of [`Rare`] is in it.
+    pub(super) rare: u64,
 }
 
 /// The bytes of a block that most blocks have none of.
@@ -35,11 +35,12 @@ pub(super) struct Rare {
     pub(super) high: u64,
 }
 
-/// How one machine sorts a block.
+/// How one machine sorts blocks. The masks go through memory, or through a call: a compiler that sees comparisons
+/// and the work on masks together takes the masks apart, byte by byte.
 pub(super) trait Sort {
-    /// The kinds of a block's bytes.
-    fn kinds(&self, block: &[u8; BLOCK]) -> Kinds;
-    /// Its rare bytes.
+    /// The kinds of the bytes of each block.
+    fn kinds(&self, blocks: &[[u8; BLOCK]], kinds: &mut [Kinds; CHUNK]);
+    /// The rare bytes of a block.
     fn rare(&self, block: &[u8; BLOCK]) -> Rare;
     /// For each bit whether the number of bits up to it, itself included, is odd.
     fn parity(&self, bits: u64) -> u64;
@@ -58,8 +59,10 @@ pub(super) struct Past {
     after_close: u64,
     /// The first byte that no valid string can hold: a control character, or an escape that is none.
     pub(super) bad: usize,
-    /// The end of the last block that has an escape.
-    pub(super) escapes_end: usize,
+    /// The begin of the chunk that was marked last.
+    pub(super) chunk: usize,
+    /// The blocks of the chunk that have an escape, one bit for each.
+    pub(super) escapes: u32,
     /// The end of the last block that has a control character.
     pub(super) controls_end: usize,
     /// The end of the last block that has a byte that is no ASCII.
@@ -74,7 +77,8 @@ impl Past {
         after_scalar: 0,
         after_close: 0,
         bad: usize::MAX,
-        escapes_end: 0,
+        chunk: 0,
+        escapes: 0,
         controls_end: 0,
         high_end: 0,
     };
@@ -89,38 +93,62 @@ pub(super) fn mark(
     visits: &mut [u64; CHUNK],
     sort: &impl Sort,
 ) -> usize {
+    (past.chunk, past.escapes) = (base, 0);
     let (blocks, tail) = body.get(base..).unwrap_or_default().as_chunks::<BLOCK>();
-    let mut count = 0;
-    for (block, visits) in blocks.iter().zip(visits.iter_mut()) {
-        *visits = mark_block(body, base + count * BLOCK, block, past, sort);
-        count += 1;
+    if let Some(blocks) = blocks.get(..CHUNK) {
+        mark_blocks(body, base, blocks, past, visits, sort);
+        return CHUNK;
     }
-    if count == blocks.len()
-        && !tail.is_empty()
-        && let Some(visits) = visits.get_mut(count)
-    {
-        let mut block = [b' '; BLOCK];
-        block.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
-        *visits = mark_block(body, base + count * BLOCK, &block, past, sort);
-        count += 1;
+    mark_blocks(body, base, blocks, past, visits, sort);
+    let count = blocks.len();
+    let Some(visits) = visits.get_mut(count..).filter(|_| !tail.is_empty()) else {
+        return count;
+    };
+    let mut block = [b' '; BLOCK];
+    block.iter_mut().zip(tail).for_each(|(to, from)| *to = *from);
+    mark_blocks(body, base + count * BLOCK, &[block], past, visits, sort);
+    count + 1
+}
+
+/// Marks blocks that stand at `base` of `body`, each in its place of `visits`.
+#[inline(always)]
+fn mark_blocks(
+    body: &[u8],
+    mut base: usize,
+    blocks: &[[u8; BLOCK]],
+    past: &mut Past,
+    visits: &mut [u64],
+    sort: &impl Sort,
+) {
+    let mut kinds = [Kinds::default(); CHUNK];
+    sort.kinds(blocks, &mut kinds);
+    for ((block, kinds), visits) in blocks.iter().zip(&kinds).zip(visits) {
+        let rare = if kinds.rare != 0 { sort.rare(block) } else { Rare::default() };
+        *visits = mark_block(body, base, kinds, &rare, past, sort);
+        base += BLOCK;
     }
-    count
 }
 
 /// The visits of one block.
 #[inline(always)]
-fn mark_block(body: &[u8], base: usize, block: &[u8; BLOCK], past: &mut Past, sort: &impl Sort) -> u64 {
-    let kinds = sort.kinds(block);
-    let rare = if kinds.has_rare { sort.rare(block) } else { Rare::default() };
+fn mark_block(
+    body: &[u8],
+    base: usize,
+    kinds: &Kinds,
+    rare: &Rare,
+    past: &mut Past,
+    sort: &impl Sort,
+) -> u64 {
     let mut quotes = kinds.quotes;
     if rare.backslashes != 0 || past.escaped != 0 {
+        past.escapes |= 1 << ((base - past.chunk) / BLOCK);
         quotes &= !escaped(body, base, rare.backslashes, past);
     }
     // From an opening quote to the byte before the closing one.
     let strings = sort.parity(quotes) ^ past.in_string;
     past.in_string = if strings >> 63 == 0 { 0 } else { u64::MAX };
-    if kinds.has_rare {
-        note(base, &rare, strings, past);
+    if kinds.rare != 0 {
+        note(base, rare, strings, past);
     }
     let outside = !(strings | quotes);
     let blanks = kinds.spaces | rare.breaks;
@@ -147,7 +175,6 @@ fn escaped(body: &[u8], base: usize, backslashes: u64, past: &mut Past) -> u64 {
         if !body.get(at + 1..).is_some_and(is_escape) {
             past.bad = past.bad.min(at);
         }
-        past.escapes_end = base + BLOCK;
         past.escaped = bit >> 63;
         escaped |= bit << 1;
         rest &= !(bit | bit << 1);

@@ -21,13 +21,17 @@ pub(super) fn is_scalar(rest: &[u8]) -> bool {
     end.is_some_and(is_end)
 }
 
-/// The position that `rest` begins with: a plain integer from 0 to 10^18 - 1.
+/// The position that `rest` begins with: a plain integer from 0 to 10^18 - 1 that ends where a value may end.
 pub(super) fn position(rest: &[u8]) -> Option<i64> {
-    let digits = rest.iter().take(19).take_while(|byte| byte.is_ascii_digit()).count();
-    let (text, rest) = rest.split_at_checked(digits)?;
-    let plain = matches!((digits, text.first()), (1, _) | (2..=18, Some(b'1'..=b'9')));
-    let value = || text.iter().fold(0, |value, digit| value * 10 + i64::from(digit - b'0'));
-    (plain && is_end(rest)).then(value)
+    let mut value = 0;
+    for (count, byte) in rest.iter().enumerate().take(19) {
+        if !byte.is_ascii_digit() {
+            let plain = count == 1 || count > 1 && rest.first() != Some(&b'0');
+            return (plain && is_end(rest.get(count..)?)).then_some(value);
+        }
+        value = value * 10 + i64::from(byte - b'0');
+    }
+    None
 }
 
 /// What stands behind the number that `rest` begins with (section 6).

@@ -48,6 +48,8 @@ pub(in crate::bayeux) struct Scanner<'b> {
     /// The place behind the last marked block.
     end: usize,
     place: Place,
+    /// The last channel that was read.
+    channel: &'b str,
     /// Whether the place is known to be behind a whole message.
     sure: bool,
 }
@@ -89,6 +91,7 @@ impl<'b> Scanner<'b> {
             taken: 0,
             end: 0,
             place: Place { base: 0, bits: 0 },
+            channel: "",
             sure: false,
         }
     }
@@ -143,80 +146,86 @@ impl<'b> Scanner<'b> {
     /// sections 4 and 5).
     #[inline]
     fn walk(&mut self, start: usize, fields: &mut Fields<'b>) -> Option<usize> {
+        let body = self.body;
         let mut place = self.place;
-        while self.next(&mut place)?.0 < start {}
+        while self.next(body, &mut place)?.0 < start {}
         let mut nest = Nest { objects: 1, depth: 1, focus: 1 };
-        let (mut at, mut byte) = self.next(&mut place)?;
-        let mut step = if byte == b'}' { Step::Closed } else { Step::Name };
-        loop {
-            step = match step {
-                Step::Name if byte == b'"' => {
-                    let name = at;
-                    (at, byte) = self.value_of(&mut place)?;
-                    if nest.depth == nest.focus {
-                        nest.focus = self.field(nest.focus, name, (at, byte), fields);
-                    }
-                    Step::Value
+        let (mut at, mut byte) = self.next(body, &mut place)?;
+        let mut closed = byte == b'}';
+        while !closed {
+            if nest.in_object() {
+                let name = at;
+                if byte != b'"' {
+                    return None;
                 }
-                Step::Name => return None,
-                Step::Value => match byte {
-                    b'"' => Step::After,
-                    b'{' | b'[' => {
-                        let (close, first) = (byte + 2, nest.open(byte)?);
-                        (at, byte) = self.next(&mut place)?;
-                        if byte == close { Step::Closed } else { first }
-                    }
-                    _ => is_scalar(self.body.get(at..)?).then_some(Step::After)?,
-                },
-                Step::Closed => {
-                    if nest.close() {
-                        self.place = place;
-                        return Some(at + 1);
-                    }
-                    Step::After
+                (at, byte) = self.value_of(body, &mut place)?;
+                if nest.depth == nest.focus && self.field(&mut nest, name, (at, byte), fields) {
+                    // It has been read, and is a number: no visit.
+                    byte = b'"';
                 }
-                Step::After => {
-                    (at, byte) = self.next(&mut place)?;
-                    match byte {
-                        b'"' if self.is_behind(at, b',') => nest.next(),
-                        b',' => {
-                            (at, byte) = self.next(&mut place)?;
-                            nest.next()
-                        }
-                        b'}' if nest.in_object() => Step::Closed,
-                        b']' if !nest.in_object() => Step::Closed,
-                        _ => return None,
-                    }
+            }
+            if matches!(byte, b'{' | b'[') {
+                nest.open(byte)?;
+                (at, byte) = self.next(body, &mut place)?;
+                if byte != nest.closing() {
+                    continue;
                 }
-            };
+                nest.close();
+            } else if byte != b'"' && !is_scalar(body.get(at..)?) {
+                return None;
+            }
+            // Behind a value.
+            loop {
+                (at, byte) = self.next(body, &mut place)?;
+                if byte == b'"' {
+                    if !Self::is_behind(body, at, b',') {
+                        return None;
+                    }
+                    break;
+                }
+                if byte == b',' {
+                    (at, byte) = self.next(body, &mut place)?;
+                    break;
+                }
+                if byte != nest.closing() {
+                    return None;
+                }
+                nest.close();
+                if nest.depth == 0 {
+                    closed = true;
+                    break;
+                }
+            }
         }
+        self.place = place;
+        Some(at + 1)
     }
 
     /// The value behind a name and its colon, which is a visit of its own where there is space beside it (section 4).
     #[inline(always)]
-    fn value_of(&mut self, place: &mut Place) -> Option<(usize, u8)> {
-        let (at, byte) = self.next(place)?;
-        if self.is_behind(at, b':') {
+    fn value_of(&mut self, body: &[u8], place: &mut Place) -> Option<(usize, u8)> {
+        let (at, byte) = self.next(body, place)?;
+        if Self::is_behind(body, at, b':') {
             return Some((at, byte));
         }
-        if byte == b':' { self.next(place) } else { None }
+        if byte == b':' { self.next(body, place) } else { None }
     }
 
     /// Whether the byte before `at` is this one.
     #[inline(always)]
-    fn is_behind(&self, at: usize, byte: u8) -> bool {
-        self.body.get(at.wrapping_sub(1)) == Some(&byte)
+    fn is_behind(body: &[u8], at: usize, byte: u8) -> bool {
+        body.get(at.wrapping_sub(1)) == Some(&byte)
     }
 
     /// The next visit: its place and its byte.
     #[inline(always)]
-    fn next(&mut self, place: &mut Place) -> Option<(usize, u8)> {
+    fn next(&mut self, body: &[u8], place: &mut Place) -> Option<(usize, u8)> {
         while place.bits == 0 {
             *place = self.next_block()?;
         }
         let at = place.base + index(place.bits.trailing_zeros());
         place.bits &= place.bits - 1;
-        Some((at, *self.body.get(at)?))
+        Some((at, *body.get(at)?))
     }
 
     fn next_block(&mut self) -> Option<Place> {
@@ -231,55 +240,57 @@ impl<'b> Scanner<'b> {
         Some(Place { base, bits })
     }
 
-    /// Takes in a field at the depth of names that matter; the depth of those that follow it.
-    fn field(&self, focus: u32, name: usize, value: (usize, u8), fields: &mut Fields<'b>) -> u32 {
-        let text = self.body.get(name + 1..value.0).unwrap_or_default();
-        let inside = if value.1 == b'{' { focus + 1 } else { focus };
-        match focus {
-            1 if text.starts_with(b"channel\"") => {
+    /// Takes in a field at the depth of names that matter; whether its value is read, and valid.
+    #[inline(always)]
+    fn field(&mut self, nest: &mut Nest, name: usize, value: (usize, u8), fields: &mut Fields<'b>) -> bool {
+        let text = self.body.get(name..).unwrap_or_default();
+        match nest.focus {
+            1 if text.starts_with(b"\"data\"") => {
+                fields.odd |= std::mem::replace(&mut fields.data, true);
+                nest.focus += u32::from(value.1 == b'{');
+            }
+            1 if text.starts_with(b"\"channel\"") => {
                 fields.odd |= fields.channel.is_some();
                 fields.channel = self.plain_text(value.0);
                 fields.odd |= fields.channel.is_none();
             }
-            1 if text.starts_with(b"data\"") => {
-                fields.odd |= std::mem::replace(&mut fields.data, true);
-                return inside;
-            }
-            1 if text.starts_with(b"clientId\"") => fields.names_session = true,
-            2 if text.starts_with(b"event\"") => {
+            1 if text.starts_with(b"\"clientId\"") => fields.names_session = true,
+            2 if text.starts_with(b"\"event\"") => {
                 fields.odd |= std::mem::replace(&mut fields.event, true);
-                return inside;
+                nest.focus += u32::from(value.1 == b'{');
             }
-            3 if text.starts_with(b"replayId\"") => {
+            3 if text.starts_with(b"\"replayId\"") => {
                 fields.odd |= fields.replay.is_some();
                 fields.replay = self.body.get(value.0..).and_then(position).map(ReplayId);
                 fields.odd |= fields.replay.is_none();
+                return fields.replay.is_some();
             }
-            _ => fields.odd |= self.past.escapes_end > name && text.contains(&b'\\'),
+            _ => fields.odd |= self.has_escape(name, value.0),
         }
-        focus
+        false
+    }
+
+    /// Whether an escape stands in these bytes.
+    #[inline(always)]
+    fn has_escape(&self, from: usize, to: usize) -> bool {
+        let (chunk, escapes) = (self.past.chunk, self.past.escapes);
+        let possible =
+            from < chunk || escapes >> ((from - chunk) / BLOCK) & ((2 << ((to - from) / BLOCK + 1)) - 1) != 0;
+        possible && self.body.get(from..to).is_some_and(|text| text.contains(&b'\\'))
     }
 
     /// The text of a string without an escape.
-    fn plain_text(&self, at: usize) -> Option<&'b str> {
+    fn plain_text(&mut self, at: usize) -> Option<&'b str> {
         let text = self.body.get(at..)?.strip_prefix(b"\"")?;
+        // Most events are of the channel of the last one.
+        if text.strip_prefix(self.channel.as_bytes()).is_some_and(|rest| rest.starts_with(b"\"")) {
+            return Some(self.channel);
+        }
         let end = memchr::memchr2(b'"', b'\\', text)?;
         let text = text.split_at_checked(end).filter(|(_, rest)| rest.starts_with(b"\""))?.0;
-        std::str::from_utf8(text).ok()
+        self.channel = std::str::from_utf8(text).ok()?;
+        Some(self.channel)
     }
-}
-
-/// What is due at a visit.
-#[derive(Clone, Copy)]
-enum Step {
-    /// The name of a member.
-    Name,
-    /// A value.
-    Value,
-    /// A bracket has been closed.
-    Closed,
-    /// A value is behind; what follows it is the next visit.
-    After,
 }
 
 /// The open brackets of a message.
@@ -297,26 +308,25 @@ impl Nest {
         self.objects & 1 == 1
     }
 
-    /// What follows a comma.
+    /// What closes the innermost bracket.
     #[inline(always)]
-    const fn next(&self) -> Step {
-        if self.in_object() { Step::Name } else { Step::Value }
+    const fn closing(&self) -> u8 {
+        if self.in_object() { b'}' } else { b']' }
     }
 
-    /// Opens a bracket; what is due in it, if it is not empty.
+    /// Opens a bracket, unless too many are open.
     #[inline(always)]
-    fn open(&mut self, bracket: u8) -> Option<Step> {
+    fn open(&mut self, bracket: u8) -> Option<()> {
         self.objects = self.objects << 1 | u64::from(bracket == b'{');
         self.depth += 1;
-        (self.depth <= DEPTH_MAX).then(|| self.next())
+        (self.depth <= DEPTH_MAX).then_some(())
     }
 
-    /// Closes the innermost bracket; whether it was the message's own.
+    /// Closes the innermost bracket.
     #[inline(always)]
-    fn close(&mut self) -> bool {
+    fn close(&mut self) {
         self.objects >>= 1;
         self.depth -= 1;
         self.focus = self.focus.min(self.depth);
-        self.depth == 0
     }
 }

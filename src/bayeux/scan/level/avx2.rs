@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::{
     __m256i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8, _mm256_cmpeq_epi8,
-    _mm256_cmpgt_epi8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8,
+    _mm256_cmpgt_epi8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_m128i, _mm256_set1_epi8,
 };
 
 use super::super::marks::{BLOCK, CHUNK, Kinds, Past, Rare, mark};
@@ -11,8 +11,11 @@ use super::By;
 /// [`mark`] for machines with AVX2 and PCLMULQDQ.
 #[target_feature(enable = "avx2,pclmulqdq")]
 pub(super) fn mark_avx2(body: &[u8], base: usize, past: &mut Past, visits: &mut [u64; CHUNK]) -> usize {
-    let sort =
-        By { kinds: |block: &_| kinds(block), rare: |block: &_| rare(block), parity: |bits| parity(bits) };
+    let sort = By {
+        kinds: |blocks: &_, kinds: &mut _| all_kinds(blocks, kinds),
+        rare: |block: &_| rare(block),
+        parity: |bits| parity(bits),
+    };
     mark(body, base, past, visits, &sort)
 }
 
@@ -25,11 +28,9 @@ fn load(block: &[u8; BLOCK]) -> Halves {
     let [a, b, c, d, e, f, g, h] = words else {
         return [_mm256_set1_epi8(0); 2];
     };
-    let word = |bytes: &[u8; 8]| i64::from_le_bytes(*bytes);
-    [
-        _mm256_set_epi64x(word(d), word(c), word(b), word(a)),
-        _mm256_set_epi64x(word(h), word(g), word(f), word(e)),
-    ]
+    let pair =
+        |low: &[u8; 8], high: &[u8; 8]| _mm_set_epi64x(i64::from_le_bytes(*high), i64::from_le_bytes(*low));
+    [_mm256_set_m128i(pair(c, d), pair(a, b)), _mm256_set_m128i(pair(g, h), pair(e, f))]
 }
 
 #[inline]
@@ -60,6 +61,14 @@ fn below_space([low, high]: Halves) -> Halves {
     [_mm256_cmpgt_epi8(space, low), _mm256_cmpgt_epi8(space, high)]
 }
 
+#[inline(never)]
+#[target_feature(enable = "avx2")]
+fn all_kinds(blocks: &[[u8; BLOCK]], all: &mut [Kinds; CHUNK]) {
+    for (block, to) in blocks.iter().zip(all) {
+        *to = kinds(block);
+    }
+}
+
 #[inline]
 #[target_feature(enable = "avx2")]
 fn kinds(block: &[u8; BLOCK]) -> Kinds {
@@ -73,11 +82,11 @@ fn kinds(block: &[u8; BLOCK]) -> Kinds {
         colons: mask(equal(bytes, b':')),
         brackets: mask(or(equal(curled, b'{'), equal(curled, b'}'))),
         spaces: mask(equal(bytes, b' ')),
-        has_rare: _mm256_movemask_epi8(_mm256_or_si256(low, high)) != 0,
+        rare: u64::from(_mm256_movemask_epi8(_mm256_or_si256(low, high)).cast_unsigned()),
     }
 }
 
-#[inline]
+#[inline(never)]
 #[target_feature(enable = "avx2")]
 fn rare(block: &[u8; BLOCK]) -> Rare {
     let bytes = load(block);

@@ -10,7 +10,11 @@ use super::By;
 /// [`mark`] for every `x86_64`.
 #[target_feature(enable = "sse2")]
 pub(super) fn mark_sse2(body: &[u8], base: usize, past: &mut Past, visits: &mut [u64; CHUNK]) -> usize {
-    let sort = By { kinds: |block: &_| kinds(block), rare: |block: &_| rare(block), parity: super::parity };
+    let sort = By {
+        kinds: |blocks: &_, kinds: &mut _| all_kinds(blocks, kinds),
+        rare: |block: &_| rare(block),
+        parity: super::parity,
+    };
     mark(body, base, past, visits, &sort)
 }
 
@@ -56,6 +60,14 @@ fn below_space(quarters: Quarters) -> Quarters {
     quarters.map(|quarter| _mm_cmpgt_epi8(_mm_set1_epi8(0x20), quarter))
 }
 
+#[inline(never)]
+#[target_feature(enable = "sse2")]
+fn all_kinds(blocks: &[[u8; BLOCK]], all: &mut [Kinds; CHUNK]) {
+    for (block, to) in blocks.iter().zip(all) {
+        *to = kinds(block);
+    }
+}
+
 #[inline]
 #[target_feature(enable = "sse2")]
 fn kinds(block: &[u8; BLOCK]) -> Kinds {
@@ -68,11 +80,11 @@ fn kinds(block: &[u8; BLOCK]) -> Kinds {
         colons: mask(equal(bytes, b':')),
         brackets: mask(or(equal(curled, b'{'), equal(curled, b'}'))),
         spaces: mask(equal(bytes, b' ')),
-        has_rare: mask(or(equal(bytes, b'\\'), below_space(bytes))) != 0,
+        rare: mask(or(equal(bytes, b'\\'), below_space(bytes))),
     }
 }
 
-#[inline]
+#[inline(never)]
 #[target_feature(enable = "sse2")]
 fn rare(block: &[u8; BLOCK]) -> Rare {
     let bytes = load(block);

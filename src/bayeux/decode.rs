@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 
 use super::advice::{Advice, excerpt};
 use super::extent::{clean_extent, extent, next_byte};
+use super::flat::Flat;
 use super::message::{Message, object, text_of};
 use super::scan::{Found, Level, Scanner};
 use crate::event::{BatchBuilder, ReplayId};
@@ -126,7 +127,7 @@ fn decode_by(body: &Bytes, level: Option<Level>) -> Decoded {
         body,
         scanner: level.map(|level| Scanner::new(body, level)),
         text: OnceCell::new(),
-        flat: None,
+        flat: Flat::default(),
         out: Decoded { whole: true, ..Decoded::default() },
         odd: 0,
         looks: LOOKS_MAX,
@@ -140,8 +141,7 @@ struct Decoder<'b> {
     scanner: Option<Scanner<'b>>,
     /// The whole body as text, where it has been asked for and is text.
     text: OnceCell<Option<&'b str>>,
-    /// What the events' places refer to, once one has had a line break.
-    flat: Option<Vec<u8>>,
+    flat: Flat,
     out: Decoded,
     /// Messages so far that are no events.
     odd: usize,
@@ -305,30 +305,10 @@ impl<'b> Decoder<'b> {
 
     fn event(&mut self, channel: &str, at: Range<usize>, replay: Option<ReplayId>, may_break: bool) {
         let start = at.start;
-        let at = if may_break || self.flat.is_some() { self.on_one_line(at) } else { at };
+        let at = self.flat.place(self.body, at, may_break);
         if self.out.events.push(channel, at.start, at.end, replay).is_err() {
             self.cut("beyond the 4 GiB that a body can have", start);
         }
-    }
-
-    /// The place of an event without line breaks: its own where it has none, and none before it had any.
-    fn on_one_line(&mut self, at: Range<usize>) -> Range<usize> {
-        let Some(message) = self.body.get(at.clone()) else {
-            return at;
-        };
-        if self.flat.is_none() && memchr::memchr2(b'\n', b'\r', message).is_none() {
-            return at;
-        }
-        let flat = self.flat.get_or_insert_with(|| {
-            let mut flat = Vec::with_capacity(self.body.len());
-            flat.extend_from_slice(self.body.get(..at.start).unwrap_or_default());
-            flat
-        });
-        let start = flat.len();
-        for line in message.split(|byte| matches!(byte, b'\n' | b'\r')) {
-            flat.extend_from_slice(line);
-        }
-        start..flat.len()
     }
 
     /// The rest cannot be read, and events may stand in it.
@@ -348,7 +328,7 @@ impl<'b> Decoder<'b> {
     }
 
     fn finish(mut self) -> Decoded {
-        self.out.body = self.flat.map_or_else(|| self.body.clone(), Bytes::from);
+        self.out.body = self.flat.finish(self.body);
         self.out
     }
 }

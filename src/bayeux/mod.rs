@@ -23,6 +23,7 @@ mod credentials;
 pub mod decode;
 mod encode;
 mod extent;
+mod flat;
 pub mod liveness;
 pub mod memory;
 mod message;

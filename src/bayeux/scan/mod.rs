@@ -19,6 +19,11 @@
 //!
 //! [`Scanner::message`], for each message from the first to the last.
 
+#![allow(
+    clippy::inline_always,
+    reason = "a call costs more than what is called does, and is paid for every visit"
+)]
+
 mod level;
 mod marks;
 mod scalar;

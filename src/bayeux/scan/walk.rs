@@ -63,6 +63,7 @@ struct Place {
 
 /// What a message has said of itself so far.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Fields<'b> {
     channel: Option<&'b str>,
     data: bool,

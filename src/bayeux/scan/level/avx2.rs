@@ -6,7 +6,7 @@ use std::arch::x86_64::{
 };
 
 use super::super::marks::{BLOCK, CHUNK, Kinds, Past, Rare, mark};
-use super::By;
+use super::{By, sse2};
 
 /// [`mark`] for machines with AVX2 and PCLMULQDQ.
 #[target_feature(enable = "avx2,pclmulqdq")]
@@ -24,13 +24,9 @@ type Halves = [__m256i; 2];
 #[inline]
 #[target_feature(enable = "avx2")]
 fn load(block: &[u8; BLOCK]) -> Halves {
-    let (words, _) = block.as_chunks::<8>();
-    let [a, b, c, d, e, f, g, h] = words else {
-        return [_mm256_set1_epi8(0); 2];
-    };
-    let pair =
-        |low: &[u8; 8], high: &[u8; 8]| _mm_set_epi64x(i64::from_le_bytes(*high), i64::from_le_bytes(*low));
-    [_mm256_set_m128i(pair(c, d), pair(a, b)), _mm256_set_m128i(pair(g, h), pair(e, f))]
+    let (quarters, _) = block.as_chunks::<16>();
+    let quarter = |at: usize| quarters.get(at).map_or(_mm_set1_epi8(0), |bytes| sse2::vector(bytes));
+    [_mm256_set_m128i(quarter(1), quarter(0)), _mm256_set_m128i(quarter(3), quarter(2))]
 }
 
 #[inline]

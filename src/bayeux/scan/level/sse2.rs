@@ -20,16 +20,21 @@ pub(super) fn mark_sse2(body: &[u8], base: usize, past: &mut Past, visits: &mut 
 
 type Quarters = [__m128i; 4];
 
+/// Sixteen bytes.
+#[inline]
+#[target_feature(enable = "sse2")]
+pub(super) fn vector(bytes: &[u8; 16]) -> __m128i {
+    let bytes = u128::from_le_bytes(*bytes).cast_signed();
+    let word = |bits: i128| i64::try_from(bits).unwrap_or(0);
+    _mm_set_epi64x(word(bytes >> 64), word(bytes << 64 >> 64))
+}
+
 #[inline]
 #[target_feature(enable = "sse2")]
 fn load(block: &[u8; BLOCK]) -> Quarters {
-    let (words, _) = block.as_chunks::<8>();
-    let [a, b, c, d, e, f, g, h] = words else {
-        return [_mm_set1_epi8(0); 4];
-    };
-    let pair =
-        |low: &[u8; 8], high: &[u8; 8]| _mm_set_epi64x(i64::from_le_bytes(*high), i64::from_le_bytes(*low));
-    [pair(a, b), pair(c, d), pair(e, f), pair(g, h)]
+    let (quarters, _) = block.as_chunks::<16>();
+    let quarter = |at: usize| quarters.get(at).map_or(_mm_set1_epi8(0), |bytes| vector(bytes));
+    [quarter(0), quarter(1), quarter(2), quarter(3)]
 }
 
 #[inline]
@@ -49,8 +54,9 @@ fn equal(quarters: Quarters, byte: u8) -> Quarters {
 
 #[inline]
 #[target_feature(enable = "sse2")]
-fn or([a, b, c, d]: Quarters, [e, f, g, h]: Quarters) -> Quarters {
-    [_mm_or_si128(a, e), _mm_or_si128(b, f), _mm_or_si128(c, g), _mm_or_si128(d, h)]
+fn or(mut one: Quarters, other: Quarters) -> Quarters {
+    one.iter_mut().zip(other).for_each(|(one, other)| *one = _mm_or_si128(*one, other));
+    one
 }
 
 /// The bytes that are below a space as signed numbers: controls, and all that is no ASCII.

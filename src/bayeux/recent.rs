@@ -7,7 +7,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::event::{BatchBuilder, Channel, ReplayId};
 
@@ -143,9 +144,14 @@ fn content(message: &[u8]) -> u64 {
 
 /// Whether a message has a `clientId`, spelled without escapes, beside its data.
 fn names_session(message: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Named {
+        #[serde(rename = "clientId")]
+        client_id: Option<IgnoredAny>,
+    }
     memchr::memmem::find(message, br#""clientId""#).is_some()
-        && serde_json::from_slice::<HashMap<&str, &RawValue>>(message)
-            .is_ok_and(|fields| fields.contains_key("clientId"))
+        // One that comes twice is an error, and there.
+        && serde_json::from_slice::<Named>(message).map_or(true, |named| named.client_id.is_some())
 }
 
 /// Bytes in brief: length and checksum.
@@ -196,6 +202,20 @@ mod tests {
         let mut recent = Recent::default();
         assert_eq!(sift(&mut recent, &[("/a", r#"{"clientId":"x","data":{"n":1}}"#, Some(1))]).0, 1);
         assert_eq!(sift(&mut recent, &[("/a", r#"{"clientId":"y","data":{"n":1}}"#, Some(1))]).0, 0);
+    }
+
+    #[test]
+    fn a_session_named_within_the_data_is_data() {
+        let mut recent = Recent::default();
+        let message = r#"{"channel":"/a","id":"1","data":{"clientId":"x"}}"#;
+        recent.remember(&Channel::as_sent("/a"), ReplayId(1), message.as_bytes());
+        let body = Bytes::copy_from_slice(message.as_bytes());
+        for names_session in [false, true] {
+            let mut events = BatchBuilder::default();
+            events.push("/a", 0, body.len(), Some(ReplayId(1))).unwrap();
+            recent.sift(&body, &mut events, names_session);
+            assert_eq!(events.len(), 0, "known whatever may be in its response");
+        }
     }
 
     #[test]

@@ -5,11 +5,11 @@ import { CometD } from 'cometd';
 import { adapt } from 'cometd-nodejs-client';
 
 const [url, channel, path] = process.argv.slice(2);
-const file = fs.openSync(path, 'a');
+const file = fs.createWriteStream(path, { flags: 'a' });
 let lines = '';
 
 function flush() {
-  fs.writeFileSync(file, lines);
+  file.write(lines);
   lines = '';
 }
 

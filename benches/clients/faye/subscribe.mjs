@@ -4,11 +4,11 @@ import fs from 'node:fs';
 import faye from 'faye';
 
 const [url, channel, path] = process.argv.slice(2);
-const file = fs.openSync(path, 'a');
+const file = fs.createWriteStream(path, { flags: 'a' });
 let lines = '';
 
 function flush() {
-  fs.writeFileSync(file, lines);
+  file.write(lines);
   lines = '';
 }
 

@@ -35,9 +35,14 @@ public final class Subscribe {
         this.file = file;
     }
 
-    public static void main(String[] arguments) throws Exception {
-        OutputStream file = new FileOutputStream(arguments[2], true);
-        new Subscribe(arguments[1], new BufferedOutputStream(file, BUFFER_BYTES)).run(arguments[0]);
+    public static void main(String[] arguments) {
+        try {
+            OutputStream file = new FileOutputStream(arguments[2], true);
+            new Subscribe(arguments[1], new BufferedOutputStream(file, BUFFER_BYTES)).run(arguments[0]);
+        } catch (Exception | LinkageError failure) {
+            // The library's threads would live on without this one.
+            fail(failure.toString());
+        }
     }
 
     private void run(String url) throws Exception {

@@ -240,7 +240,9 @@ pub fn reserve(config: &Config, library: &Library) -> Result<Cursor, StartError>
 fn open(config: &Config) -> Result<(Target, Option<Park>), Unfit> {
     let target = Target::open(config)?;
     let park = match &config.kind {
-        Kind::Webhook(kind) => kind.parked.as_deref().map(Park::open).transpose()?,
+        Kind::Webhook(kind) => {
+            kind.parked.as_deref().map(|path| Park::open(path, kind.parked_max)).transpose()?
+        }
         Kind::Stdout(_) | Kind::File(_) => None,
     };
     Ok((target, park))

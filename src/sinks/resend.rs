@@ -42,7 +42,7 @@ impl Resender {
             Some(sink) => sink,
             None => open(&self.config)?,
         };
-        sink.load_record(id.to_owned(), record);
+        sink.load_record(id.to_owned(), &record);
         let answer = match sink.flush().await {
             Ok(()) | Err(Failure::Partly(_)) => Answer::Accepted,
             Err(Failure::Refused(Refused { reason, .. })) => Answer::Refused(reason),

@@ -14,7 +14,7 @@ use super::{Claim, Surroundings, path_claim};
 use crate::retry;
 use crate::secret::Secret;
 use crate::sinks::Kind;
-use crate::sinks::webhook::{Batch, Config, Key, Ordering};
+use crate::sinks::webhook::{Batch, Config, Key, Ordering, PARKED_MAX};
 
 const HEADERS_MAX: usize = 64;
 const SECRETS_MAX: usize = 8;
@@ -22,6 +22,8 @@ const BATCH: RangeInclusive<u32> = 1..=1000;
 const BATCH_BYTES: RangeInclusive<u64> = 1 << 10..=64 << 20;
 const BATCH_WAIT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(10);
 const CONCURRENCY: RangeInclusive<u32> = 1..=64;
+/// How large the file of parked events may become.
+const PARKED: RangeInclusive<u64> = 1 << 20..=1 << 40;
 /// How long an event may be tried, unless for ever.
 const RETRY_FOR: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(30 * 24);
 
@@ -58,6 +60,7 @@ pub(super) fn read<'t>(
     let parked_node = table.get("parked");
     let default = || Some(surroundings.state_dir?.join("parked").join(format!("{name}.jsonl")));
     let parked = parked_node.as_ref().map_or_else(default, Node::path);
+    let parked_max = table.get("parked_max").and_then(|node| node.size(&PARKED)?.try_into().ok());
     let retry_for = retry_node.and_then(|node| retry_for(&node, parked.as_ref()));
     let claims =
         parked_node.zip(parked.as_ref()).map(|(node, path)| path_claim(&path.to_string_lossy(), node));
@@ -74,6 +77,7 @@ pub(super) fn read<'t>(
         retry_for,
         http,
         parked,
+        parked_max: parked_max.unwrap_or(PARKED_MAX),
     };
     Some((Kind::Webhook(Box::new(config)), claims.into_iter().collect()))
 }

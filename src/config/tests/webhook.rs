@@ -28,6 +28,7 @@ fn every_key_has_a_default() {
     assert_eq!((hook.batch, hook.batch_wait), (Batch { events: 1, bytes: 1 << 20 }, Duration::ZERO));
     assert_eq!((hook.ordering, hook.concurrency, hook.retry_for), (Ordering::Channel, 1, None));
     assert!(hook.keys.is_empty());
+    assert_eq!(hook.parked_max, 1 << 30);
 }
 
 #[test]
@@ -37,13 +38,14 @@ fn every_key_is_read() {
     std::fs::write(&path, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n").unwrap();
     let path = path.display();
     let (one, _) = hook(&format!(
-        "batch = 1000\nbatch_bytes = \"64MiB\"\nbatch_wait = \"10m\"\nordering = \"record\"\nconcurrency = 64\nretry_for = \"1.5h\"\n\
+        "batch = 1000\nbatch_bytes = \"64MiB\"\nbatch_wait = \"10m\"\nordering = \"record\"\nconcurrency = 64\nparked_max = \"1MiB\"\nretry_for = \"1.5h\"\n\
          secret = {{ file = \"{path}\" }}"
     ));
     assert_eq!(one.batch, Batch { events: 1000, bytes: 64 << 20 });
     assert_eq!(one.batch_wait, Duration::from_mins(10));
     assert_eq!((one.ordering, one.concurrency), (Ordering::Record, 64));
     assert_eq!((one.retry_for, one.keys.len()), (Some(Duration::from_mins(90)), 1));
+    assert_eq!(one.parked_max, 1 << 20);
     let (other, _) = hook(&format!(
         "ordering = \"none\"\nconcurrency = 2\nretry_for = \"forever\"\n\
          secrets = [{{ env = \"KEY\" }}, {{ file = \"{path}\" }}]"

@@ -9,7 +9,7 @@ use super::super::format::Format;
 use super::super::target::Unfit;
 use super::Config;
 use super::letter::{Batch, Letter};
-use super::sign::{Key, signature};
+use super::sign::Signer;
 use super::verdict::{Again, Verdict};
 use crate::http;
 use crate::secret::Secret;
@@ -37,7 +37,7 @@ pub(super) struct Endpoint {
     url: Url,
     authorization: Option<Secret<String>>,
     headers: Vec<(HeaderName, HeaderValue)>,
-    keys: Vec<Key>,
+    signer: Option<Signer>,
     content_type: &'static str,
     timeout: Duration,
     retry_for: Option<Duration>,
@@ -55,7 +55,7 @@ impl Endpoint {
             url: config.url.clone(),
             authorization: None,
             headers: Vec::new(),
-            keys: config.keys.clone(),
+            signer: Signer::new(&config.keys),
             content_type: content_type(format, config.batch),
             timeout: config.timeout,
             retry_for: config.retry_for,
@@ -87,12 +87,13 @@ impl Endpoint {
 
     fn headers_of(&self, letter: &Letter) -> Vec<(HeaderName, HeaderValue)> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let mut headers = self.headers.clone();
-        headers.extend(HeaderValue::from_str(&letter.id).map(|id| (ID, id)));
+        let mut headers = Vec::with_capacity(self.headers.len() + 3);
+        headers.extend_from_slice(&self.headers);
+        headers.extend(HeaderValue::from_maybe_shared(letter.id.clone()).map(|id| (ID, id)));
         headers.push((TIMESTAMP, HeaderValue::from(now)));
-        if !self.keys.is_empty() {
-            let signature = signature(&self.keys, &letter.id, now, &letter.body);
-            headers.extend(HeaderValue::from_str(&signature).map(|signature| (SIGNATURE, signature)));
+        if let Some(signer) = &self.signer {
+            let signature = signer.signature(&letter.id, now, &letter.body);
+            headers.extend(HeaderValue::try_from(signature).map(|signature| (SIGNATURE, signature)));
         }
         headers
     }

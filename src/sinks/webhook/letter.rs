@@ -2,10 +2,12 @@
 //!
 //! * A request keeps its bytes and its id from the first attempt to the last.
 //! * Where a request may have several records, its body is a JSON array, even of one.
+//! * A record is formed where it is sent from; refused, it is a part of that body.
 //! * The id of a request of one record is that of its event; of several, 128 bits of a SHA-256 over the ids of
 //!   their events, in hexadecimal: the same events have the same id, after a restart as well.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -29,26 +31,83 @@ impl Default for Batch {
     }
 }
 
-/// A record that waits for its request.
+/// A record in its request.
 #[derive(Debug)]
-pub(super) struct Record {
+struct Record {
+    /// The stable id of its event.
     id: String,
-    body: Bytes,
-    /// When it was first tried, in a request that was refused: it goes alone.
-    tried: Option<Instant>,
+    /// Where it stands in the body.
+    place: Range<usize>,
 }
 
-impl Record {
-    /// The record of the event with this stable id.
-    pub(super) const fn new(id: String, body: Bytes) -> Self {
-        Self { id, body, tried: None }
+/// A request that is being filled.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    body: Vec<u8>,
+    records: Vec<Record>,
+}
+
+impl Draft {
+    /// With room for a body of so many bytes.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self { body: Vec::with_capacity(bytes), records: Vec::new() }
+    }
+
+    /// Whether nothing more goes into it.
+    pub(super) const fn is_full(&self, batch: Batch) -> bool {
+        self.records.len() >= batch.events
+    }
+
+    /// Appends the record that `form` appends to the body; where that makes the body too large for the request, a request
+    /// with that record instead.
+    pub(super) fn push(&mut self, batch: Batch, id: String, form: impl FnOnce(&mut Vec<u8>)) -> Option<Self> {
+        let start = self.begin(batch);
+        form(&mut self.body);
+        let end = self.body.len();
+        if self.records.is_empty() || end < batch.bytes {
+            self.records.push(Record { id, place: start..end });
+            return None;
+        }
+        let record = self.body.split_off(start);
+        // The comma before it.
+        self.body.pop();
+        let mut next = Self::default();
+        let start = next.begin(batch);
+        next.body.extend_from_slice(&record);
+        next.records.push(Record { id, place: start..next.body.len() });
+        Some(next)
+    }
+
+    /// Where the next record stands.
+    fn begin(&mut self, batch: Batch) -> usize {
+        if batch.events > 1 {
+            self.body.push(if self.records.is_empty() { b'[' } else { b',' });
+        }
+        self.body.len()
+    }
+
+    /// How many bytes its last record has.
+    pub(super) fn last_len(&self) -> usize {
+        self.records.last().map_or(0, |record| record.place.len())
+    }
+
+    /// The request; none without a record.
+    pub(super) fn seal(mut self, batch: Batch) -> Option<Letter> {
+        if self.records.is_empty() {
+            return None;
+        }
+        if batch.events > 1 {
+            self.body.push(b']');
+        }
+        Some(Letter { id: id(&self.records), body: self.body.into(), tried: None, records: self.records })
     }
 }
 
 /// One request.
 #[derive(Debug)]
 pub(super) struct Letter {
-    pub(super) id: String,
+    /// Visible ASCII, or what stood in a file of parked events.
+    pub(super) id: Bytes,
     pub(super) body: Bytes,
     /// When the first attempt began; none before it.
     pub(super) tried: Option<Instant>,
@@ -56,21 +115,6 @@ pub(super) struct Letter {
 }
 
 impl Letter {
-    /// The next request from the front of what waits.
-    pub(super) fn take(waiting: &mut VecDeque<Record>, batch: Batch) -> Option<Self> {
-        let first = waiting.pop_front()?;
-        let (tried, mut size) = (first.tried, first.body.len() + 2);
-        let mut records = vec![first];
-        while tried.is_none() && records.len() < batch.events {
-            let fits = |next: &mut Record| size + next.body.len() < batch.bytes && next.tried.is_none();
-            let Some(next) = waiting.pop_front_if(fits) else { break };
-            size += next.body.len() + 1;
-            records.push(next);
-        }
-        let body = if batch.events > 1 { array(&records, size) } else { plain(&records) };
-        Some(Self { id: id(&records), body, tried, records })
-    }
-
     /// How many records it has.
     pub(super) const fn len(&self) -> usize {
         self.records.len()
@@ -78,39 +122,30 @@ impl Letter {
 
     /// What becomes of a request that is refused for good: its one record is, or all of them go back to the front
     /// of what waits, each to go alone.
-    pub(super) fn refuse(self, reason: &str, waiting: &mut VecDeque<Record>) -> Option<Refused> {
-        let Self { mut records, tried, .. } = self;
-        if let [only] = records.as_slice() {
-            return Some(Refused {
-                id: only.id.clone(),
-                reason: reason.to_owned(),
-                record: only.body.clone(),
-            });
+    pub(super) fn refuse(mut self, reason: &str, waiting: &mut VecDeque<Self>) -> Option<Refused> {
+        if let [only] = self.records.as_slice() {
+            let record = self.body.slice(only.place.clone());
+            return Some(Refused { id: only.id.clone(), reason: reason.to_owned(), record });
         }
-        while let Some(record) = records.pop() {
-            waiting.push_front(Record { tried: tried.or_else(|| Some(Instant::now())), ..record });
+        while let Some(record) = self.records.pop() {
+            waiting.push_front(self.alone(record));
         }
         None
     }
-}
 
-fn plain(records: &[Record]) -> Bytes {
-    records.first().map(|record| record.body.clone()).unwrap_or_default()
-}
-
-fn array(records: &[Record], size: usize) -> Bytes {
-    let mut body = Vec::with_capacity(size);
-    for (index, record) in records.iter().enumerate() {
-        body.push(if index == 0 { b'[' } else { b',' });
-        body.extend_from_slice(&record.body);
+    /// A request with one record of this one, of several.
+    fn alone(&self, record: Record) -> Self {
+        let bytes = self.body.get(record.place).unwrap_or_default();
+        let body = [b"[", bytes, b"]"].concat();
+        let record = Record { id: record.id, place: 1..1 + bytes.len() };
+        let tried = self.tried.or_else(|| Some(Instant::now()));
+        Self { id: Bytes::from(record.id.clone()), body: body.into(), tried, records: vec![record] }
     }
-    body.push(b']');
-    Bytes::from(body)
 }
 
-fn id(records: &[Record]) -> String {
+fn id(records: &[Record]) -> Bytes {
     if let [only] = records {
-        return only.id.clone();
+        return Bytes::from(only.id.clone());
     }
     let mut hash = Sha256::new();
     for record in records {
@@ -118,40 +153,46 @@ fn id(records: &[Record]) -> String {
         hash.update([0]);
     }
     let number = hash.finalize().iter().take(16).fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
-    format!("{number:032x}")
+    Bytes::from(format!("{number:032x}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn waiting(bodies: &[&'static str]) -> VecDeque<Record> {
-        let record =
-            |body: &&'static str| Record::new(format!("id{body}"), Bytes::from_static(body.as_bytes()));
-        bodies.iter().map(record).collect()
+    fn letters(bodies: &[&str], batch: Batch) -> VecDeque<Letter> {
+        let (mut letters, mut draft) = (VecDeque::new(), Draft::default());
+        for body in bodies {
+            let form = |out: &mut Vec<u8>| out.extend_from_slice(body.as_bytes());
+            if let Some(next) = draft.push(batch, format!("id{body}"), form) {
+                letters.extend(std::mem::replace(&mut draft, next).seal(batch));
+            }
+            assert_eq!(draft.last_len(), body.len());
+            if draft.is_full(batch) {
+                letters.extend(std::mem::take(&mut draft).seal(batch));
+            }
+        }
+        letters.extend(draft.seal(batch));
+        letters
     }
 
-    fn bodies(waiting: &mut VecDeque<Record>, batch: Batch) -> Vec<Bytes> {
-        std::iter::from_fn(|| Letter::take(waiting, batch)).map(|letter| letter.body).collect()
+    fn bodies(letters: VecDeque<Letter>) -> Vec<Bytes> {
+        letters.into_iter().map(|letter| letter.body).collect()
     }
 
     #[test]
     fn a_request_is_bounded_in_events_and_bytes() {
-        let all = ["11", "22", "33", "44"];
-        assert_eq!(bodies(&mut waiting(&all), Batch { events: 1, bytes: 99 }), all);
-        assert_eq!(bodies(&mut waiting(&all), Batch { events: 3, bytes: 99 }), ["[11,22,33]", "[44]"]);
-        assert_eq!(bodies(&mut waiting(&all), Batch { events: 9, bytes: 7 }), ["[11,22]", "[33,44]"]);
-        assert_eq!(
-            bodies(&mut waiting(&all), Batch { events: 9, bytes: 6 }),
-            ["[11]", "[22]", "[33]", "[44]"]
-        );
+        let of = |events, bytes| bodies(letters(&["11", "22", "33", "44"], Batch { events, bytes }));
+        assert_eq!(of(1, 99), ["11", "22", "33", "44"]);
+        assert_eq!(of(1, 1), ["11", "22", "33", "44"]);
+        assert_eq!(of(3, 99), ["[11,22,33]", "[44]"]);
+        assert_eq!(of(9, 7), ["[11,22]", "[33,44]"]);
+        assert_eq!(of(9, 6), ["[11]", "[22]", "[33]", "[44]"]);
     }
 
     #[test]
     fn the_id_is_that_of_the_events() {
-        let id = |bodies: &[&'static str]| {
-            Letter::take(&mut waiting(bodies), Batch { events: 9, bytes: 99 }).unwrap().id
-        };
+        let id = |bodies: &[&str]| letters(bodies, Batch { events: 9, bytes: 99 })[0].id.clone();
         assert_eq!(id(&["1"]), "id1");
         assert_eq!(id(&["1", "2"]), id(&["1", "2"]));
         assert_eq!(id(&["1", "2"]).len(), 32);
@@ -161,14 +202,13 @@ mod tests {
 
     #[test]
     fn refused_records_go_alone_and_no_further() {
-        let batch = Batch { events: 2, bytes: 99 };
-        let mut waiting = waiting(&["1", "2", "3", "4"]);
-        let letter = Letter::take(&mut waiting, batch).unwrap();
+        let mut waiting = letters(&["1", "2", "3", "4"], Batch { events: 2, bytes: 99 });
+        let letter = waiting.pop_front().unwrap();
         assert!(letter.refuse("no", &mut waiting).is_none());
-        let letter = Letter::take(&mut waiting, batch).unwrap();
-        assert_eq!((&*letter.id, &*letter.body), ("id1", &b"[1]"[..]));
+        let letter = waiting.pop_front().unwrap();
+        assert_eq!((&*letter.id, &*letter.body, letter.len()), (&b"id1"[..], &b"[1]"[..], 1));
         let refused = letter.refuse("no", &mut waiting).unwrap();
         assert_eq!((&*refused.id, &*refused.reason, &*refused.record), ("id1", "no", &b"1"[..]));
-        assert_eq!(bodies(&mut waiting, batch), ["[2]", "[3,4]"]);
+        assert_eq!(bodies(waiting), ["[2]", "[3,4]"]);
     }
 }

@@ -6,8 +6,9 @@
 //! * The status decides, once it is there: nothing in or about the body of an answer makes it less true.
 //! * A request has one record, or by option several as a JSON array, for which events may wait a given time. One of several that is refused for good, or not
 //!   delivered in its time, is repeated record by record, once, so that only the guilty ones are refused.
-//! * Requests go one after another, in order. By option, several lanes run at once: events that must not overtake each
-//!   other share a lane, and a lane has one request under way. What is loaded together is done together.
+//! * Requests go one after another, in order. By option, several lanes run at once, at most [`CONCURRENCY_MAX`]: events
+//!   that must not overtake each other share a lane, and a lane has one request under way. What is loaded together is done
+//!   together; the lanes are shared out anew for each load, whose events and bytes are bounded, and so are their keys.
 //! * At least once: an answer that got lost means another attempt, with the same `webhook-id`: the event's stable id,
 //!   or one made of those of a batch. `webhook-timestamp` and `webhook-signature` are those of the attempt.
 //! * The values of configured headers and the keys are secrets; the former never leave but for the endpoint, the
@@ -24,8 +25,8 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use url::Url;
 
 use super::format::Format;
@@ -35,9 +36,9 @@ use crate::event::Event;
 use crate::secret::Secret;
 use crate::{http, retry};
 use endpoint::{Endpoint, unfit};
-use lane::Lane;
+use lane::{Lane, Progress};
 pub use letter::Batch;
-use letter::Record;
+use order::Keys;
 pub use order::Ordering;
 pub use sign::{Key, KeyError};
 use verdict::Again;
@@ -70,7 +71,12 @@ pub struct Config {
     pub http: http::Config,
     /// Where events that the endpoint refuses for good are put aside, one JSON line each with the reason.
     pub parked: Option<PathBuf>,
+    /// The size of that file, in bytes, from which on the sink waits until there is room in it.
+    pub parked_max: u64,
 }
+
+/// The size of a file of parked events unless another is given: 1 GiB.
+pub const PARKED_MAX: u64 = 1 << 30;
 
 /// The most requests at once.
 pub const CONCURRENCY_MAX: usize = 64;
@@ -87,11 +93,28 @@ pub(super) struct Sink {
     /// What is loaded at once, and is loaded now.
     room: Load,
     loaded: Load,
-    turn: u64,
+    keys: Keys,
     /// What the last round left to say.
+    said: Said,
+}
+
+/// What lanes came to.
+#[derive(Default)]
+struct Said {
     delivered: usize,
     refused: VecDeque<Refused>,
     again: Option<Again>,
+}
+
+impl Said {
+    /// What one lane came to; of several waits, the longest counts.
+    fn add(&mut self, progress: Progress) {
+        self.delivered += progress.delivered;
+        self.refused.extend(progress.refused);
+        let Some(next) = progress.again else { return };
+        let after = next.after.max(self.again.take().and_then(|again| again.after));
+        self.again = Some(Again { after, ..next });
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -115,10 +138,8 @@ impl Sink {
             lanes: (0..lanes).map(|_| Lane::new(client.lane())).collect(),
             room: room(config.batch, lanes),
             loaded: Load::default(),
-            turn: 0,
-            delivered: 0,
-            refused: VecDeque::new(),
-            again: None,
+            keys: Keys::default(),
+            said: Said::default(),
         })
     }
 
@@ -141,52 +162,53 @@ impl Sink {
     }
 
     fn take(&mut self, event: &Event<'_>) {
-        let mut body = Vec::new();
-        self.format.append(event, &mut body);
-        let lane = self.ordering.lane(event, self.lanes.len(), self.turn);
-        self.turn = self.turn.wrapping_add(1);
-        self.push(lane, event.id(), Bytes::from(body));
+        let lane = self.keys.lane(self.ordering, event, self.lanes.iter().map(Lane::len));
+        let format = self.format;
+        self.push(lane, event.id(), |body| format.append(event, body));
     }
 
     /// Takes a record that was formed before, whether or not there is room.
-    pub(super) fn load_record(&mut self, id: String, record: Bytes) {
-        self.push(0, id, record);
+    pub(super) fn load_record(&mut self, id: String, record: &[u8]) {
+        self.push(0, id, |body| body.extend_from_slice(record));
     }
 
-    fn push(&mut self, lane: usize, id: String, body: Bytes) {
-        self.loaded.events += 1;
-        self.loaded.bytes += body.len();
+    fn push(&mut self, lane: usize, id: String, form: impl FnOnce(&mut Vec<u8>)) {
         let lane = self.lanes.get_mut(lane).expect("a lane's number is below their count");
-        lane.push(Record::new(id, body));
+        self.loaded.events += 1;
+        self.loaded.bytes += lane.push(self.endpoint.batch, id, form);
     }
 
     /// Posts everything loaded; after an error, what no error has named is still loaded.
     pub(super) async fn flush(&mut self) -> Result<(), Failure> {
-        if self.refused.is_empty() && self.again.is_none() {
+        if self.said.refused.is_empty() && self.said.again.is_none() {
             self.round().await;
         }
-        if let Some(refused) = self.refused.pop_front() {
+        let said = &mut self.said;
+        if let Some(refused) = said.refused.pop_front() {
             return Err(Failure::Refused(refused));
         }
-        if self.again.is_some() && self.delivered > 0 {
-            return Err(Failure::Partly(std::mem::take(&mut self.delivered)));
+        if said.again.is_some() && said.delivered > 0 {
+            return Err(Failure::Partly(std::mem::take(&mut said.delivered)));
         }
-        if let Some(Again { error, after }) = self.again.take() {
+        if let Some(Again { error, after }) = said.again.take() {
             return Err(Failure::Retry { error, after });
         }
-        (self.loaded, self.delivered) = (Load::default(), 0);
+        (self.loaded, said.delivered) = (Load::default(), 0);
+        self.keys.clear();
         Ok(())
     }
 
     /// Lets every lane go as far as it comes.
     async fn round(&mut self) {
-        let endpoint = &self.endpoint;
-        for progress in join_all(self.lanes.iter_mut().map(|lane| lane.run(endpoint))).await {
-            self.delivered += progress.delivered;
-            self.refused.extend(progress.refused);
-            let Some(next) = progress.again else { continue };
-            let after = next.after.max(self.again.take().and_then(|again| again.after));
-            self.again = Some(Again { after, ..next });
+        let Self { endpoint, lanes, said, .. } = self;
+        if let [only] = lanes.as_mut_slice() {
+            said.add(only.run(endpoint).await);
+            return;
+        }
+        let busy = lanes.iter_mut().filter(|lane| lane.len() > 0);
+        let mut runs: FuturesUnordered<_> = busy.map(|lane| lane.run(endpoint)).collect();
+        while let Some(progress) = runs.next().await {
+            said.add(progress);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Which events must not overtake each other.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde::Deserialize;
@@ -47,17 +48,44 @@ struct Header<'a> {
 }
 
 impl Ordering {
-    /// The one of `lanes` lanes for an event: the same for all that must not overtake each other. `turn` grows by
-    /// one with each event.
-    pub(super) fn lane(self, event: &Event<'_>, lanes: usize, turn: u64) -> usize {
-        let number = match self {
-            _ if lanes < 2 => 0,
-            Self::None => turn,
-            Self::Record => record(event.data()).map_or_else(|| channel(event), |id| hash(event, &id)),
-            Self::Channel => channel(event),
-        };
-        let lanes = u64::try_from(lanes).unwrap_or(1).max(1);
-        usize::try_from(number % lanes).unwrap_or_default()
+    /// What an event has in common with all that it must not overtake, and hardly with others; none where there are
+    /// none.
+    fn key(self, event: &Event<'_>) -> Option<u64> {
+        match self {
+            Self::None => None,
+            Self::Record => Some(record(event.data()).map_or_else(|| channel(event), |id| hash(event, &id))),
+            Self::Channel => Some(channel(event)),
+        }
+    }
+}
+
+/// The lane of each key among what is loaded at once. What is loaded is delivered before more is, so that no key is known
+/// for longer, and there are never more of them than events in a load.
+#[derive(Debug, Default)]
+pub(super) struct Keys(HashMap<u64, usize>);
+
+impl Keys {
+    /// The lane for an event: that of what it must not overtake, or else the one with the fewest records, of which `waiting`
+    /// tells the number in each.
+    pub(super) fn lane(
+        &mut self,
+        ordering: Ordering,
+        event: &Event<'_>,
+        waiting: impl ExactSizeIterator<Item = usize>,
+    ) -> usize {
+        if waiting.len() < 2 {
+            return 0;
+        }
+        let emptiest = || waiting.enumerate().min_by_key(|(_, count)| *count).map_or(0, |(lane, _)| lane);
+        match ordering.key(event) {
+            Some(key) => *self.0.entry(key).or_insert_with(emptiest),
+            None => emptiest(),
+        }
+    }
+
+    /// What was loaded is delivered.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
     }
 }
 
@@ -84,9 +112,9 @@ mod tests {
     use super::super::super::testing::one;
     use super::*;
 
-    fn lane(ordering: Ordering, channel: &str, data: &str) -> usize {
+    fn key(ordering: Ordering, channel: &str, data: &str) -> Option<u64> {
         let batch = one(channel, &format!(r#"{{"data":{data}}}"#));
-        ordering.lane(&batch.get(0).unwrap(), 1_000_000, 0)
+        ordering.key(&batch.get(0).unwrap())
     }
 
     #[test]
@@ -107,26 +135,32 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_together_has_one_lane() {
+    fn what_belongs_together_has_one_key() {
         let (sobject, change) =
             (r#"{"sobject":{"Id":"001A"}}"#, r#"{"payload":{"ChangeEventHeader":{"recordIds":["001A"]}}}"#);
-        let by_record = |channel, data| lane(Ordering::Record, channel, data);
+        let by_record = |channel, data| key(Ordering::Record, channel, data);
         assert_eq!(by_record("/topic/A", sobject), by_record("/data/A", change));
         assert_ne!(by_record("/topic/A", sobject), by_record("/topic/A", r#"{"sobject":{"Id":"001B"}}"#));
-        assert_eq!(by_record("/topic/A", "{}"), lane(Ordering::Channel, "/topic/A", "7"));
-        assert_eq!(lane(Ordering::Channel, "/topic/A", sobject), lane(Ordering::Channel, "/topic/A", change));
-        assert_ne!(
-            lane(Ordering::Channel, "/topic/A", sobject),
-            lane(Ordering::Channel, "/topic/B", sobject)
-        );
+        assert_eq!(by_record("/topic/A", "{}"), key(Ordering::Channel, "/topic/A", "7"));
+        assert_eq!(key(Ordering::Channel, "/topic/A", sobject), key(Ordering::Channel, "/topic/A", change));
+        assert_ne!(key(Ordering::Channel, "/topic/A", sobject), key(Ordering::Channel, "/topic/B", sobject));
     }
 
     #[test]
-    fn without_an_order_every_lane_gets_its_turn() {
-        let batch = one("/topic/A", "{}");
-        let event = batch.get(0).unwrap();
-        let lanes: Vec<_> = (0..5).map(|turn| Ordering::None.lane(&event, 3, turn)).collect();
-        assert_eq!(lanes, [0, 1, 2, 0, 1]);
-        assert_eq!(Ordering::None.lane(&event, 1, 7), 0);
+    fn each_key_gets_the_emptiest_lane_and_keeps_it_as_long_as_anything_is_loaded() {
+        let (mut keys, mut waiting) = (Keys::default(), [0; 3]);
+        let mut lane = |ordering, channel| {
+            let batch = one(channel, "{}");
+            let lane = keys.lane(ordering, &batch.get(0).unwrap(), waiting.iter().copied());
+            waiting[lane] += 1;
+            lane
+        };
+        let channels = ["/A", "/B", "/A", "/A", "/C", "/B", "/D"];
+        assert_eq!(channels.map(|channel| lane(Ordering::Channel, channel)), [0, 1, 0, 0, 2, 1, 2]);
+        assert_eq!(["/A", "/A", "/A"].map(|channel| lane(Ordering::None, channel)), [1, 2, 0]);
+        keys.clear();
+        let batch = one("/D", "{}");
+        assert_eq!(keys.lane(Ordering::Channel, &batch.get(0).unwrap(), [0, 0, 0].into_iter()), 0);
+        assert_eq!(keys.lane(Ordering::Channel, &batch.get(0).unwrap(), [5].into_iter()), 0);
     }
 }

@@ -26,6 +26,8 @@ const ASYMMETRIC: [&str; 2] = ["whsk_", "whpk_"];
 const LENGTH: std::ops::RangeInclusive<usize> = 24..=64;
 /// A key of fewer different bytes was not drawn at random.
 const DIFFERENT_MIN: usize = 5;
+/// The length of one signature, with its version and a space.
+const SIGNATURE_LEN: usize = 48;
 /// Base64 whose padding may be missing.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -78,19 +80,30 @@ impl Key {
         check(key.expose())?;
         Ok(Self(key))
     }
-
-    fn sign(&self, id: &str, timestamp: u64, body: &[u8]) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.expose()).expect("HMAC takes keys of any length");
-        mac.update(format!("{id}.{timestamp}.").as_bytes());
-        mac.update(body);
-        format!("v1,{}", PADDED.encode(mac.finalize().into_bytes()))
-    }
 }
 
-/// The value of `webhook-signature` for a body that is sent at `timestamp`, in seconds since 1970.
-pub(super) fn signature(keys: &[Key], id: &str, timestamp: u64, body: &[u8]) -> String {
-    let signatures: Vec<_> = keys.iter().map(|key| key.sign(id, timestamp, body)).collect();
-    signatures.join(" ")
+/// Keys that are ready to sign: what is the same for each signature has been done.
+pub(super) struct Signer(Vec<Hmac<Sha256>>);
+
+impl Signer {
+    /// With these keys; none where there are none.
+    pub(super) fn new(keys: &[Key]) -> Option<Self> {
+        let ready = |key: &Key| Hmac::new_from_slice(key.0.expose()).expect("HMAC takes keys of any length");
+        (!keys.is_empty()).then(|| Self(keys.iter().map(ready).collect()))
+    }
+
+    /// The value of `webhook-signature` for a body that is sent at `timestamp`, in seconds since 1970.
+    pub(super) fn signature(&self, id: &[u8], timestamp: u64, body: &[u8]) -> String {
+        let mut signatures = String::with_capacity(self.0.len() * SIGNATURE_LEN);
+        let timestamp = format!(".{timestamp}.");
+        for ready in &self.0 {
+            let mut mac = ready.clone();
+            [id, timestamp.as_bytes(), body].into_iter().for_each(|part| mac.update(part));
+            signatures.push_str(if signatures.is_empty() { "v1," } else { " v1," });
+            PADDED.encode_string(mac.finalize().into_bytes(), &mut signatures);
+        }
+        signatures
+    }
 }
 
 /// Into a buffer that is wiped, whatever comes of it.
@@ -117,8 +130,12 @@ mod tests {
 
     /// The example that the reference libraries of the specification sign.
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-    const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
+    const ID: &[u8] = b"msg_p5jXN8AQM9LWM0D4loKWxJek";
     const SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+
+    fn signature(keys: &[Key], id: &[u8], timestamp: u64, body: &[u8]) -> String {
+        Signer::new(keys).unwrap().signature(id, timestamp, body)
+    }
 
     #[test]
     fn the_published_example_has_its_published_signature() {
@@ -173,7 +190,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_text_panics(text in "(whsec_)?\\PC{0,100}") {
-            let _ = Key::parse(&text).map(|key| signature(&[key], "a", 1, b""));
+            let _ = Key::parse(&text).map(|key| signature(&[key], b"a", 1, b""));
         }
     }
 }

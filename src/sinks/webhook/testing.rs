@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use url::Url;
 
 use super::super::{Config as SinkConfig, Ended, Handle, Kind, Supply, start};
-use super::{Batch, Config, Format, Ordering, http, retry};
+use super::{Batch, Config, Format, Ordering, PARKED_MAX, http, retry};
 
 /// A request as it came over the socket.
 #[derive(Clone, Debug)]
@@ -107,6 +107,7 @@ pub(super) fn config(url: &Url) -> Config {
         retry: retry::Config { initial: Duration::from_millis(5), max: Duration::from_millis(20) },
         http: http::Config { proxy: http::Proxy::Direct, ..http::Config::default() },
         parked: None,
+        parked_max: PARKED_MAX,
     }
 }
 

@@ -127,6 +127,29 @@ async fn what_is_refused_for_good_is_parked_and_the_next_goes_on() {
 }
 
 #[tokio::test]
+async fn a_full_file_for_parked_events_holds_the_sink_up_and_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("parked");
+    let receiver = Receiver::start(&["410 Gone", "410 Gone", "200 OK"]);
+    let handle = started(Config { parked: Some(path.clone()), parked_max: 1, ..config(&receiver.url) });
+    for number in ["1", "2", "3"] {
+        handle.offer(&one("/topic/A", number));
+    }
+    eventually("two retries", || handle.status().retried >= 2);
+    let status = handle.status();
+    assert_eq!(
+        (status.parked, status.refused, status.queued_events, status.state),
+        (1, 0, 2, State::Retrying)
+    );
+    assert!(status.last_error.unwrap().contains("`parked_max`"));
+    fs::rename(&path, directory.path().join("away")).unwrap();
+    drained(&handle).await;
+    assert_eq!(receiver.bodies(), ["1", "2", "3"]);
+    assert_eq!((handle.status().parked, handle.status().delivered), (2, 1));
+    assert!(fs::read_to_string(&path).unwrap().ends_with(",\"record\":2}\n"));
+}
+
+#[tokio::test]
 async fn a_file_for_parked_events_that_fails_is_tried_until_it_works() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("parked");

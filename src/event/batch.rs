@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::{Channel, ReplayId};
+use super::{Channel, ReplayId, uuid};
 
 /// The place of one event in the body of its batch.
 #[derive(Clone, Copy, Debug)]
@@ -264,18 +264,6 @@ struct Parts<'a> {
     gap: Option<&'a RawValue>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct Numbered<'a> {
-    #[serde(borrow, default)]
-    event: Option<Numbers<'a>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Numbers<'a> {
-    #[serde(borrow, default, rename = "EventUuid")]
-    uuid: Option<std::borrow::Cow<'a, str>>,
-}
-
 impl<'a> Event<'a> {
     /// The bytes of the message's `data`, of a gap record's `gap`, or `null` where it has neither.
     pub fn data(&self) -> &'a [u8] {
@@ -288,9 +276,8 @@ impl<'a> Event<'a> {
     /// and data, in hexadecimal. The message around the data does not count: some servers put the client id there.
     pub fn id(&self) -> String {
         let data = self.data();
-        let numbers = serde_json::from_slice::<Numbered<'_>>(data).ok().and_then(|numbered| numbered.event);
-        if let Some(uuid) = numbers.and_then(|numbers| numbers.uuid).filter(|uuid| is_uuid(uuid)) {
-            return uuid.into_owned();
+        if let Some(uuid) = uuid::of_data(data) {
+            return uuid;
         }
         let mut hash = Sha256::new();
         for part in [self.connection.as_bytes(), self.channel.as_str().as_bytes()] {
@@ -300,7 +287,8 @@ impl<'a> Event<'a> {
         hash.update(self.replay.map_or(i64::MIN, |replay| replay.0).to_be_bytes());
         hash.update(data);
         let digest = hash.finalize();
-        digest.iter().take(16).flat_map(|byte| [byte >> 4, byte & 15]).map(hex_digit).collect()
+        let number = u128::from_be_bytes(*digest.first_chunk().expect("a SHA-256 has 32 bytes"));
+        format!("{number:032x}")
     }
 }
 
@@ -314,15 +302,6 @@ pub fn data_of(message: &[u8]) -> &[u8] {
             .and_then(|fields| fields.get("data").or_else(|| fields.get("gap")).copied()),
     };
     data.map_or(b"null", |data| data.get().as_bytes())
-}
-
-fn hex_digit(nibble: u8) -> char {
-    char::from_digit(u32::from(nibble), 16).expect("a nibble is below 16")
-}
-
-/// A server's id is used as it is only when it can be nothing but an id (it goes into headers and names).
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
 #[cfg(test)]
@@ -394,7 +373,9 @@ mod tests {
     fn the_servers_uuid_is_the_id_where_it_is_one() {
         let id = |message: &str| batch(&[("/event/A__e", message, Some(1))]).get(0).unwrap().id();
         let uuid = "9c5b3b0e-2f0f-4b4e-9d3f-0a6f3c2b1a00";
-        assert_eq!(id(&format!(r#"{{"data":{{"event":{{"EventUuid":"{uuid}"}}}}}}"#)), uuid);
+        for name in ["EventUuid", r"\u0045ventUuid"] {
+            assert_eq!(id(&format!(r#"{{"data":{{"event":{{"{name}":"{uuid}"}}}}}}"#)), uuid);
+        }
         assert_eq!(id(r#"{"data":{"event":{"EventUuid":"../../etc\r\nX: y"}}}"#).len(), 32);
     }
 }

@@ -6,6 +6,7 @@
 
 mod batch;
 mod gap;
+mod uuid;
 
 use std::borrow::Borrow;
 use std::fmt;

@@ -1,0 +1,159 @@
+//! The server that the events come from: the least of Bayeux that a subscriber needs.
+//!
+//! A session goes so: handshake, subscribe, a first connect that is answered at once; the second connect waits until the
+//! bench calls [`Source::open`]. From then on each connect is answered at once with the next [`PER_RESPONSE`] events.
+//! After the last event the poll is held for good.
+
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::events::{self, Load};
+use crate::wire::Messages;
+
+/// Events in a response.
+const PER_RESPONSE: u32 = 1_000;
+
+/// A listening server; dropped, it lets go of its threads.
+pub(crate) struct Source {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    load: Load,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// The first connect has been answered.
+    greeted: bool,
+    /// A later connect has arrived: the client is in its poll.
+    polling: bool,
+    open: bool,
+    stopped: bool,
+    sent: u32,
+}
+
+impl Source {
+    pub(crate) fn start(load: Load) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared { load, state: Mutex::default(), changed: Condvar::new() });
+        let accepting = Arc::clone(&shared);
+        thread::spawn(move || {
+            while let Ok((stream, _)) = listener.accept() {
+                if accepting.lock().stopped {
+                    return;
+                }
+                let shared = Arc::clone(&accepting);
+                thread::spawn(move || shared.serve(stream));
+            }
+        });
+        Ok(Self { address, shared })
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Whether the client waits in a poll.
+    pub(crate) fn polling(&self) -> bool {
+        self.shared.lock().polling
+    }
+
+    /// Lets the events flow.
+    pub(crate) fn open(&self) {
+        self.shared.lock().open = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        self.shared.lock().stopped = true;
+        self.shared.changed.notify_all();
+        // Only a connection ends the wait in `accept`; where it fails, the listener is gone already.
+        drop(TcpStream::connect(self.address));
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let mut requests = Messages::new(stream.try_clone()?);
+        while let Some(request) = requests.next_message()? {
+            let messages: Vec<Value> = serde_json::from_slice(request.body)?;
+            let Some(body) = self.answer(&messages) else { return Ok(()) };
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=UTF-8\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(&[head.as_bytes(), &body].concat())?;
+        }
+        Ok(())
+    }
+
+    /// The body of a response; none where there is nothing more to say.
+    fn answer(&self, messages: &[Value]) -> Option<Vec<u8>> {
+        let mut body = vec![b'['];
+        for message in messages {
+            if message["channel"] == "/meta/connect" {
+                self.append_events(&mut body)?;
+            }
+            body.extend_from_slice(reply(message).to_string().as_bytes());
+            body.push(b',');
+        }
+        body.pop();
+        body.push(b']');
+        Some(body)
+    }
+
+    /// The events of the next connect; none where there are no more.
+    fn append_events(&self, body: &mut Vec<u8>) -> Option<()> {
+        let mut state = self.lock();
+        if !std::mem::replace(&mut state.greeted, true) {
+            return Some(());
+        }
+        state.polling = true;
+        let waits = |state: &mut State| !state.stopped && (!state.open || state.sent == self.load.total);
+        let mut state = self.changed.wait_while(state, waits).unwrap_or_else(PoisonError::into_inner);
+        if state.stopped {
+            return None;
+        }
+        let end = self.load.total.min(state.sent + PER_RESPONSE);
+        for place in state.sent..end {
+            events::append(self.load, place, body);
+            body.push(b',');
+        }
+        state.sent = end;
+        Some(())
+    }
+}
+
+fn reply(message: &Value) -> Value {
+    let mut reply = json!({ "channel": message["channel"], "id": message["id"], "successful": true });
+    match message["channel"].as_str() {
+        Some("/meta/handshake") => {
+            reply["clientId"] = json!("1a2b3c4d5e6f7g8h");
+            reply["version"] = json!("1.0");
+            reply["supportedConnectionTypes"] = json!(["long-polling"]);
+            reply["ext"] = json!({ "replay": true });
+        }
+        Some("/meta/subscribe") => reply["subscription"] = message["subscription"].clone(),
+        Some("/meta/connect") => {
+            reply["advice"] = json!({ "reconnect": "retry", "interval": 0, "timeout": 110_000 });
+        }
+        _ => {}
+    }
+    reply
+}

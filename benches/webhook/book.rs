@@ -42,15 +42,12 @@ impl Book {
         let now = Instant::now();
         let mut pages = self.lock();
         pages.first.get_or_insert(now);
-        match (request.header("webhook-id"), read(self.load, request.body)) {
-            (Some(id), Some(mut events)) => {
-                pages.ids.push(id.to_owned());
-                pages.events.append(&mut events);
-            }
-            _ => {
-                let head = String::from_utf8_lossy(request.head);
-                pages.wrong.get_or_insert_with(|| format!("a request that is none of the run's: {head}"));
-            }
+        if let (Some(id), Some(mut events)) = (request.header("webhook-id"), read(self.load, request.body)) {
+            pages.ids.push(id.to_owned());
+            pages.events.append(&mut events);
+        } else {
+            let head = String::from_utf8_lossy(request.head);
+            pages.wrong.get_or_insert_with(|| format!("a request that is none of the run's: {head}"));
         }
         if pages.events.len() >= self.load.total as usize || pages.wrong.is_some() {
             pages.last.get_or_insert(now);

@@ -35,9 +35,18 @@ struct State {
     greeted: bool,
     /// A later connect has arrived: the client is in its poll.
     polling: bool,
-    open: bool,
-    stopped: bool,
+    gate: Gate,
     sent: u32,
+}
+
+/// What becomes of a poll.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Gate {
+    #[default]
+    Closed,
+    Open,
+    /// The run is over.
+    Gone,
 }
 
 impl Source {
@@ -48,7 +57,7 @@ impl Source {
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
             while let Ok((stream, _)) = listener.accept() {
-                if accepting.lock().stopped {
+                if accepting.lock().gate == Gate::Gone {
                     return;
                 }
                 let shared = Arc::clone(&accepting);
@@ -69,14 +78,14 @@ impl Source {
 
     /// Lets the events flow.
     pub(crate) fn open(&self) {
-        self.shared.lock().open = true;
+        self.shared.lock().gate = Gate::Open;
         self.shared.changed.notify_all();
     }
 }
 
 impl Drop for Source {
     fn drop(&mut self) {
-        self.shared.lock().stopped = true;
+        self.shared.lock().gate = Gate::Gone;
         self.shared.changed.notify_all();
         // Only a connection ends the wait in `accept`; where it fails, the listener is gone already.
         drop(TcpStream::connect(self.address));
@@ -125,9 +134,13 @@ impl Shared {
             return Some(());
         }
         state.polling = true;
-        let waits = |state: &mut State| !state.stopped && (!state.open || state.sent == self.load.total);
+        let waits = |state: &mut State| match state.gate {
+            Gate::Closed => true,
+            Gate::Open => state.sent == self.load.total,
+            Gate::Gone => false,
+        };
         let mut state = self.changed.wait_while(state, waits).unwrap_or_else(PoisonError::into_inner);
-        if state.stopped {
+        if state.gate == Gate::Gone {
             return None;
         }
         let end = self.load.total.min(state.sent + PER_RESPONSE);

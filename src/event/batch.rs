@@ -287,7 +287,7 @@ impl<'a> Event<'a> {
         hash.update(self.replay.map_or(i64::MIN, |replay| replay.0).to_be_bytes());
         hash.update(data);
         let digest = hash.finalize();
-        let number = u128::from_be_bytes(*digest.first_chunk().expect("a SHA-256 has 32 bytes"));
+        let number = digest.iter().take(16).fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
         format!("{number:032x}")
     }
 }

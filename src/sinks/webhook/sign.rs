@@ -98,7 +98,9 @@ impl Signer {
         let timestamp = format!(".{timestamp}.");
         for ready in &self.0 {
             let mut mac = ready.clone();
-            [id, timestamp.as_bytes(), body].into_iter().for_each(|part| mac.update(part));
+            for part in [id, timestamp.as_bytes(), body] {
+                mac.update(part);
+            }
             signatures.push_str(if signatures.is_empty() { "v1," } else { " v1," });
             PADDED.encode_string(mac.finalize().into_bytes(), &mut signatures);
         }

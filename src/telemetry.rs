@@ -21,7 +21,7 @@ use tracing::Subscriber;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::field::RecordFields;
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{self as lines, FormatFields, MakeWriter};
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
@@ -134,15 +134,19 @@ fn choose_filter<'t>(variable: Option<&'t str>, configured: Option<&'t str>) -> 
     variable.or(configured).unwrap_or("info")
 }
 
-fn parse_filter(text: &str) -> Result<EnvFilter, TelemetryError> {
+fn parse_filter(text: &str) -> Result<Targets, TelemetryError> {
     let error = |reason: String| TelemetryError::Filter { text: text.to_owned(), reason };
     if text.trim().is_empty() {
         return Err(error("it is empty".to_owned()));
     }
     let parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     let mut level = LevelFilter::OFF;
+    // Nothing is logged within a span, so that a filter which asks for one would let nothing through.
+    if let Some(span) = parts.iter().find(|part| part.contains('[')) {
+        return Err(error(format!("{span:?} asks for spans, and there are none")));
+    }
     // The library would take a misspelt level for a target, and then nothing at all is logged.
-    for word in parts.iter().filter(|part| !part.contains(['=', '['])) {
+    for word in parts.iter().filter(|part| !part.contains('=')) {
         let levels = "off, error, warn, info, debug or trace";
         let wanted = |_| error(format!("{word:?} is neither a level ({levels}) nor TARGET=LEVEL"));
         level = word.parse().map_err(wanted)?;
@@ -150,7 +154,7 @@ fn parse_filter(text: &str) -> Result<EnvFilter, TelemetryError> {
     let text = parts.join(",");
     // Whatever the filter says itself comes later and wins.
     let filter = if level > LevelFilter::WARN { format!("{QUIET},{text}") } else { text };
-    EnvFilter::builder().with_regex(false).parse(filter).map_err(|invalid| error(invalid.to_string()))
+    filter.parse::<Targets>().map_err(|invalid| error(invalid.to_string()))
 }
 
 const fn is_human(form: Form, terminal: bool) -> bool {

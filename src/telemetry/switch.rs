@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tracing::Level;
 use tracing_subscriber::Registry;
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::reload;
 
 use super::{TelemetryError, parse_filter};
@@ -12,7 +12,7 @@ use super::{TelemetryError, parse_filter};
 /// There is one log in a process, and so one filter.
 static SWITCH: OnceLock<Switch> = OnceLock::new();
 
-type Handle = reload::Handle<EnvFilter, Registry>;
+type Handle = reload::Handle<Targets, Registry>;
 
 struct Switch {
     handle: Handle,
@@ -29,7 +29,7 @@ pub struct Filter {
 }
 
 /// A filter that can be replaced.
-pub(super) fn new(filter: EnvFilter) -> (reload::Layer<EnvFilter, Registry>, Handle) {
+pub(super) fn new(filter: Targets) -> (reload::Layer<Targets, Registry>, Handle) {
     reload::Layer::new(filter)
 }
 

@@ -1,0 +1,103 @@
+//! The receiver of a soak's webhook: it takes what comes, refuses a request now and then, and is away at times.
+//!
+//! Events may come to it again, since it is a webhook, but none may be left out: those of an attempt that it took begin
+//! at the latest behind the last one that it has.
+
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+
+use crate::Result;
+use crate::requests::Requests;
+use crate::trouble::number;
+
+/// One request of so many is answered with 503.
+const REFUSED: u64 = 97;
+
+/// A listening receiver; its threads end with the process.
+pub(crate) struct Receiver {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    away: bool,
+    requests: u64,
+    /// The number of the event that is expected next.
+    next: u64,
+    /// What was wrong first.
+    wrong: Option<String>,
+}
+
+impl Receiver {
+    pub(crate) fn start() -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let (address, state) = (listener.local_addr()?, Arc::<Mutex<State>>::default());
+        let shared = state.clone();
+        thread::spawn(move || {
+            while let Ok((stream, _)) = listener.accept() {
+                let shared = shared.clone();
+                // A connection that the sender breaks is made again by it.
+                thread::spawn(move || serve(stream, &shared));
+            }
+        });
+        Ok(Self { address, state })
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Whether requests are left without an answer.
+    pub(crate) fn set_away(&self, away: bool) {
+        lock(&self.state).away = away;
+    }
+
+    /// How many different events it has.
+    pub(crate) fn events(&self) -> Result<u64> {
+        let state = lock(&self.state);
+        state.wrong.clone().map_or(Ok(state.next), |wrong| Err(wrong.into()))
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().expect("nothing panics while it holds the state")
+}
+
+fn serve(mut stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
+    let mut requests = Requests::new(stream.try_clone()?);
+    while let Some(body) = requests.next_body()? {
+        let mut state = lock(state);
+        state.requests += 1;
+        if state.away {
+            return Ok(());
+        }
+        let status = if state.requests.is_multiple_of(REFUSED) {
+            "503 Service Unavailable"
+        } else {
+            state.take(body);
+            "200 OK"
+        };
+        drop(state);
+        write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")?;
+    }
+    Ok(())
+}
+
+impl State {
+    fn take(&mut self, body: &[u8]) {
+        let events: Vec<serde_json::Value> = serde_json::from_slice(body).unwrap_or_default();
+        for event in &events {
+            match number(event) {
+                Some(number) if number <= self.next => self.next = self.next.max(number + 1),
+                found => {
+                    let next = self.next;
+                    self.wrong
+                        .get_or_insert_with(|| format!("webhook: event {next} wanted, {found:?} found"));
+                }
+            }
+        }
+    }
+}

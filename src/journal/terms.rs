@@ -42,7 +42,7 @@ impl Default for Config {
             keep: Duration::ZERO,
             max_age: None,
             tail_bytes: 16 << 20,
-            queue_bytes: 64 << 20,
+            queue_bytes: 16 << 20,
         }
     }
 }

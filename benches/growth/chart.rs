@@ -17,22 +17,20 @@ pub(crate) fn draw(samples: &[Sample]) -> String {
     let longest = minutes(samples.last().map_or(1, |one| one.second.max(1)));
     let x = |minute: f64| LEFT + WIDTH * minute / longest;
     let y = |mebibytes: f64| TOP + HEIGHT * (1.0 - mebibytes / most);
-    let mut curve = String::new();
-    for one in samples {
-        curve += &format!("{:.1},{:.1} ", x(minutes(one.second)), y(resident(one)));
-    }
+    let point = |one: &Sample| format!("{:.1},{:.1}", x(minutes(one.second)), y(resident(one)));
+    let curve = samples.iter().map(point).collect::<Vec<_>>().join(" ");
     let (width, height) = (LEFT + WIDTH + 40.0, TOP + HEIGHT + 50.0);
-    let mut text = format!(
+    let head = format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">
 <rect width="{width}" height="{height}" fill="#ffffff"/>
 <text x="{LEFT}" y="24" font-size="15">Resident memory, MiB, over minutes: 500 events a second, with faults</text>
 "##
     );
-    for part in 0..=PARTS {
+    let line = |part: u32| {
         let share = f64::from(part) / f64::from(PARTS);
         let (minute, mebibytes) = (longest * share, most * share);
         let (right, bottom) = (LEFT + WIDTH, TOP + HEIGHT);
-        text += &format!(
+        format!(
             r##"<path d="M{LEFT} {1:.1}H{right}M{0:.1} {TOP}V{bottom}" stroke="#dddddd"/>
 <text x="{2}" y="{3:.1}" text-anchor="end">{mebibytes:.1}</text><text x="{0:.1}" y="{4}" text-anchor="middle">{minute:.1}</text>
 "##,
@@ -41,9 +39,14 @@ pub(crate) fn draw(samples: &[Sample]) -> String {
             LEFT - 8.0,
             y(mebibytes) + 4.0,
             bottom + 20.0
-        );
-    }
-    text + &format!("<polyline points=\"{curve}\" fill=\"none\" stroke=\"#1f5fa8\"/>\n</svg>\n")
+        )
+    };
+    let lines: String = (0..=PARTS).map(line).collect();
+    format!(
+        r##"{head}{lines}<polyline points="{curve}" fill="none" stroke="#1f5fa8"/>
+</svg>
+"##
+    )
 }
 
 fn minutes(seconds: u64) -> f64 {

@@ -1,88 +1,125 @@
-//! Responses full of events, built once and numbered in place, so that the server costs next to nothing.
+//! The events of a run: what they look like in each form, and where their numbers stand.
 //!
-//! Every event is the same 300 bytes but for its number, which stands in it twice: as the replay id and in
-//! the record's name. Numbers start at 1,000,000,000, so that each has ten digits.
+//! Constraints: every event has the same length but for white space around its parts, and a number of its own, which
+//! stands in it twice: as the replay id and in the record's name. Numbers start at 1,000,000,000, so that each has ten
+//! digits. Escaped quotes and braces stand in the text, so that nobody can split events without understanding strings.
+//!
+//! Format: a PushTopic event as the Streaming API sends it. One of 3,000 bytes has more fields of the same kind: as many
+//! quotes and colons for its length as one of 300.
+
+use std::fmt;
+
+use serde::Serialize;
 
 /// The number of a run's first event.
 pub(crate) const FIRST: u32 = 1_000_000_000;
-/// The length of an event's line in a file, its line break included.
-pub(crate) const LINE_LEN: u64 = 301;
+/// The number of an event that has not got its own yet.
+pub(crate) const UNNUMBERED: &str = "1000000000";
+/// What stands before an event's number in the record's name, and nowhere else.
+pub(crate) const NAME: &str = "INV-";
 /// The channel of every event.
 pub(crate) const CHANNEL: &str = "/topic/InvoiceStatementUpdates";
 
-/// A PushTopic event as the Streaming API sends it; the escapes and braces in its text are there so that
-/// nobody can split events without understanding strings.
-const EVENT: &str = concat!(
+const HEAD: &str = concat!(
     r#"{"channel":"/topic/InvoiceStatementUpdates","data":{"event":{"createdDate":"2016-03-29T16:40:08.208Z","#,
     r#""replayId":1000000000,"type":"created"},"sobject":{"Id":"a00D0000008oLi8IAE","Name":"INV-1000000000","#,
-    r#""Status__c":"Negotiated","Description__c":"Fragile: keep \"this side up\" {dock 4}, in person"}}}"#
+    r#""Status__c":"Negotiated","Description__c":"Fragile: keep \"this side up\" {dock 4}, in person""#
 );
-const LEN: usize = EVENT.len();
-const _: () = assert!(LEN == 300, "the bars are about events of 300 bytes");
+const TAIL: &str = "}}}";
+const FIELD: &str =
+    r#""Note_00__c":"Deliver \"by hand\" {floor 2}, after 14:30, to Ms. Ortega or the front desk""#;
+const _: () = assert!(HEAD.len() + TAIL.len() == 300, "the bars are about events of 300 bytes");
 
-const DIGITS: usize = 10;
-/// Room for the head, which is written last: only then is the length of the body known.
-const HEAD_ROOM: usize = 128;
-
-/// One response to `/meta/connect`, used again and again.
-pub(crate) struct Response {
-    buffer: Vec<u8>,
-    /// Where the events end and the server's own reply begins.
-    events_end: usize,
-    /// Where the numbers stand in an event.
-    places: Vec<usize>,
+/// How a server may spell a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Shape {
+    /// One body of known length, without white space.
+    Plain,
+    /// In chunks of about 8 KiB.
+    Chunked,
+    /// Compressed.
+    Gzip,
+    /// Each field on a line of its own, indented.
+    Pretty,
 }
 
-impl Response {
-    /// A response of `count` events, not numbered yet.
-    pub(crate) fn new(count: u32) -> Self {
-        let mut buffer = vec![b' '; HEAD_ROOM];
-        buffer.push(b'[');
-        for _ in 0..count {
-            buffer.extend_from_slice(EVENT.as_bytes());
-            buffer.push(b',');
-        }
-        let places = EVENT.match_indices("1000000000").map(|(at, _)| at).collect();
-        Self { events_end: buffer.len(), buffer, places }
-    }
+impl Shape {
+    pub(crate) const ALL: [Self; 4] = [Self::Plain, Self::Chunked, Self::Gzip, Self::Pretty];
 
-    /// Numbers the events from `first` on.
-    pub(crate) fn number(&mut self, first: u32) {
-        let mut digits = [b'0'; DIGITS];
-        digits.copy_from_slice(format!("{first:010}").as_bytes());
-        for event in self.buffer[HEAD_ROOM + 1..self.events_end].chunks_exact_mut(LEN + 1) {
-            for place in &self.places {
-                event[*place..*place + DIGITS].copy_from_slice(&digits);
-            }
-            increment(&mut digits);
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Chunked => "chunked",
+            Self::Gzip => "gzip",
+            Self::Pretty => "pretty",
         }
     }
 
-    /// The whole HTTP response, with the reply to the request `id` (as JSON) after the events.
-    pub(crate) fn to(&mut self, id: &str) -> &[u8] {
-        self.buffer.truncate(self.events_end);
-        let reply = format!(r#"{{"channel":"/meta/connect","id":{id},"successful":true}}]"#);
-        self.buffer.extend_from_slice(reply.as_bytes());
-        let head = head(self.buffer.len() - HEAD_ROOM, "");
-        let start = HEAD_ROOM.saturating_sub(head.len());
-        self.buffer[start..HEAD_ROOM].copy_from_slice(head.as_bytes());
-        &self.buffer[start..]
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|shape| shape.name() == name)
     }
 }
 
-/// The head of a response; `more` is further header lines, each with its line end.
-pub(crate) fn head(length: usize, more: &str) -> String {
-    format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=UTF-8\r\n{more}Content-Length: {length}\r\n\r\n"
-    )
+/// What events and responses look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) shape: Shape,
+    /// The length of an event without white space, one of [`Form::BYTES`].
+    pub(crate) bytes: u32,
 }
 
-fn increment(digits: &mut [u8; DIGITS]) {
-    for digit in digits.iter_mut().rev() {
-        if *digit < b'9' {
-            *digit += 1;
-            return;
+impl Form {
+    /// The lengths that an event may have.
+    pub(crate) const BYTES: [u32; 2] = [300, 3_000];
+    /// The form that most figures are about.
+    pub(crate) const USUAL: Self = Self { shape: Shape::Plain, bytes: 300 };
+
+    /// Every form, the usual one first.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::BYTES.into_iter().flat_map(|bytes| Shape::ALL.map(|shape| Self { shape, bytes }))
+    }
+
+    /// The length of an event's line in a file, its line break included: as the server sends it, but for the line
+    /// breaks in it.
+    pub(crate) fn line(self) -> u64 {
+        u64::try_from(self.event().replace('\n', "").trim_start().len()).unwrap_or(u64::MAX) + 1
+    }
+
+    /// An event that has no number yet.
+    pub(crate) fn event(self) -> String {
+        let mut event = HEAD.to_owned();
+        let length = usize::try_from(self.bytes).expect("an event is short");
+        // The last field takes what is left for less than two.
+        while length - event.len() - TAIL.len() >= 2 * (FIELD.len() + 1) {
+            let number = event.matches("\"Note_").count();
+            event = format!("{event},{}", FIELD.replace("00", &format!("{number:02}")));
         }
-        *digit = b'0';
+        let rest = length - event.len() - TAIL.len();
+        if rest > 0 {
+            event = format!(r#"{event},"Rest__c":"{}""#, "x".repeat(rest - r#","Rest__c":"""#.len()));
+        }
+        spelled(event + TAIL, self.shape)
     }
+
+    /// The server's own reply at the end of a response; `id` is JSON.
+    pub(crate) fn reply(self, id: &str) -> String {
+        let reply = format!(r#"{{"channel":"/meta/connect","id":{id},"successful":true}}"#);
+        spelled(reply, self.shape)
+    }
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} bytes", self.shape.name(), self.bytes)
+    }
+}
+
+/// The object `text` with white space around its parts, where the shape wants that.
+fn spelled(text: String, shape: Shape) -> String {
+    if shape != Shape::Pretty {
+        return text;
+    }
+    let object: serde_json::Value = serde_json::from_str(&text).expect("the bench writes JSON");
+    format!("\n{object:#}").replace('\n', "\n  ")
 }

@@ -1,5 +1,5 @@
 //! HTTP/1.1 messages off a kept-alive connection, as both ends of the bench need them: a head, and a body
-//! as long as `Content-Length` says. Nothing else of HTTP, since each end knows what the other sends.
+//! as long as `Content-Length` says or in chunks. Nothing else of HTTP, since each end knows what the other sends.
 
 use std::io::{self, Read};
 
@@ -17,32 +17,31 @@ pub(crate) struct Messages<R> {
     taken: usize,
 }
 
+/// One message, in the buffer that the next one will use.
+pub(crate) struct Message<'a> {
+    /// The request or status line and the headers.
+    pub(crate) head: &'a [u8],
+    pub(crate) body: &'a [u8],
+}
+
 impl<R: Read> Messages<R> {
     pub(crate) fn new(stream: R) -> Self {
         Self { stream, buffer: vec![0; 64 << 10], filled: 0, taken: 0 }
     }
 
-    /// The body of the next message; `None` where the peer closed the connection between two messages.
-    pub(crate) fn next_body(&mut self) -> io::Result<Option<&[u8]>> {
+    /// The next message; `None` where the peer closed the connection between two messages.
+    pub(crate) fn next(&mut self) -> io::Result<Option<Message<'_>>> {
         self.buffer.copy_within(self.taken..self.filled, 0);
         self.filled -= self.taken;
         self.taken = 0;
         let Some(head) = self.read_head()? else { return Ok(None) };
-        let length = content_length(&self.buffer[..head]).ok_or_else(|| invalid("no Content-Length"))?;
-        let end = head.saturating_add(length);
-        if end > LEN_MAX {
-            return Err(invalid("a message beyond the cap"));
-        }
-        if end > self.buffer.len() {
-            self.buffer.resize(end, 0);
-        }
-        while self.filled < end {
-            if self.read()? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-        self.taken = end;
-        Ok(Some(&self.buffer[head..end]))
+        let length = content_length(&self.buffer[..head]);
+        let end = match length {
+            Some(length) => self.read_length(head, length)?,
+            None if is_chunked(&self.buffer[..head]) => self.read_chunks(head)?,
+            None => return Err(invalid("a body of unknown length")),
+        };
+        Ok(Some(Message { head: &self.buffer[..head], body: &self.buffer[head..end] }))
     }
 
     /// Reads until a head stands in the buffer; its length.
@@ -61,6 +60,60 @@ impl<R: Read> Messages<R> {
         }
     }
 
+    /// Reads a body of `length` bytes; where it ends.
+    fn read_length(&mut self, head: usize, length: usize) -> io::Result<usize> {
+        self.taken = head.saturating_add(length);
+        self.fill(self.taken)?;
+        Ok(self.taken)
+    }
+
+    /// Reads a body in chunks and moves them together; where it ends.
+    fn read_chunks(&mut self, head: usize) -> io::Result<usize> {
+        let (mut end, mut next) = (head, head);
+        loop {
+            let (size, start) = self.read_size(next)?;
+            next = start.saturating_add(size).saturating_add(2);
+            self.fill(next)?;
+            if size == 0 {
+                self.taken = next;
+                return Ok(end);
+            }
+            self.buffer.copy_within(start..start + size, end);
+            end += size;
+        }
+    }
+
+    /// Reads the line at `start`, which tells the size of a chunk; the size, and where the chunk begins.
+    fn read_size(&mut self, start: usize) -> io::Result<(usize, usize)> {
+        let mut end = start + 1;
+        loop {
+            self.fill(end + 1)?;
+            if self.buffer[end] == b'\n' {
+                break;
+            }
+            end += 1;
+        }
+        let text = std::str::from_utf8(&self.buffer[start..end]).ok();
+        let size = text.and_then(|text| usize::from_str_radix(text.trim(), 16).ok());
+        Ok((size.ok_or_else(|| invalid("no size of a chunk"))?, end + 1))
+    }
+
+    /// Reads until the buffer is filled up to `end`.
+    fn fill(&mut self, end: usize) -> io::Result<()> {
+        if end > LEN_MAX {
+            return Err(invalid("a message beyond the cap"));
+        }
+        if end > self.buffer.len() {
+            self.buffer.resize(end.next_power_of_two(), 0);
+        }
+        while self.filled < end {
+            if self.read()? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(())
+    }
+
     fn read(&mut self) -> io::Result<usize> {
         let count = self.stream.read(&mut self.buffer[self.filled..])?;
         self.filled += count;
@@ -68,11 +121,24 @@ impl<R: Read> Messages<R> {
     }
 }
 
+impl Message<'_> {
+    /// Whether the header `name` says `word`, among others.
+    pub(crate) fn says(&self, name: &str, word: &str) -> bool {
+        value(self.head, name).is_some_and(|value| value.to_ascii_lowercase().contains(word))
+    }
+}
+
 fn content_length(head: &[u8]) -> Option<usize> {
-    let lines = std::str::from_utf8(head).ok()?.split("\r\n");
-    lines.filter_map(|line| line.split_once(':')).find_map(|(name, value)| {
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok()).flatten()
-    })
+    value(head, "content-length")?.parse().ok()
+}
+
+fn is_chunked(head: &[u8]) -> bool {
+    value(head, "transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
+}
+
+fn value<'a>(head: &'a [u8], wanted: &str) -> Option<&'a str> {
+    let mut lines = std::str::from_utf8(head).ok()?.split("\r\n").filter_map(|line| line.split_once(':'));
+    lines.find_map(|(name, value)| name.eq_ignore_ascii_case(wanted).then(|| value.trim()))
 }
 
 fn invalid(what: &str) -> io::Error {

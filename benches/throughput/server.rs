@@ -6,7 +6,8 @@
 //!
 //! A session goes so: handshake, subscribe, a first connect that is answered at once; the second connect waits
 //! until the bench calls [`Server::open`]. From then on each connect is answered with the next events, at once
-//! or, where a period is set, when the next event is due. After the last event the poll is held for good.
+//! or, where a period is set, when the next event is due. After the last event the poll is held for good. Where
+//! several messages come in one request, each is answered at once, and a connect among them without events.
 
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -14,15 +15,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::events::{self, Response};
-use crate::messages::Messages;
+use crate::events::{Form, Shape};
+use crate::messages::{Message, Messages};
+use crate::request::{Kind, Request};
+use crate::response::{self, Load, Responses};
 
-/// What a run sends.
+/// How much of a load a run sends, and how fast.
 #[derive(Clone, Copy)]
 pub(crate) struct Plan {
-    /// Events in a response.
-    pub(crate) per_response: u32,
-    /// Events in all, a multiple of `per_response`.
+    /// Events in all, a multiple of those in a response.
     pub(crate) total: u32,
     /// The time from one response to the next; without it as fast as they are asked for.
     pub(crate) period: Option<Duration>,
@@ -35,20 +36,33 @@ pub(crate) struct Server {
 }
 
 struct Shared {
+    form: Form,
+    per_response: u32,
     plan: Plan,
     state: Mutex<State>,
     changed: Condvar,
 }
 
-struct State {
+/// How far the client has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    New,
     /// The first connect has been answered.
-    greeted: bool,
+    Greeted,
     /// A later connect has arrived: the client is in its poll.
-    polling: bool,
+    Polling,
+}
+
+struct State {
+    stage: Stage,
+    /// A handshake has been made and nothing subscribed to since; the floor makes none.
+    unsubscribed: bool,
+    /// The client does not ask for the encoding of the responses.
+    refused: bool,
     /// When events began to flow.
     opened: Option<Instant>,
     stopped: bool,
-    response: Response,
+    responses: Responses,
     sent: u32,
     published: Vec<Instant>,
     /// When the last response with events had been written, until the next connect.
@@ -57,24 +71,25 @@ struct State {
 }
 
 impl Server {
-    pub(crate) fn start(plan: Plan) -> io::Result<Self> {
-        assert_eq!(plan.total % plan.per_response, 0, "a run is made of full responses");
+    pub(crate) fn start(load: &mut Load, plan: Plan) -> io::Result<Self> {
+        assert_eq!(plan.total % load.per_response, 0, "a run is made of full responses");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
-        let mut response = Response::new(plan.per_response);
-        response.number(events::FIRST);
         let state = State {
-            greeted: false,
-            polling: false,
+            stage: Stage::New,
+            unsubscribed: false,
+            refused: false,
             opened: None,
             stopped: false,
-            response,
+            responses: load.responses(plan.total)?,
             sent: 0,
             published: Vec::new(),
             answered: None,
             turns: Vec::new(),
         };
-        let shared = Arc::new(Shared { plan, state: Mutex::new(state), changed: Condvar::new() });
+        let (form, per_response) = (load.form, load.per_response);
+        let shared =
+            Arc::new(Shared { form, per_response, plan, state: Mutex::new(state), changed: Condvar::new() });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || accept(&listener, &accepting));
         Ok(Self { address, shared })
@@ -84,9 +99,13 @@ impl Server {
         self.address.port()
     }
 
-    /// Whether the client waits in a poll.
-    pub(crate) fn polling(&self) -> bool {
-        self.shared.lock().polling
+    /// Whether the client waits in a poll for what it has subscribed to; an error where it cannot be measured.
+    pub(crate) fn polling(&self) -> io::Result<bool> {
+        let state = self.shared.lock();
+        if state.refused {
+            return Err(io::Error::other("it does not ask for gzip"));
+        }
+        Ok(state.stage == Stage::Polling && !state.unsubscribed)
     }
 
     /// Lets the events flow.
@@ -126,14 +145,6 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// What a client asks for, with the id of the message as JSON.
-enum Request {
-    Handshake(String),
-    Subscribe(String),
-    Connect(String),
-    Disconnect(String),
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nothing panics while it holds the state")
@@ -141,14 +152,27 @@ impl Shared {
 
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        let mut requests = Messages::new(stream.try_clone()?);
-        while let Some(body) = requests.next_body()? {
-            match parse(body)? {
-                Request::Connect(id) => self.answer_connect(&id, &mut stream)?,
-                other => stream.write_all(answer(&other).as_bytes())?,
+        let mut messages = Messages::new(stream.try_clone()?);
+        while let Some(message) = messages.next()? {
+            let requests = Request::parse(message.body)?;
+            self.look_at(&message, &requests);
+            match requests.as_slice() {
+                [Request { kind: Kind::Connect, id }] => self.answer_connect(id, &mut stream)?,
+                several => stream.write_all(answer(several).as_bytes())?,
             }
         }
         Ok(())
+    }
+
+    /// Notes what the requests tell about the client.
+    fn look_at(&self, message: &Message<'_>, requests: &[Request]) {
+        let has = |kind| requests.iter().any(|request| request.kind == kind);
+        if has(Kind::Handshake) || has(Kind::Subscribe) {
+            self.lock().unsubscribed = !has(Kind::Subscribe);
+        }
+        if self.form.shape == Shape::Gzip && has(Kind::Connect) && !message.says("accept-encoding", "gzip") {
+            self.lock().refused = true;
+        }
     }
 
     fn answer_connect(&self, id: &str, stream: &mut TcpStream) -> io::Result<()> {
@@ -157,11 +181,13 @@ impl Shared {
         if let Some(answered) = state.answered.take() {
             state.turns.push(arrived.saturating_duration_since(answered));
         }
-        if !state.greeted {
-            state.greeted = true;
-            return stream.write_all(answer(&Request::Connect(id.to_owned())).as_bytes());
+        if state.stage == Stage::New {
+            state.stage = Stage::Greeted;
+            drop(state);
+            let request = Request { kind: Kind::Connect, id: id.to_owned() };
+            return stream.write_all(answer(&[request]).as_bytes());
         }
-        state.polling = true;
+        state.stage = Stage::Polling;
         let mut state = self
             .changed
             .wait_while(state, |state| state.opened.is_none() && !state.stopped)
@@ -172,12 +198,11 @@ impl Shared {
         }
         let published = self.wait_until_due(opened, state.sent);
         state.published.push(published);
-        stream.write_all(state.response.to(id))?;
+        stream.write_all(state.responses.to(id))?;
         state.answered = Some(Instant::now());
-        state.sent += self.plan.per_response;
-        // The next response is numbered while the client is busy with this one.
-        let next = events::FIRST + state.sent;
-        state.response.number(next);
+        state.sent += self.per_response;
+        // The next response is prepared while the client is busy with this one.
+        state.responses.advance();
         Ok(())
     }
 
@@ -185,7 +210,7 @@ impl Shared {
     /// back too late that is the moment it was due: the wait for a slow client is part of its latency.
     fn wait_until_due(&self, opened: Instant, sent: u32) -> Instant {
         let Some(period) = self.plan.period else { return Instant::now() };
-        let due = opened + period * (sent / self.plan.per_response + 1);
+        let due = opened + period * (sent / self.per_response + 1);
         let wait = due.saturating_duration_since(Instant::now());
         if wait.is_zero() {
             return due;
@@ -195,52 +220,9 @@ impl Shared {
     }
 }
 
-fn parse(body: &[u8]) -> io::Result<Request> {
-    let text = std::str::from_utf8(body).map_err(|_| io::ErrorKind::InvalidData)?;
-    let id = || {
-        let (_, rest) = text.split_once(r#""id":"#)?;
-        rest.split([',', '}']).next().map(|id| id.trim().to_owned())
-    };
-    let id = id().unwrap_or_else(|| "null".to_owned());
-    let names = |channel: &str| text.contains(channel);
-    if names("/meta/connect") {
-        Ok(Request::Connect(id))
-    } else if names("/meta/subscribe") {
-        Ok(Request::Subscribe(id))
-    } else if names("/meta/handshake") {
-        Ok(Request::Handshake(id))
-    } else if names("/meta/disconnect") {
-        Ok(Request::Disconnect(id))
-    } else {
-        Err(io::ErrorKind::InvalidData.into())
-    }
-}
-
 /// A response without events.
-fn answer(request: &Request) -> String {
-    let (more, body) = match request {
-        Request::Handshake(id) => (
-            "Set-Cookie: BAYEUX_BROWSER=1ab2c3d4e5f6; Path=/; HttpOnly\r\n",
-            format!(
-                r#"[{{"channel":"/meta/handshake","id":{id},"clientId":"1a2b3c4d5e6f7g8h","version":"1.0","minimumVersion":"1.0","supportedConnectionTypes":["long-polling"],"ext":{{"replay":true}},"successful":true}}]"#
-            ),
-        ),
-        Request::Subscribe(id) => (
-            "",
-            format!(
-                r#"[{{"channel":"/meta/subscribe","id":{id},"subscription":"{}","successful":true}}]"#,
-                events::CHANNEL
-            ),
-        ),
-        Request::Connect(id) => (
-            "",
-            format!(
-                r#"[{{"channel":"/meta/connect","id":{id},"successful":true,"advice":{{"reconnect":"retry","interval":0,"timeout":110000}}}}]"#
-            ),
-        ),
-        Request::Disconnect(id) => {
-            ("", format!(r#"[{{"channel":"/meta/disconnect","id":{id},"successful":true}}]"#))
-        }
-    };
-    events::head(body.len(), more) + &body
+fn answer(requests: &[Request]) -> String {
+    let replies: Vec<String> = requests.iter().map(Request::reply).collect();
+    let body = format!("[{}]", replies.join(","));
+    response::head(body.len(), "Set-Cookie: BAYEUX_BROWSER=1ab2c3d4e5f6; Path=/; HttpOnly\r\n") + &body
 }

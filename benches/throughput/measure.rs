@@ -19,13 +19,16 @@ use crate::run;
 use crate::server::Plan;
 use crate::side::Side;
 
-/// How long a run is to take: in the usual form, and in others.
-const RUN: Duration = Duration::from_millis(900);
-const RUN_OTHERWISE: Duration = Duration::from_millis(500);
+/// How long a run is to take: in the usual form, of public clients too, whose compilers want a longer one to warm up, and
+/// in other forms.
+const RUN: Duration = Duration::from_millis(700);
+const RUN_FOREIGN: Duration = Duration::from_millis(1_500);
+const RUN_OTHERWISE: Duration = Duration::from_millis(400);
 /// The fewest responses of a run, however slow a side is.
 const RESPONSES_MIN: u32 = 20;
-/// The most rounds: of public clients, since starting one can take seconds, and in other forms than the usual.
-const CLIENT_ROUNDS_MAX: u32 = 3;
+/// The most rounds of sides that no bar compares closely, and of the others in other forms than the usual; the former have
+/// one there. Starting a public client can take seconds.
+const ROUNDS_ASIDE_MAX: u32 = 3;
 const ROUNDS_OTHERWISE_MAX: u32 = 2;
 /// The one size at which every side is measured in other forms; the rest of the sizes is for those that bars are about.
 const SIZE_OTHERWISE: u32 = 100;
@@ -81,12 +84,13 @@ impl Bench<'_> {
             if let Some(elapsed) =
                 self.attempt(&side, form.shape, |side| run::trial(side, &mut load, trial))?
             {
-                totals.push((side, total(trial, elapsed, &load), Vec::new()));
+                let total = total(&side, trial, elapsed, &load);
+                totals.push((side, total, Vec::new()));
             }
         }
-        for round in 0..rounds(self.options.rounds, form) {
+        for round in 0..self.options.rounds {
             for (side, total, runs) in &mut totals {
-                if side.is_foreign() && round >= CLIENT_ROUNDS_MAX {
+                if round >= rounds(side, form, self.options.rounds) {
                     continue;
                 }
                 runs.push(self.attempt(side, form.shape, |side| run::throughput(side, &mut load, *total))?);
@@ -100,8 +104,7 @@ impl Bench<'_> {
     /// The sides that are measured in a form at a size.
     fn sides(&self, form: Form, per_response: u32) -> Vec<Side> {
         let every = form == Form::USUAL || per_response == SIZE_OTHERWISE || self.options.sizes.len() == 1;
-        let barred = |side: &Side| matches!(side, Side::Floor(_) | Side::Memory | Side::Journal);
-        self.options.sides.iter().filter(|side| every || barred(side)).cloned().collect()
+        self.options.sides.iter().filter(|side| every || is_compared(side)).cloned().collect()
     }
 
     fn latency(&mut self) -> Result<()> {
@@ -137,7 +140,7 @@ impl Bench<'_> {
             sides.into_iter().map(|side| (side, Vec::new())).collect();
         for round in 0..self.options.rounds {
             for (side, times) in &mut times {
-                let rounds = own_rounds(side, self.options.rounds);
+                let rounds = rounds(side, Form::USUAL, self.options.rounds);
                 if round < rounds {
                     let run = |side: &Side| measure(side, &mut load, rounds, untimed);
                     times.extend(self.attempt(side, Shape::Plain, run)?.into_iter().flatten());
@@ -188,12 +191,19 @@ impl Bench<'_> {
     }
 }
 
-fn own_rounds(side: &Side, rounds: u32) -> u32 {
-    if side.is_foreign() { rounds.min(CLIENT_ROUNDS_MAX) } else { rounds }
+/// Whether bars compare it closely with another side.
+const fn is_compared(side: &Side) -> bool {
+    matches!(side, Side::Floor(_) | Side::Memory | Side::Journal)
 }
 
-fn rounds(wanted: u32, form: Form) -> u32 {
-    if form == Form::USUAL { wanted } else { wanted.min(ROUNDS_OTHERWISE_MAX) }
+/// How many of the wanted rounds `side` takes part in.
+fn rounds(side: &Side, form: Form, wanted: u32) -> u32 {
+    wanted.min(match (is_compared(side), form == Form::USUAL) {
+        (true, true) => wanted,
+        (true, false) => ROUNDS_OTHERWISE_MAX,
+        (false, true) => ROUNDS_ASIDE_MAX,
+        (false, false) => 1,
+    })
 }
 
 /// How many events the run has that shows how fast a side is: of those that are slower, fewer.
@@ -209,8 +219,12 @@ fn trial(side: &Side, form: Form, per_response: u32) -> u32 {
 }
 
 /// How many events take as long as a run should, in full responses, where `trial` events took `elapsed`.
-fn total(trial: u32, elapsed: Duration, load: &Load) -> u32 {
-    let run = if load.form == Form::USUAL { RUN } else { RUN_OTHERWISE };
+fn total(side: &Side, trial: u32, elapsed: Duration, load: &Load) -> u32 {
+    let run = match (load.form == Form::USUAL, side.is_foreign()) {
+        (true, true) => RUN_FOREIGN,
+        (true, false) => RUN,
+        (false, _) => RUN_OTHERWISE,
+    };
     let events = u128::from(trial) * run.as_nanos() / elapsed.as_nanos().max(1);
     let responses = u32::try_from(events / u128::from(load.per_response)).unwrap_or(u32::MAX);
     responses.max(RESPONSES_MIN).min(load.most() / load.per_response) * load.per_response

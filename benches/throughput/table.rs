@@ -31,8 +31,10 @@ pub(crate) fn all(figures: &Figures, bars: &[Bar], style: Style) -> String {
 }
 
 fn explained(rounds: u32) -> String {
+    let aside = rounds.min(3);
     format!(
-        "One connection; medians of {rounds} rounds, of at most 3 for public clients and 2 in other forms than the first"
+        "One connection. Medians of {rounds} rounds, {aside} for tail, webhooks and public clients; in other forms than plain \
+         events of 300 bytes, of at most 2 and 1"
     )
 }
 

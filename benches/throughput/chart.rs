@@ -22,9 +22,10 @@ const MARKS: [f64; 5] = [0.001, 0.01, 0.1, 0.5, 1.0];
 const LINE: f64 = 16.0;
 const GREY: &str = "#848d97";
 /// Of a brightness in the middle, and of hues that are told apart without red and green.
+#[rustfmt::skip]
 const COLOURS: [&str; 12] = [
-    "#3b82d6", "#d9822b", "#2a9d8f", "#b565d8", "#c9a227", "#d65a7f", "#7f8fa6", "#8a8f3c", "#6a6ad9",
-    "#a9744f", "#4fb0c6", "#5c9e4a",
+    "#3b82d6", "#d9822b", "#2a9d8f", "#b565d8", "#c9a227", "#d65a7f",
+    "#7f8fa6", "#8a8f3c", "#6a6ad9", "#a9744f", "#4fb0c6", "#5c9e4a",
 ];
 
 /// The line of one side.

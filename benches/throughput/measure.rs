@@ -33,7 +33,7 @@ const ROUNDS_OTHERWISE_MAX: u32 = 2;
 /// The one size at which every side is measured in other forms; the rest of the sizes is for those that bars are about.
 const SIZE_OTHERWISE: u32 = 100;
 /// After so many failed runs there is nothing to be learnt from more.
-const FAILURES_MAX: usize = 5;
+const FAILURES_MAX: usize = 20;
 /// One event every so often where latency is measured.
 const PERIOD: Duration = Duration::from_millis(2);
 /// One event every so often where the turn-around is measured.

@@ -78,7 +78,7 @@ impl Client {
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, SetupError> {
         let shared = Shared {
-            trust: Trust::new(config.ca_file.as_ref())?,
+            trust: Trust::of(config.ca_file.as_ref())?,
             proxies: Proxies::new(config, environment)?,
             connect_timeout: config.connect_timeout,
             socket_idle: config.socket_idle,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
@@ -71,7 +71,7 @@ impl fmt::Display for Stage {
 /// What every lane of a client shares.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) trust: Trust,
+    pub(super) trust: Arc<Trust>,
     pub(super) proxies: Proxies,
     pub(super) connect_timeout: Duration,
     pub(super) socket_idle: Duration,
@@ -148,6 +148,10 @@ impl Shared {
 }
 
 async fn resolve(host: &str) -> Result<Vec<SocketAddr>, Trouble> {
+    // An address needs no resolver, which would take a thread.
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, 0)]);
+    }
     let unknown =
         |why: String| Trouble::new(FaultKind::Dns, format!("the name {host} cannot be resolved: {why}"));
     let name: Name = host.parse().map_err(|_| unknown("it is no host name".into()))?;

@@ -1,11 +1,14 @@
 //! TLS: whom to trust, and what a failed handshake means.
 //!
-//! Constraints: the system's roots and the configured CA file, nothing else; verification cannot be switched off.
+//! Constraints: the system's roots and the configured CA file, nothing else; verification cannot be switched off. Clients
+//! that are made within a minute and trust the same share one set of roots: it takes half a megabyte, and reading it
+//! takes longer than a handshake.
 
 use std::error::Error as _;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -19,18 +22,39 @@ use super::target::Target;
 use super::trouble::{SetupError, Trouble, chain, find};
 use crate::bayeux::border::FaultKind;
 
+/// For how long a set of roots is given to new clients: the system's may be other ones after that.
+const SHARED_FOR: Duration = Duration::from_secs(60);
+
+/// What is in use, for as long as a client uses it.
+static IN_USE: Mutex<Vec<Weak<Trust>>> = Mutex::new(Vec::new());
+
 /// Whom to trust; the system's roots are read when they are first needed.
 #[derive(Debug)]
 pub(super) struct Trust {
+    /// What the CA file says, where there is one.
+    pem: Option<Vec<u8>>,
     extra: RootCertStore,
     config: OnceLock<Arc<ClientConfig>>,
+    made: Instant,
 }
 
 impl Trust {
-    /// Reads the CA file, where there is one.
-    pub(super) fn new(ca_file: Option<&PathBuf>) -> Result<Self, SetupError> {
-        let extra = ca_file.map_or_else(|| Ok(RootCertStore::empty()), |path| read_certificates(path))?;
-        Ok(Self { extra, config: OnceLock::new() })
+    /// Reads the CA file, where there is one; who trusts the same already is joined.
+    pub(super) fn of(ca_file: Option<&PathBuf>) -> Result<Arc<Self>, SetupError> {
+        let pem = ca_file.map(|path| read(path)).transpose()?;
+        let mut in_use = IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        in_use.retain(|one| one.strong_count() > 0);
+        let mut known = in_use.iter().filter_map(Weak::upgrade);
+        if let Some(known) = known.find(|one| one.pem == pem && one.made.elapsed() < SHARED_FOR) {
+            return Ok(known);
+        }
+        let extra = match ca_file.zip(pem.as_ref()) {
+            Some((path, pem)) => certificates(path, pem)?,
+            None => RootCertStore::empty(),
+        };
+        let trust = Arc::new(Self { pem, extra, config: OnceLock::new(), made: Instant::now() });
+        in_use.push(Arc::downgrade(&trust));
+        Ok(trust)
     }
 
     /// A TLS session with `target` over `stream`.
@@ -78,12 +102,14 @@ fn configure(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
     Ok(config)
 }
 
-fn read_certificates(path: &Path) -> Result<RootCertStore, SetupError> {
-    let pem =
-        std::fs::read(path).map_err(|error| SetupError::UnreadableCa { path: path.to_owned(), error })?;
+fn read(path: &Path) -> Result<Vec<u8>, SetupError> {
+    std::fs::read(path).map_err(|error| SetupError::UnreadableCa { path: path.to_owned(), error })
+}
+
+fn certificates(path: &Path, pem: &[u8]) -> Result<RootCertStore, SetupError> {
     let none = || SetupError::NoCertificate { path: path.to_owned() };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
+    for certificate in CertificateDer::pem_slice_iter(pem) {
         roots.add(certificate.map_err(|_| none())?).map_err(|_| none())?;
     }
     if roots.is_empty() { Err(none()) } else { Ok(roots) }
@@ -133,5 +159,35 @@ fn certificate_meaning(why: &CertificateError) -> String {
                 .into()
         }
         other => format!("its certificate is refused: {other}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn authority(dir: &Path, name: &str) -> PathBuf {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let path = dir.join(name);
+        std::fs::write(&path, params.self_signed(&key).unwrap().pem()).unwrap();
+        path
+    }
+
+    #[test]
+    fn who_trusts_the_same_shares_it_and_who_trusts_others_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (authority(dir.path(), "one"), authority(dir.path(), "other"));
+        let of = |path: &PathBuf| Trust::of(Some(path)).unwrap();
+        let first = of(&one);
+        assert!(Arc::ptr_eq(&first, &of(&one)));
+        assert!(!Arc::ptr_eq(&first, &of(&other)));
+        assert!(!Arc::ptr_eq(&first, &Trust::of(None).unwrap()));
+        std::fs::copy(&other, &one).unwrap();
+        let renewed = of(&one);
+        assert!(!Arc::ptr_eq(&first, &renewed), "what the file says now is what counts");
+        assert_eq!(renewed.extra.len(), 1);
+        std::fs::write(&one, "").unwrap();
+        assert!(matches!(Trust::of(Some(&one)), Err(SetupError::NoCertificate { .. })));
     }
 }

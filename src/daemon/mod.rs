@@ -20,6 +20,7 @@ mod board;
 mod capture;
 mod connection;
 mod damage;
+mod files;
 mod fleet;
 mod flight;
 mod holder;

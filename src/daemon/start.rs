@@ -23,7 +23,7 @@ use super::reload::Reload;
 use super::report::{Reporter, Sources};
 use super::stop::Daemon;
 use super::store::{Store, StoreError};
-use super::{Ending, Options, signals};
+use super::{Ending, Options, files, signals};
 use crate::bayeux::memory::Memory;
 use crate::config::{self, Config};
 use crate::event::Channel;
@@ -57,6 +57,7 @@ impl From<StoreError> for StartError {
 /// Opens the journal, starts every sink and every connection. Must be called on a tokio runtime.
 pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     let hangup = hangup(&options)?;
+    files::raise_limit(config.connections.len());
     let store = config.state_dir.as_deref().map(Store::open).transpose()?;
     let mut opened = open_journal(store.as_ref(), config.journal.clone(), &config.sinks)?;
     let channels = channels_of(&config.connections);
@@ -82,7 +83,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     let mut lines = Lines::new(means.clone(), memories);
     for (wanted, (status, (commands, mut connection))) in config.connections.iter().zip(prepared) {
         connection.intake = means.intake();
-        lines.launch(wanted.clone(), status, (commands, connection));
+        lines.launch(Arc::new(wanted.clone()), status, (commands, connection));
     }
     if let Some(journal) = &means.journal {
         tokio::spawn(journal.clone().tell_losses());

@@ -24,6 +24,7 @@ mod replays;
 mod resume;
 mod rotate;
 mod run;
+mod scale;
 mod session;
 mod status;
 mod stop;

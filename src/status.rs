@@ -23,9 +23,9 @@ pub fn millis(time: SystemTime) -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The whole daemon; `S` is what the sinks tell of themselves.
+/// The whole daemon; `S` is what the sinks tell of themselves, `C` has its connections.
 #[derive(Clone, Debug, Serialize)]
-pub struct Snapshot<S> {
+pub struct Snapshot<S, C = Vec<Connection>> {
     /// The program's version.
     pub version: &'static str,
     /// The commit that it was made of, where that is known.
@@ -43,7 +43,7 @@ pub struct Snapshot<S> {
     /// The journal, where there is a state directory.
     pub journal: Option<Journal>,
     /// Every connection, in the order of the configuration.
-    pub connections: Vec<Connection>,
+    pub connections: C,
     /// Every sink, in the order of the configuration.
     pub sinks: Vec<S>,
 }
@@ -347,8 +347,21 @@ impl Connection {
 
     /// Takes over what the server said of each channel.
     pub fn set_channels(&mut self, standings: impl Iterator<Item = (Channel, &'static str)>) {
-        self.channels = standings
-            .map(|(channel, standing)| ChannelStatus { name: channel.to_string(), standing })
-            .collect();
+        let mut count = 0;
+        for (channel, standing) in standings {
+            // They are rarely others than before, and there may be a thousand, each of which brings news.
+            match self.channels.get_mut(count) {
+                Some(known) if known.name == channel.as_str() => known.standing = standing,
+                known => {
+                    let new = ChannelStatus { name: channel.to_string(), standing };
+                    match known {
+                        Some(known) => *known = new,
+                        None => self.channels.push(new),
+                    }
+                }
+            }
+            count += 1;
+        }
+        self.channels.truncate(count);
     }
 }

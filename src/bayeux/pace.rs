@@ -1,6 +1,9 @@
 //! How fast a session may try again: a back-off that only a successful connect resets, and a budget of
 //! handshakes beside it. A server that forgets each new session at once would otherwise be sent handshakes
 //! as fast as it answers, and each of them counts against the organisation's clients.
+//!
+//! The budget is that of one session. Connections to the same org have one each and begin at the same time: where nothing
+//! is wrong each of them sends a single handshake, and an org counts clients, of which it allows two thousand.
 
 use std::time::{Duration, Instant};
 

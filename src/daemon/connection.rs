@@ -100,8 +100,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Runs until the session ends; what the next one goes on with.
-    pub(super) async fn run(mut self) -> (Ended, Memory) {
+    /// Runs until the session ends; what the next one goes on with. The future of one that is not boxed has it twice.
+    pub(super) async fn run(mut self: Box<Self>) -> (Ended, Memory) {
         self.give(Input::Start);
         let (mut why, mut left) = (Closed::Requested, None);
         loop {
@@ -130,7 +130,8 @@ impl Connection {
                 None => {}
             }
         }
-        let memory = self.finish().await;
+        // Boxed, so that it takes memory in the end alone.
+        let memory = Box::pin((*self).finish()).await;
         (left.map_or(Ended::Closed(why), Ended::NothingLeft), memory)
     }
 

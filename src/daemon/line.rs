@@ -59,9 +59,9 @@ enum Stage {
 pub(super) struct Line {
     pub(super) name: Arc<str>,
     /// What it is to be; none where it is to be no more.
-    pub(super) wanted: Option<config::Connection>,
+    pub(super) wanted: Option<Arc<config::Connection>>,
     /// What it is.
-    runs: Option<config::Connection>,
+    runs: Option<Arc<config::Connection>>,
     /// Channels that were asked for, or not wanted any more, since it was configured.
     asked: Asked,
     pub(super) paused: bool,
@@ -89,7 +89,7 @@ impl Lines {
     /// One that has been prepared already.
     pub(super) fn launch(
         &mut self,
-        wanted: config::Connection,
+        wanted: Arc<config::Connection>,
         status: Arc<Mutex<status::Connection>>,
         (commands, connection): (mpsc::Sender<Command>, Connection),
     ) {
@@ -177,7 +177,7 @@ impl Lines {
         let mut old: BTreeMap<_, _> = old.map(|line| (Arc::clone(&line.name), line)).collect();
         for one in wanted {
             let mut line = old.remove(&one.name).unwrap_or_else(|| self.line(&one));
-            changes.extend(line.want(one));
+            changes.extend(line.want(Arc::new(one)));
             self.list.push(line);
         }
         for (name, mut line) in old {
@@ -266,7 +266,7 @@ impl Line {
     }
 
     /// What a configuration changes, for a person.
-    fn want(&mut self, config: config::Connection) -> Option<String> {
+    fn want(&mut self, config: Arc<config::Connection>) -> Option<String> {
         let change = match (&self.wanted, &self.stage) {
             (_, Stage::Broken) => Some("broken, which needs a restart"),
             (None, _) => Some("added"),
@@ -326,7 +326,7 @@ impl Line {
             (Stage::Idle, Some(config)) => {
                 self.runs = Some(config.clone());
                 self.stage = Stage::Starting;
-                let config = self.present(config.clone());
+                let config = self.present(config::Connection::clone(config));
                 let (means, status) = (Arc::clone(means), Arc::clone(&self.status));
                 let (name, mut past) = (Arc::clone(&self.name), std::mem::take(&mut self.past));
                 happening.spawn(async move {

@@ -65,6 +65,11 @@ impl Manager {
         Self { place, watchdog, ready_after, started: Instant::now(), is_ready, failing }
     }
 
+    /// Whether there is a service manager.
+    pub(super) const fn is_there(&self) -> bool {
+        self.place.is_some()
+    }
+
     /// How often its watchdog is to be fed, where it has one: twice in the time that it waits.
     pub(super) fn feed_every(&self) -> Option<Duration> {
         self.watchdog.map(|wait| (wait / 2).max(Duration::from_millis(1)))

@@ -27,24 +27,25 @@ pub(super) struct Progress {
 impl Progress {
     /// Looks at each connection, by its name and when its loop is to turn at the latest, and at the turn that the
     /// journal's thread is at. Logs what is stuck, and what no longer is; whether nothing is.
-    pub(super) fn look<'s>(
+    pub(super) fn look<N: AsRef<str>>(
         &mut self,
         now: Instant,
-        connections: impl Iterator<Item = (&'s str, Option<Instant>)>,
+        connections: impl Iterator<Item = (N, Option<Instant>)>,
         journal: Option<u64>,
     ) -> bool {
         let connections = self.look_at_connections(now, connections);
         self.look_at_journal(journal) && connections
     }
 
-    fn look_at_connections<'s>(
+    fn look_at_connections<N: AsRef<str>>(
         &mut self,
         now: Instant,
-        connections: impl Iterator<Item = (&'s str, Option<Instant>)>,
+        connections: impl Iterator<Item = (N, Option<Instant>)>,
     ) -> bool {
         let before = std::mem::take(&mut self.late);
         let mut good = true;
         for (name, due) in connections {
+            let name = name.as_ref();
             let was = before.get(name).copied().unwrap_or(0);
             let is_late = due.is_some_and(|due| due < now);
             let looks = was.saturating_add(1);
@@ -128,14 +129,14 @@ mod tests {
     fn one_that_is_gone_is_forgotten() {
         let (mut progress, now) = (Progress::default(), Instant::now());
         looks(&mut progress, now + SECOND, 20, |_| Some(now));
-        assert!(progress.look(now + SECOND * 21, std::iter::empty(), None));
+        assert!(progress.look(now + SECOND * 21, std::iter::empty::<(&str, _)>(), None));
         assert!(progress.look(now + SECOND * 22, [("c", Some(now))].into_iter(), None), "counted anew");
     }
 
     #[test]
     fn a_journal_at_the_same_turn_is_stuck_and_one_that_waits_or_turns_is_not() {
         let (mut progress, now) = (Progress::default(), Instant::now());
-        let mut look = |turn| progress.look(now, std::iter::empty(), turn);
+        let mut look = |turn| progress.look(now, std::iter::empty::<(&str, _)>(), turn);
         assert!((0..60).all(|_| look(None)));
         assert!((0..60).all(|turn| look(Some(turn))));
         assert!((0..10).all(|_| look(Some(60))));

@@ -4,13 +4,18 @@
 //! that must turn does ([`super::progress`]).
 //!
 //! The file `status.json` in the state directory is replaced when something changed and at least every ten
-//! seconds, so that its age tells whether the daemon is alive. A daemon that ends in order writes it once more.
+//! seconds, so that its age tells whether the daemon is alive. A daemon that ends in order writes it once more. With more
+//! than 500 connections it is looked at every second second, with 2,000 and more every fifth: it has a kilobyte for each,
+//! which goes to the file without being anywhere as a whole.
 
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use serde::{Serialize, Serializer};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Interval;
@@ -29,6 +34,13 @@ use crate::status::{self, Snapshot};
 /// How often the status is looked at.
 const TICK: Duration = Duration::from_secs(1);
 
+/// For each so many connections it is told a look later, but not later than so many looks.
+const AT_EVERY_LOOK: usize = 500;
+const LOOKS_MAX: usize = 5;
+
+/// What is written of the status file at a time, in bytes.
+const WRITE_BUFFER: usize = 32 << 10;
+
 /// The oldest that a status file of a running daemon gets.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
@@ -46,7 +58,19 @@ pub(super) struct Sources {
 impl Sources {
     /// The present status.
     pub(super) fn snapshot(&self) -> Snapshot<SinkStatus> {
-        let roll = self.connections.read().unwrap_or_else(PoisonError::into_inner);
+        self.with(self.list().iter().map(|one| lock(one).clone()).collect())
+    }
+
+    /// The present status, of which each connection is looked at when it is written.
+    fn present(&self) -> Snapshot<SinkStatus, Each> {
+        self.with(Each(self.list()))
+    }
+
+    fn list(&self) -> Vec<Arc<Mutex<status::Connection>>> {
+        self.connections.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn with<C>(&self, connections: C) -> Snapshot<SinkStatus, C> {
         Snapshot {
             version: env!("CARGO_PKG_VERSION"),
             commit: status::COMMIT,
@@ -56,13 +80,28 @@ impl Sources {
             reload: self.reload.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             capture: self.capture.path(),
             journal: self.journal.as_ref().map(|journal| journal.status()),
-            connections: roll
-                .iter()
-                .map(|one| one.lock().unwrap_or_else(PoisonError::into_inner).clone())
-                .collect(),
+            connections,
             sinks: self.outlet.status(),
         }
     }
+}
+
+/// Connections, each looked at when it is its turn.
+struct Each(Vec<Arc<Mutex<status::Connection>>>);
+
+impl Serialize for Each {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeSeq as _;
+        let mut list = serializer.serialize_seq(Some(self.0.len()))?;
+        for one in &self.0 {
+            list.serialize_element(&*lock(one))?;
+        }
+        list.end()
+    }
+}
+
+fn lock(one: &Mutex<status::Connection>) -> MutexGuard<'_, status::Connection> {
+    one.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long the last status may take: a file system that does not answer must not hold up the end.
@@ -102,6 +141,7 @@ impl Reporter {
             news,
             progress: Progress::default(),
             told: String::new(),
+            looks: 0,
         };
         Self { manager, phase, task: tokio::spawn(reporting.run()) }
     }
@@ -140,6 +180,8 @@ struct Reporting {
     progress: Progress,
     /// What the service manager was last told.
     told: String,
+    /// The looks since the status was last told.
+    looks: usize,
 }
 
 impl Reporting {
@@ -153,38 +195,45 @@ impl Reporting {
                 },
                 _ = looks.tick() => good = self.look(),
                 // Another look would count as one more that finds a loop late.
-                () = self.news.notified() => drop(self.tell()),
+                () = self.news.notified() => self.tell(),
                 () = next(&mut meals) => if good {
                     self.manager.feed();
                 },
             }
         }
         if let Some(writer) = self.writer {
-            writer.finish(&self.sources.snapshot()).await;
+            writer.finish(self.sources).await;
         }
     }
 
     /// Tells how the daemon is.
-    fn tell(&mut self) -> Snapshot<SinkStatus> {
-        let snapshot = self.sources.snapshot();
+    fn tell(&mut self) {
+        self.looks = 0;
         if let Some(writer) = &mut self.writer {
-            writer.write(&snapshot);
+            writer.write(&self.sources);
         }
+        if !self.manager.is_there() {
+            return;
+        }
+        let snapshot = self.sources.snapshot();
         match *self.phase.borrow() {
             Phase::Running => self.manager.tell(&snapshot, &mut self.told),
             Phase::Stopping(until) => self.manager.tell_end(&snapshot, until, &mut self.told),
         }
-        snapshot
     }
 
-    /// Tells how the daemon is; whether all turns that must.
+    /// Tells how the daemon is, where it is time for that; whether all turns that must.
     fn look(&mut self) -> bool {
-        let snapshot = self.tell();
+        let list = self.sources.list();
+        self.looks += 1;
+        if self.looks > list.len() / AT_EVERY_LOOK || self.looks >= LOOKS_MAX {
+            self.tell();
+        }
         if matches!(*self.phase.borrow(), Phase::Stopping(_)) {
             // Tasks are given up, and the journal's thread ends: all of that has deadlines of its own.
             return true;
         }
-        let loops = snapshot.connections.iter().map(|one| (one.name.as_str(), one.due));
+        let loops = list.iter().map(|one| lock(one)).map(|one| (one.name.clone(), one.due));
         let turn = self.sources.journal.as_ref().and_then(|journal| journal.turn());
         self.progress.look(Instant::now(), loops, turn)
     }
@@ -204,67 +253,99 @@ async fn next(ticks: &mut Option<Interval>) {
 }
 
 struct Writer {
-    path: PathBuf,
-    written: Option<(Instant, String)>,
+    file: Arc<StatusFile>,
     /// What is being written.
     writing: Option<JoinHandle<()>>,
-    failing: Arc<AtomicBool>,
 }
 
 impl Writer {
     fn new(path: PathBuf) -> Self {
-        Self { path, written: None, writing: None, failing: Arc::default() }
+        let (written, failing) = (Mutex::default(), AtomicBool::default());
+        Self { file: Arc::new(StatusFile { path, written, failing }), writing: None }
     }
 
     /// Begins to write where there is news, unless the last one is not written yet.
-    fn write(&mut self, snapshot: &Snapshot<SinkStatus>) {
+    fn write(&mut self, sources: &Sources) {
         if self.writing.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
-        // The time of the snapshot alone is no news.
-        let news = serde_json::to_string(&(
-            &snapshot.journal,
-            &snapshot.connections,
-            &snapshot.sinks,
-            &snapshot.reload,
-            &snapshot.capture,
-        ))
-        .unwrap_or_default();
-        if self.written.as_ref().is_some_and(|(at, last)| at.elapsed() < HEARTBEAT && *last == news) {
-            return;
-        }
-        self.writing = self.begin(snapshot);
-        self.written = Some((Instant::now(), news));
+        let (file, sources) = (Arc::clone(&self.file), sources.clone());
+        self.writing = Some(tokio::task::spawn_blocking(move || file.renew(&sources.present())));
     }
 
     /// Writes the last one when the one before it is written.
-    async fn finish(mut self, snapshot: &Snapshot<SinkStatus>) {
-        if let Some(writing) = self.writing.take() {
+    async fn finish(self, sources: Sources) {
+        if let Some(writing) = self.writing {
             // What came of it has been told.
             drop(writing.await);
         }
-        if let Some(writing) = self.begin(snapshot) {
-            drop(writing.await);
-        }
-    }
-
-    fn begin(&self, snapshot: &Snapshot<SinkStatus>) -> Option<JoinHandle<()>> {
-        let text = serde_json::to_string(snapshot).ok()?;
-        let (path, failing) = (self.path.clone(), self.failing.clone());
-        Some(tokio::task::spawn_blocking(move || put(&path, text.as_bytes(), &failing)))
+        drop(tokio::task::spawn_blocking(move || self.file.put(&sources.present())).await);
     }
 }
 
-/// Replaces the file, and tells where that begins to fail.
-fn put(path: &Path, text: &[u8], failing: &AtomicBool) {
-    let result = replace(path, text);
-    let failed = result.is_err();
-    if let Err(error) = result
-        && !failing.load(Ordering::Relaxed)
-    {
-        tracing::error!(path = %path.display(), %error, "the status file is not written");
+struct StatusFile {
+    path: PathBuf,
+    /// When it was last written, and what was in it.
+    written: Mutex<Option<(Instant, Sum)>>,
+    failing: AtomicBool,
+}
+
+impl StatusFile {
+    /// Writes where there is news, or the last time is long ago.
+    fn renew(&self, status: &Snapshot<SinkStatus, Each>) {
+        // The time of the snapshot alone is no news.
+        let mut news = Sum::default();
+        let parts = (&status.journal, &status.connections, &status.sinks, &status.reload, &status.capture);
+        // Nothing can fail in adding up.
+        drop(serde_json::to_writer(&mut news, &parts));
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        // The next look may be late.
+        let young = |at: &Instant| at.elapsed() + TICK / 2 < HEARTBEAT;
+        if !written.as_ref().is_some_and(|(at, last)| young(at) && *last == news) {
+            self.put(status);
+            *written = Some((Instant::now(), news));
+        }
     }
-    failing.store(failed, Ordering::Relaxed);
+
+    /// Replaces the file, and tells where that begins to fail.
+    fn put(&self, status: &Snapshot<SinkStatus, Each>) {
+        let result = replace(&self.path, |file| write(file, status));
+        let failed = result.is_err();
+        if let Err(error) = result
+            && !self.failing.load(Ordering::Relaxed)
+        {
+            tracing::error!(path = %self.path.display(), %error, "the status file is not written");
+        }
+        self.failing.store(failed, Ordering::Relaxed);
+    }
+}
+
+fn write(file: &mut File, status: &Snapshot<SinkStatus, Each>) -> io::Result<()> {
+    let mut file = BufWriter::with_capacity(WRITE_BUFFER, file);
+    serde_json::to_writer(&mut file, status)?;
+    file.flush()
+}
+
+/// A checksum of a text, and its length: two texts that are the same by that only cost a heartbeat.
+#[derive(Default)]
+struct Sum(crc32fast::Hasher, usize);
+
+impl PartialEq for Sum {
+    fn eq(&self, other: &Self) -> bool {
+        self.1 == other.1 && self.0.clone().finalize() == other.0.clone().finalize()
+    }
+}
+
+impl io::Write for Sum {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.update(text);
+        self.1 += text.len();
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

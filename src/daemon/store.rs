@@ -1,8 +1,9 @@
 //! The state directory: one process at a time, one file per connection.
 //!
-//! Constraints: files are 0600 and replaced whole, so that a crash leaves the old or the new one. A file that
-//! cannot be read costs a handshake, never the start. Writing never delays a poll: it happens on a thread for
-//! blocking work, the latest state wins, and a failure is told once.
+//! Constraints: files are 0600 and replaced whole, so that a crash of the process leaves the old or the new one; nothing
+//! waits for the disk, since no session outlives a crash of the machine. A file that cannot be read costs a handshake,
+//! never the start. Writing never delays a poll: it happens on a thread for blocking work, a few files at a time however
+//! many connections there are, the latest state wins, and a failure is told once.
 //!
 //! Format of `NAME.session.json`: `{"version":1,"url":...,"session":{...}|null,"cookies":[...]}`.
 
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 use url::Url;
 
@@ -44,9 +45,13 @@ const CLIENT_ID_MAX: usize = 1024;
 const LOCK_TRIES: u32 = 25;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
+/// How many session files are written at the same time: each takes a thread.
+const WRITERS: usize = 4;
+
 /// The state directory, locked for this process.
 pub(super) struct Store {
     dir: PathBuf,
+    writers: Arc<Semaphore>,
     _lock: File,
 }
 
@@ -127,7 +132,8 @@ impl Store {
                     let id = std::process::id();
                     // A full disk is no reason not to start; then nobody can send this process a signal by it.
                     drop(lock.set_len(0).and_then(|()| writeln!(lock, "{id}")));
-                    return Ok(Self { dir: dir.to_owned(), _lock: lock });
+                    let writers = Arc::new(Semaphore::new(WRITERS));
+                    return Ok(Self { dir: dir.to_owned(), writers, _lock: lock });
                 }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
                 Err(TryLockError::Error(error)) => return Err(failed(&path, error)),
@@ -163,7 +169,7 @@ impl Store {
     ) -> Keeper {
         let (latest, receiver) = watch::channel(None);
         let path = self.session_path(connection);
-        let task = tokio::spawn(keep(connection.clone(), path, receiver));
+        let task = tokio::spawn(keep(connection.clone(), path, Arc::clone(&self.writers), receiver));
         Keeper { url: url.clone(), session, jar, latest, task }
     }
 
@@ -186,6 +192,8 @@ impl Store {
         self.dir.join(format!("{connection}.session.json"))
     }
 }
+
+type Latest = watch::Receiver<Option<Arc<Secret<String>>>>;
 
 /// Keeps the session and the cookies of one connection.
 pub(super) struct Keeper {
@@ -239,14 +247,15 @@ impl Keeper {
     }
 }
 
-async fn keep(connection: Arc<str>, path: PathBuf, mut latest: watch::Receiver<Option<Arc<Secret<String>>>>) {
+async fn keep(connection: Arc<str>, path: PathBuf, writers: Arc<Semaphore>, mut latest: Latest) {
     let mut failing = false;
     while latest.changed().await.is_ok() {
-        let Some(text) = latest.borrow_and_update().clone() else {
-            continue;
-        };
+        let place = writers.acquire().await;
+        let Some(text) = latest.borrow_and_update().clone() else { continue };
         let target = path.clone();
-        let written = tokio::task::spawn_blocking(move || replace(&target, text.expose().as_bytes())).await;
+        let write = move || replace(&target, |file| file.write_all(text.expose().as_bytes()));
+        let written = tokio::task::spawn_blocking(write).await;
+        drop(place);
         let result = written.map_err(io::Error::other).and_then(|result| result);
         match &result {
             Ok(()) if failing => tracing::info!(%connection, "the session is kept again"),
@@ -259,12 +268,11 @@ async fn keep(connection: Arc<str>, path: PathBuf, mut latest: watch::Receiver<O
     }
 }
 
-/// Replaces a file as a whole; it is 0600 from its first byte.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Replaces a file as a whole by what `write` writes; it is 0600 from its first byte.
+pub(super) fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let dir = path.parent().unwrap_or_else(|| Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".new-").tempfile_in(dir)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_data()?;
+    write(file.as_file_mut())?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

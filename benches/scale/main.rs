@@ -3,9 +3,10 @@
 //! Constraints: every connection has its own session, cookie and channel at one server of the bench, and idles in its
 //! poll but for one event a minute, spread evenly. The program begins with a soft limit of 1,024 open files, as a
 //! service manager gives it. Every event must stand in the file exactly once, and every session must have been
-//! greeted once, subscribed once and closed by a goodbye. Linux only: figures of a process are read from `/proc`.
+//! greeted once, so that no budget of handshakes is touched, subscribed once and closed by a goodbye. Linux only: figures of a process are read from `/proc`.
 //!
-//! Format: `cargo bench --bench scale -- [--no-bars] [--only plain|tls] [--connections N] [--window SECONDS]`. It prints the
+//! Format: `cargo bench --bench scale -- [--no-bars] [--only plain|tls] [--connections N] [--window SECONDS]
+//! [--program FILE]`. It prints the
 //! figures and ends with 1 when a bar is missed or a run fails, with 2 when it is called wrongly. The window of processor
 //! time is 60 s, and at least 30 s where the bars are held.
 //!
@@ -57,6 +58,8 @@ struct Options {
     connections: u32,
     window: Duration,
     bars: bool,
+    /// What is measured, where it is not the program that was built.
+    program: String,
 }
 
 /// The figures of one run.
@@ -70,6 +73,8 @@ struct Figures {
     /// A share of one core.
     processor: f64,
     events: u32,
+    /// Sessions that were closed by a goodbye when the program had ended.
+    goodbyes: u32,
 }
 
 fn main() -> ExitCode {
@@ -95,8 +100,13 @@ fn main() -> ExitCode {
 }
 
 fn options(arguments: &[&str]) -> std::result::Result<Options, String> {
-    let mut options =
-        Options { ways: vec![Way::Plain, Way::Tls], connections: 2_000, window: MINUTE, bars: true };
+    let mut options = Options {
+        ways: vec![Way::Plain, Way::Tls],
+        connections: 2_000,
+        window: MINUTE,
+        bars: true,
+        program: env!("CARGO_BIN_EXE_cometail").to_owned(),
+    };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match *argument {
@@ -109,6 +119,9 @@ fn options(arguments: &[&str]) -> std::result::Result<Options, String> {
                     Some(&"tls") => vec![Way::Tls],
                     _ => return Err("--only: plain or tls".to_owned()),
                 }
+            }
+            "--program" => {
+                (*arguments.next().ok_or("--program: wanted a file")?).clone_into(&mut options.program);
             }
             "--connections" => options.connections = number(arguments.next(), 2, 9_000)?,
             "--window" => options.window = Duration::from_secs(number(arguments.next(), 1, 3_600)?.into()),
@@ -139,8 +152,8 @@ fn run(options: &Options) -> Result<bool> {
 }
 
 fn measure(way: Way, options: &Options) -> Result<Figures> {
-    let (one, _) = begin(way, 1)?.1.idle()?;
-    let (server, mut process) = begin(way, options.connections)?;
+    let (one, _) = begin(way, 1, options)?.1.idle()?;
+    let (server, mut process) = begin(way, options.connections, options)?;
     let measured = crowd(&server, &mut process, options, one);
     measured.map_err(|error| {
         let said = process.said();
@@ -150,9 +163,9 @@ fn measure(way: Way, options: &Options) -> Result<Figures> {
 }
 
 /// A server, and a program that connects to it so often.
-fn begin(way: Way, connections: u32) -> Result<(Server, Process)> {
+fn begin(way: Way, connections: u32, options: &Options) -> Result<(Server, Process)> {
     let server = Server::start(way == Way::Tls)?;
-    let mut process = Process::start(&server, connections)?;
+    let mut process = Process::start(&server, connections, &options.program)?;
     process.wait("all connections are in their polls", || server.seen().polling == connections)?;
     Ok((server, process))
 }
@@ -171,13 +184,14 @@ fn crowd(server: &Server, process: &mut Process, options: &Options, one: f64) ->
     let later = process.memory()?;
     let stop = process.stop()?;
     check::exactly_once(&output, events)?;
-    check::sessions(&server.seen(), options.connections)?;
-    Ok(Figures { start, stop, one, idle, later, processor, events })
+    let seen = server.seen();
+    check::sessions(&seen, options.connections)?;
+    Ok(Figures { start, stop, one, idle, later, processor, events, goodbyes: seen.disconnects })
 }
 
 /// Prints the figures; whether all bars are held.
 fn report(way: Way, options: &Options, figures: &Figures) -> bool {
-    let Figures { start, stop, one, idle, later, processor, events } = figures;
+    let Figures { start, stop, one, idle, later, processor, events, goodbyes } = figures;
     let count = f64::from(options.connections);
     let bar = if way == Way::Tls { TLS_BAR } else { PLAIN_BAR };
     let each = |bytes: &f64| (bytes - one) / count;
@@ -202,5 +216,7 @@ fn report(way: Way, options: &Options, figures: &Figures) -> bool {
     let started =
         line("from the start to all in their polls", time(*start), time(START_BAR), *start <= START_BAR);
     let stopped = line("from SIGTERM to the end", time(*stop), time(STOP_BAR), *stop <= STOP_BAR);
-    memory && processor && started && stopped
+    let (told, all) = (format!("{goodbyes}"), format!("{}", options.connections));
+    let closed = line("sessions that were closed by then", told, all, *goodbyes == options.connections);
+    memory && processor && started && stopped && closed
 }

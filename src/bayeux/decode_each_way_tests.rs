@@ -177,9 +177,10 @@ fn message() -> impl Strategy<Value = String> {
             let comma = if more.is_empty() { "" } else { "," };
             let data =
                 format!(r#""data":{{"event":{{"replayId":{replay},"type":"created"}},"sobject":{value}}}"#);
-            match first {
-                true => format!(r#"{{"channel":{channel},{data}{comma}{more}}}"#),
-                false => format!(r#"{{{more}{comma}{data},"channel":{channel}}}"#),
+            if first {
+                format!(r#"{{"channel":{channel},{data}{comma}{more}}}"#)
+            } else {
+                format!(r#"{{{more}{comma}{data},"channel":{channel}}}"#)
             }
         },
     );

@@ -50,7 +50,7 @@ fn equal(block: &[u8; BLOCK], set: u8, byte: u8) -> u64 {
     by_word(block, |word| {
         let differs = (word | set) ^ byte;
         // The high bit of each byte that is nothing but zeros; no byte's sum reaches the next.
-        ones_of(!((differs & LOW) + LOW | differs))
+        ones_of(!(((differs & LOW) + LOW) | differs))
     })
 }
 

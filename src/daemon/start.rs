@@ -80,11 +80,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     let (prepared, memories) = prepare_all(&config.connections, &means, memories)?;
     means.journal = opened.map(|opened| opened.start(outlet.clone(), &channels)).transpose()?;
     let (means, library) = (Arc::new(means), library_of(&supply));
-    let mut lines = Lines::new(means.clone(), memories);
-    for (wanted, (status, (commands, mut connection))) in config.connections.iter().zip(prepared) {
-        connection.intake = means.intake();
-        lines.launch(Arc::new(wanted.clone()), status, (commands, connection));
-    }
+    let lines = launch(&config.connections, prepared, &means, memories);
     if let Some(journal) = &means.journal {
         tokio::spawn(journal.clone().tell_losses());
     }
@@ -151,6 +147,20 @@ fn prepare_all(
     } else {
         Err(StartError { ending: Ending::Io, problems })
     }
+}
+
+fn launch(
+    configs: &[config::Connection],
+    prepared: Vec<Prepared>,
+    means: &Arc<Means>,
+    memories: Memories,
+) -> Lines {
+    let mut lines = Lines::new(Arc::clone(means), memories);
+    for (wanted, (status, (commands, mut connection))) in configs.iter().zip(prepared) {
+        connection.intake = means.intake();
+        lines.launch(Arc::new(wanted.clone()), status, (commands, connection));
+    }
+    lines
 }
 
 fn library_of(supply: &Supply) -> Option<journal::Library> {

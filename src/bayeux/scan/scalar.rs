@@ -24,10 +24,13 @@ pub(super) fn is_scalar(rest: &[u8]) -> bool {
 /// The position that `rest` begins with: a plain integer from 0 to 10^18 - 1 that ends where a value may end.
 pub(super) fn position(rest: &[u8]) -> Option<i64> {
     let mut value = 0;
-    for (count, byte) in rest.iter().enumerate().take(19) {
+    for (count, byte) in rest.iter().enumerate() {
         if !byte.is_ascii_digit() {
             let plain = count == 1 || count > 1 && rest.first() != Some(&b'0');
             return (plain && is_end(rest.get(count..)?)).then_some(value);
+        }
+        if count == 18 {
+            break;
         }
         value = value * 10 + i64::from(byte - b'0');
     }

@@ -64,6 +64,7 @@ fn what_is_no_plain_event_is_left_to_serde() {
         r#"{"channel":"/a","data":{"event":{"replayId":-1}}}"#,
         r#"{"channel":"/a","data":{"event":{"replayId":1.0}}}"#,
         r#"{"channel":"/a","data":{"event":{"replayId":1000000000000000000}}}"#,
+        r#"{"channel":"/a","data":{"event":{"replayId":9999999999999999999}}}"#,
         r#"{"channel":"/a","data":1,"d\u0061ta":{"event":{"replayId":2}}}"#,
         r#"{"channel":"/a","data":{"event":{"replayId":1,"\ud800":1}}}"#,
     ] {

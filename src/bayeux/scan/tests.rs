@@ -36,7 +36,7 @@ fn is_valid(body: &str) -> bool {
 #[test]
 fn a_plain_event_is_taken_with_all_that_is_asked_of_it() {
     let body = r#"[{"clientId":"x","data":{"event":{"replayId":15,"type":"a"},"x":[{"event":{"replayId":1}}]},"channel":"/topic/\n"},
-        { "data" : 7 , "channel" : "/topic/é" }]"#;
+        { "data" : [7] , "channel" : "/topic/é" }]"#;
     for level in Level::all() {
         let mut scanner = Scanner::new(body.as_bytes(), level);
         let end = body.find('\n').unwrap() - 1;
@@ -55,6 +55,8 @@ fn what_is_no_plain_event_is_left_to_serde() {
     for odd in [
         r#"{"channel":"/meta/connect","data":1}"#,
         r#"{"channel":"/a"}"#,
+        r#"{"channel":"/a","data":1e999}"#,
+        r#"{"channel":"/a","data":{"event":"\ud800"}}"#,
         r#"{"data":1}"#,
         r#"{"channel":7,"data":1}"#,
         r#"{"channel":"/a","channel":"/b","data":1}"#,

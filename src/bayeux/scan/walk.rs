@@ -80,6 +80,12 @@ pub(super) fn index(bits: u32) -> usize {
     usize::try_from(bits).expect("usize has at least 32 bits")
 }
 
+/// Whether a value that begins so, where one is read, can be valid and still be refused: a number that is out of range,
+/// a string with half a surrogate pair.
+const fn may_be_refused(first: u8) -> bool {
+    matches!(first, b'"' | b'-' | b'0'..=b'9')
+}
+
 impl<'b> Scanner<'b> {
     /// Nothing is read yet.
     pub(in crate::bayeux) fn new(body: &'b [u8], level: Level) -> Self {
@@ -247,7 +253,7 @@ impl<'b> Scanner<'b> {
         let text = self.body.get(name..).unwrap_or_default();
         match nest.focus {
             1 if text.starts_with(b"\"data\"") => {
-                fields.odd |= std::mem::replace(&mut fields.data, true);
+                fields.odd |= std::mem::replace(&mut fields.data, true) | may_be_refused(value.1);
                 nest.focus += u32::from(value.1 == b'{');
             }
             1 if text.starts_with(b"\"channel\"") => {
@@ -257,7 +263,7 @@ impl<'b> Scanner<'b> {
             }
             1 if text.starts_with(b"\"clientId\"") => fields.names_session = true,
             2 if text.starts_with(b"\"event\"") => {
-                fields.odd |= std::mem::replace(&mut fields.event, true);
+                fields.odd |= std::mem::replace(&mut fields.event, true) | may_be_refused(value.1);
                 nest.focus += u32::from(value.1 == b'{');
             }
             3 if text.starts_with(b"\"replayId\"") => {

@@ -107,6 +107,9 @@ impl Frames<'_> {
 
 async fn plain(frames: &mut Frames<'_>, announced: Option<usize>) -> Result<Bytes, Trouble> {
     let Some(first) = frames.next().await? else { return Ok(Bytes::new()) };
+    if announced == Some(first.len()) {
+        return Ok(own(first));
+    }
     let reserved = announced.unwrap_or_default().min(RESERVED_MAX).max(first.len());
     let mut whole = spare::buffer(reserved);
     whole.extend_from_slice(&first);

@@ -309,10 +309,10 @@ impl Connection {
         self.waiting_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
     }
 
-    /// Notes that nothing is asked for until the journal has room.
-    pub fn pause(&mut self, now: SystemTime) {
+    /// Notes that nothing is asked for until there is room, and where.
+    pub fn pause(&mut self, now: SystemTime, waiting: &'static str) {
         self.due = None;
-        self.waiting = "for room in the journal";
+        self.waiting = waiting;
         self.waiting_ms = None;
         self.paused_since.get_or_insert(millis(now));
     }

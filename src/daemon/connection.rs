@@ -364,7 +364,7 @@ impl Connection {
         status.due = None;
         if self.intake.is_stuck() {
             self.paused = true;
-            status.pause(SystemTime::now());
+            status.pause(SystemTime::now(), self.intake.lacks());
         }
     }
 

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::board::Room;
 use super::journal::Appender;
 use super::outlet::Outlet;
+use super::queues::Queues;
 use crate::event::{Batch, Channel, ReplayId};
 use crate::journal::{Kind, Refused};
 
@@ -27,7 +28,7 @@ pub(super) type Position = (Channel, ReplayId);
 /// Where events go.
 pub(super) enum Intake {
     /// To the sinks' queues, and no further.
-    Memory(Arc<Outlet>),
+    Memory(Queues),
     /// Into the journal.
     Journal(Box<Desk>),
 }
@@ -57,6 +58,10 @@ struct Pending {
 }
 
 impl Intake {
+    pub(super) const fn memory(outlet: Arc<Outlet>) -> Self {
+        Self::Memory(Queues::new(outlet))
+    }
+
     pub(super) fn journal(appender: Arc<Appender>) -> Self {
         let (room, durable) = (appender.room(), appender.durable());
         Self::Journal(Box::new(Desk {
@@ -75,10 +80,7 @@ impl Intake {
     /// Takes a batch; the positions that are committed by that.
     pub(super) fn take(&mut self, batch: &Arc<Batch>, kind: Kind) -> Vec<Position> {
         match self {
-            Self::Memory(outlet) => {
-                outlet.offer(batch);
-                batch.positions().map(|(channel, replay)| (channel.clone(), replay)).collect()
-            }
+            Self::Memory(queues) => queues.take(batch),
             Self::Journal(desk) => {
                 desk.take(batch, kind);
                 Vec::new()
@@ -89,7 +91,7 @@ impl Intake {
     /// Offers again what is held back; whether nothing is.
     pub(super) fn has_room(&mut self) -> bool {
         match self {
-            Self::Memory(_) => true,
+            Self::Memory(queues) => queues.has_room(),
             Self::Journal(desk) => desk.has_room(),
         }
     }
@@ -108,22 +110,31 @@ impl Intake {
     /// Whether it is held up for longer than an append takes.
     pub(super) fn is_stuck(&self) -> bool {
         match self {
-            Self::Memory(_) => false,
+            Self::Memory(queues) => queues.is_stuck(),
             Self::Journal(desk) => !desk.held.is_empty() || desk.room.borrow().troubled,
         }
     }
 
     /// The end was asked for: what cannot be taken now is given up.
     pub(super) fn end(&mut self) {
-        if let Self::Journal(desk) = self {
-            desk.ending = true;
+        match self {
+            Self::Memory(queues) => queues.end(),
+            Self::Journal(desk) => desk.ending = true,
+        }
+    }
+
+    /// What is waited for while it is held up.
+    pub(super) const fn lacks(&self) -> &'static str {
+        match self {
+            Self::Memory(_) => "for room in the sinks' queues",
+            Self::Journal(_) => "for room in the journal",
         }
     }
 
     /// The positions that have become durable, the last of each channel.
     pub(super) fn take_committed(&mut self) -> Vec<Position> {
         match self {
-            Self::Memory(_) => Vec::new(),
+            Self::Memory(queues) => queues.take_committed(),
             Self::Journal(desk) => desk.take_committed(),
         }
     }
@@ -132,7 +143,7 @@ impl Intake {
     /// journal keeps what it has taken for as long as that lives.
     pub(super) fn take_taken(&mut self) -> Vec<Position> {
         match self {
-            Self::Memory(_) => Vec::new(),
+            Self::Memory(queues) => queues.take_committed(),
             Self::Journal(desk) => desk.pending.drain(..).flat_map(|one| one.positions).collect(),
         }
     }
@@ -141,7 +152,7 @@ impl Intake {
     /// nothing.
     pub(super) async fn changed(&mut self, unsent: bool) {
         match self {
-            Self::Memory(_) => pending().await,
+            Self::Memory(queues) => queues.changed().await,
             Self::Journal(desk) => desk.changed(unsent).await,
         }
     }

@@ -35,6 +35,7 @@ mod outlet;
 mod post;
 mod prepare;
 mod progress;
+mod queues;
 mod redact;
 mod reload;
 mod renewal;

@@ -74,6 +74,12 @@ impl Outlet {
         self.taps().iter().for_each(|tap| tap.handle.wake());
     }
 
+    /// Whether a sink has room for a batch, or all of them are gone.
+    pub(super) fn has_room(&self, batch: &Batch) -> bool {
+        let taps = self.taps();
+        taps.is_empty() || taps.iter().any(|tap| tap.handle.has_room(batch.size()))
+    }
+
     /// Hands a batch on; a full queue loses it for that sink, which is told and counted.
     pub(super) fn offer(&self, batch: &Arc<Batch>) {
         for tap in &*self.taps() {

@@ -49,7 +49,7 @@ impl Means {
     pub(super) fn intake(&self) -> Intake {
         match &self.journal {
             Some(journal) => Intake::journal(Arc::clone(journal)),
-            None => Intake::Memory(Arc::clone(&self.outlet)),
+            None => Intake::memory(Arc::clone(&self.outlet)),
         }
     }
 }

@@ -152,6 +152,11 @@ impl Handle {
         }
     }
 
+    /// Whether its queue has room for so many bytes, or is empty. A sink that has ended always has: it takes nothing.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.0.queue.has_room(bytes)
+    }
+
     /// Something was appended to the journal. It never waits; it costs a system call only when the worker
     /// sleeps.
     pub fn wake(&self) {

@@ -162,6 +162,12 @@ impl Queue {
         Arc::new(Lease { batch, first: 0, instead: Some(done), bytes })
     }
 
+    /// Whether a batch of so many bytes would be taken, or nothing is taken any more.
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        let queued = self.bytes();
+        queued == 0 || queued.saturating_add(bytes) <= self.max_bytes || self.is_closed()
+    }
+
     /// Whether as much waits as may.
     pub(super) fn is_full(&self) -> bool {
         self.bytes() >= self.max_bytes

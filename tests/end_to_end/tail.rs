@@ -1,8 +1,11 @@
 //! `cometail tail`: what comes out, where it begins and when it ends.
 
+use std::io::{BufRead as _, BufReader};
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use crate::support::{A, Cometail, Emulator, cometail, json, number, numbers, run};
+use crate::support::{A, Cometail, Emulator, cometail, json, number, numbers, run, stays};
 
 /// Messages with what a parser and a printer would change between them.
 const ODD: [&str; 5] = [
@@ -111,6 +114,33 @@ fn replay_says_where_to_begin() {
     assert_eq!(numbers(&new.wait_lines(1)), [5]);
     assert_eq!(numbers(&old.wait_lines(1)), [5], "before API 37 events are not retained");
     old.wait_log("the server does not number its events");
+}
+
+/// More than the 64 MiB of the queue and what a pipe takes come while nobody reads.
+#[test]
+fn a_reader_that_stands_still_for_a_while_misses_nothing() {
+    let emulator = Emulator::start();
+    let (tail, stdout) = Cometail::start_unread(&mut cometail(&["tail", &emulator.url("61.0"), A]));
+    emulator.wait_polled(1);
+    let pad = "x".repeat(1 << 20);
+    for round in 0..15 {
+        emulator.post("publish", &json!({"channel": A, "count": 5, "data": {"round": round, "pad": pad}}));
+        // The queue has room for twelve of these: what is asked for comes in as many responses.
+        if round < 12 {
+            emulator.wait_polled(1);
+        }
+    }
+    emulator.wait_unpolled();
+    stays("nothing is asked for while nobody reads", Duration::from_millis(300), || {
+        emulator.state()["sessions"][0]["has_open_connect"] == false
+    });
+    let lines = BufReader::new(stdout).lines().take(75).map(|line| json(&line.unwrap()));
+    let seen: Vec<_> = lines.map(|event| event["data"].clone()).collect();
+    let ids: Vec<_> = seen.iter().map(|data| data["event"]["replayId"].as_i64()).collect();
+    assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
+    let rounds: Vec<_> = seen.iter().filter_map(|data| data["round"].as_u64()).collect();
+    assert_eq!(rounds, (0..75).map(|n| n / 5).collect::<Vec<_>>(), "each of five in each round");
+    assert!(!tail.log().contains("the queue is full"), "{}", tail.log());
 }
 
 #[test]

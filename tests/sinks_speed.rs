@@ -107,6 +107,7 @@ fn a_lone_event_is_in_the_file_at_once() {
     let mut latencies = Vec::new();
     for number in 0..300 {
         let batch = batch(&connection, number, 1);
+        // Events this far apart are lone ones: the traffic is the subject, and nothing is waited for.
         std::thread::sleep(Duration::from_millis(3));
         let begin = Instant::now();
         handle.offer(&batch);

@@ -334,7 +334,7 @@ impl<'b> Decoder<'b> {
 }
 
 /// Parses the one message that `text` begins with and tells its length.
-fn parse_one(text: &str) -> Result<(Message<'_>, usize), String> {
+pub(super) fn parse_one(text: &str) -> Result<(Message<'_>, usize), String> {
     let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Message<'_>>();
     match stream.next() {
         Some(Ok(message)) => Ok((message, stream.byte_offset())),
@@ -350,7 +350,7 @@ fn event_of(bytes: &Bytes) -> Option<(String, ReplayId)> {
     Some((message.channel.and_then(text_of)?.into_owned(), message.replay?))
 }
 
-fn meta(name: &str, message: &Message<'_>) -> Meta {
+pub(super) fn meta(name: &str, message: &Message<'_>) -> Meta {
     let kind = match name {
         "handshake" => Kind::Handshake,
         "connect" => Kind::Connect,

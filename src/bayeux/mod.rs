@@ -21,6 +21,7 @@ mod closing;
 pub mod contract;
 mod credentials;
 pub mod decode;
+mod early;
 mod encode;
 mod extent;
 mod flat;
@@ -82,6 +83,9 @@ pub struct Config {
     pub ack: bool,
     /// Whether a session goes over a websocket where the server offers it.
     pub websocket: bool,
+    /// The least length of a body, in bytes, for which the next connect may be sent before the events in it are handed on:
+    /// what takes longer to read than a request takes to go out. Only a server that sends its events again is asked so.
+    pub connect_early: usize,
     /// Whether it serves a command that a person watches: a server that is none ends it.
     pub one_shot: bool,
 }
@@ -103,6 +107,7 @@ impl Config {
             recheck: None,
             ack: true,
             websocket: false,
+            connect_early: 8 << 10,
             one_shot: false,
         }
     }

@@ -3,7 +3,7 @@
 //! A response that was lost or cut may have held events while the session lives on: channels with a position are
 //! then subscribed again from it before any further event of theirs is taken, and for the others a gap is told.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::advice::Reconnect;
 use super::border::Fault;
@@ -156,13 +156,18 @@ impl Session {
     /// A server that answers at once with nothing does not hold polls: asking it as fast as it answers would be
     /// an attack on it.
     fn pause_between_polls(&mut self, had_events: bool) -> Duration {
-        let held = self.now.mono.saturating_duration_since(self.poll_sent);
-        let quick = !had_events && held < self.poll_timeout / 10;
-        self.quick_polls = if quick { self.quick_polls.saturating_add(1) } else { 0 };
+        self.count_quick(had_events, self.poll_sent);
         if self.quick_polls <= QUICK_MAX { Duration::ZERO } else { QUICK_PAUSE.min(self.poll_timeout / 10) }
     }
 
-    fn on_live(&mut self, client: &mut Client) {
+    /// Counts the poll that was sent then and has ended now, if it ended at once.
+    pub(super) fn count_quick(&mut self, had_events: bool, sent: Instant) {
+        let held = self.now.mono.saturating_duration_since(sent);
+        let quick = !had_events && held < self.poll_timeout / 10;
+        self.quick_polls = if quick { self.quick_polls.saturating_add(1) } else { 0 };
+    }
+
+    pub(super) fn on_live(&mut self, client: &mut Client) {
         self.pace.reset();
         self.way_is_good();
         self.liveness.connect_succeeds(self.now.mono);

@@ -130,6 +130,7 @@ impl Session {
         let connection = self.config.connection.clone();
         let events = std::mem::take(events);
         let batch = Batch::new(connection, self.now.wall, decoded.body.clone(), events);
+        self.unnumbered = self.unnumbered.saturating_add(batch.unnumbered());
         for (channel, replay) in batch.positions() {
             self.subscriptions.deliver(channel, replay);
         }

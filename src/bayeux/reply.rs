@@ -43,10 +43,15 @@ pub(super) struct Refusal {
 
 impl Session {
     pub(super) fn on_outcome(&mut self, exchange: ExchangeId, outcome: Outcome) {
-        if let Some(outcome) = self.judge_socket(exchange, outcome) {
-            let outcome = outcome.map(|reply| self.read(reply));
-            self.on_reading(exchange, outcome);
-        }
+        let outcome = match self.judge_socket(exchange, outcome) {
+            Some(Ok(reply)) => match self.connect_early(exchange, reply) {
+                Some(reply) => Ok(self.read(reply)),
+                None => return,
+            },
+            Some(Err(fault)) => Err(fault),
+            None => return,
+        };
+        self.on_reading(exchange, outcome);
     }
 
     pub(super) fn on_reading(&mut self, exchange: ExchangeId, outcome: Result<Reading, Fault>) {

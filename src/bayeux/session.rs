@@ -1,8 +1,8 @@
 //! The session: one input at a time, then outputs until there is nothing to do but wait.
 //!
 //! Constraints
-//! - Events come out before the request that follows their response: a position can only move for events that
-//!   were handed on.
+//! - Events come out before the request that follows their response, or right after it where the server sends them again
+//!   (`early`); always before anything else happens. A position can only move for events that were handed on.
 //! - `/meta/connect` is alone in its request. Subscribe and unsubscribe use the side lane while a poll is open,
 //!   and never touch it.
 //! - After every outcome, whatever was in it, the next step is decided at once: something is always open, or a
@@ -17,6 +17,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::advice::TIMEOUT_MAX;
 use super::border::{Exchange, ExchangeId, Lane};
 use super::contract::{Input, Now, Output, Snapshot};
+use super::early::Behind;
 use super::liveness::Liveness;
 use super::notice::{Closed, Notice};
 use super::pace::Pace;
@@ -81,6 +82,10 @@ pub struct Session {
     pub(super) odd_advice_told: bool,
     /// What of an advice has been told.
     pub(super) advice_told: Vec<&'static str>,
+    /// How many events came without a replay id, which the server does not send again.
+    pub(super) unnumbered: usize,
+    /// The response that the open connect went before.
+    pub(super) behind: Option<Box<Behind>>,
     last_message: u64,
     pub(super) last_exchange: u64,
     pub(super) outputs: VecDeque<Output>,
@@ -133,6 +138,8 @@ impl Session {
             reported_live: false,
             odd_advice_told: false,
             advice_told: Vec::new(),
+            unnumbered: 0,
+            behind: None,
             last_message: 0,
             last_exchange: 0,
             outputs: VecDeque::new(),
@@ -147,6 +154,7 @@ impl Session {
 
     /// Takes one input. Whatever it is, the outputs say what follows.
     pub fn handle(&mut self, now: Now, input: Input) {
+        self.catch_up();
         self.now = now;
         match input {
             Input::Start => self.on_start(),
@@ -175,6 +183,9 @@ impl Session {
 
     /// The next thing to do. [`Output::Wait`] comes last, and again at every call until the next input.
     pub fn poll_output(&mut self) -> Output {
+        if self.outputs.is_empty() {
+            self.catch_up();
+        }
         self.outputs.pop_front().unwrap_or_else(|| {
             let (until, reason) = self.present_wait();
             Output::Wait { until, reason }

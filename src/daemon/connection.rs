@@ -107,7 +107,7 @@ impl Connection {
         loop {
             let committed = self.intake.take_committed();
             self.commit(committed);
-            let wait = self.settle(&mut why);
+            let wait = self.settle(&mut why).await;
             if self.session.is_closed() && !wait.held {
                 break;
             }
@@ -187,10 +187,13 @@ impl Connection {
     }
 
     /// Does what the session wants until it wants to wait, and tells until when.
-    fn settle(&mut self, why: &mut Closed) -> Wait {
+    async fn settle(&mut self, why: &mut Closed) -> Wait {
         while self.is_free() {
             if let Ok(until) = self.act(why, true) {
                 return Wait { until, held: false };
+            }
+            if self.session.is_behind() {
+                self.flights.depart().await;
             }
         }
         self.note_pause();

@@ -47,6 +47,8 @@ pub(super) struct Flights {
     side: Option<Idle>,
     /// Two, or a few more while a session closes.
     open: Vec<Flight>,
+    /// What ended while what was sent went out.
+    landed: Option<Landed>,
     line: Line,
 }
 
@@ -61,6 +63,7 @@ impl Flights {
             poll: None,
             side: None,
             open: Vec::new(),
+            landed: None,
             line,
         }
     }
@@ -115,6 +118,15 @@ impl Flights {
         self.line.close().await;
     }
 
+    /// Lets what was sent go out, before something that takes long.
+    pub(super) async fn depart(&mut self) {
+        if self.landed.is_none() {
+            self.landed = self.next_now().await;
+        }
+        // The HTTP connection is a task of its own.
+        tokio::task::yield_now().await;
+    }
+
     /// The next exchange that ends, or message of the websocket; never, while nothing is open. Dropping the future
     /// loses nothing.
     pub(super) async fn next(&mut self) -> Landed {
@@ -131,6 +143,9 @@ impl Flights {
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Landed> {
+        if let Some(landed) = self.landed.take() {
+            return Poll::Ready(landed);
+        }
         for at in 0..self.open.len() {
             let landed = self.open.get_mut(at).map(|flight| flight.landing.poll(context));
             if let Some(Poll::Ready((client, outcome))) = landed {

@@ -30,20 +30,24 @@ pub struct Batch {
     body: Bytes,
     channels: Vec<Channel>,
     entries: Vec<Entry>,
+    unnumbered: usize,
     gap: bool,
 }
 
 impl Batch {
     /// The batch of the one response whose events `builder` collected.
     pub fn new(connection: Arc<str>, received: SystemTime, body: Bytes, builder: BatchBuilder) -> Self {
-        Self { connection, received, body, channels: builder.channels, entries: builder.entries, gap: false }
+        let BatchBuilder { channels, entries, .. } = builder;
+        let unnumbered = unnumbered(&entries);
+        Self { connection, received, body, channels, entries, unnumbered, gap: false }
     }
 
     /// The batch of a gap record.
     pub(super) fn gap(connection: Arc<str>, received: SystemTime, channel: Channel, body: Bytes) -> Self {
         let entry = |end| Entry { channel: 0, start: 0, end, replay: None };
-        let entries = body.len().try_into().ok().map(entry).into_iter().collect();
-        Self { connection, received, body, channels: vec![channel], entries, gap: true }
+        let entries: Vec<_> = body.len().try_into().ok().map(entry).into_iter().collect();
+        let unnumbered = entries.len();
+        Self { connection, received, body, channels: vec![channel], entries, unnumbered, gap: true }
     }
 
     /// Whether this is no response but a gap record.
@@ -75,7 +79,8 @@ impl Batch {
             entries.push(Entry { channel, start, end, replay });
             start = end;
         }
-        let batch = Self { connection, received, body, channels, entries, gap: false };
+        let unnumbered = unnumbered(&entries);
+        let batch = Self { connection, received, body, channels, entries, unnumbered, gap: false };
         (index(start) == batch.body.len()).then_some(batch)
     }
 
@@ -115,8 +120,8 @@ impl Batch {
     }
 
     /// How many events have no replay id: no server sends them again.
-    pub fn unnumbered(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.replay.is_none()).count()
+    pub const fn unnumbered(&self) -> usize {
+        self.unnumbered
     }
 
     /// One event by its place in the order of arrival.
@@ -147,6 +152,10 @@ impl Batch {
             is_gap: self.gap,
         }
     }
+}
+
+fn unnumbered(entries: &[Entry]) -> usize {
+    entries.iter().filter(|entry| entry.replay.is_none()).count()
 }
 
 /// A `u32` as an index: every platform this builds for has at least 32-bit addresses.

@@ -40,6 +40,7 @@ pub(super) fn config(channels: &[&str]) -> Config {
         recheck: None,
         websocket: false,
         ack: true,
+        connect_early: usize::MAX,
         one_shot: true,
     }
 }

@@ -1,4 +1,5 @@
 mod bench;
+mod early;
 mod recovery;
 mod tokens;
 mod vigil;

@@ -8,7 +8,7 @@
 //! What must hold: something is always open or a time is set; the events of a channel with replay come out in order
 //! and each exactly once; handshakes keep their budget; after the faults stop the session is live within a bounded
 //! time and nothing is missing. On every fourth day the server also sends some events to nobody: they come out late.
-//! Every third day goes over websockets.
+//! Every third day goes over websockets. On two days of five the next connect goes out before the events of a response.
 
 mod server;
 mod socket;
@@ -81,7 +81,8 @@ impl Sim {
         let channels = vec![wanted(CHANNEL, ReplayId::ALL), wanted("/topic/New", ReplayId::NEW)];
         let recheck = is_lossy(seed).then_some(RECHECK);
         let websocket = seed.is_multiple_of(3);
-        let config = Config { recheck, websocket, ..Config::new(Arc::from("sim"), channels) };
+        let connect_early = if seed % 5 < 2 { 0 } else { usize::MAX };
+        let config = Config { recheck, websocket, connect_early, ..Config::new(Arc::from("sim"), channels) };
         let now = Now { mono: start, wall: UNIX_EPOCH };
         let mut random = fastrand::Rng::with_seed(seed);
         Self {

@@ -21,6 +21,8 @@ const PER_RESPONSE: usize = 100;
 /// Events of a run, and how many runs their figures are the median of.
 const RUNS: [(u32, usize); 5] =
     [(10_000, 9), (100_000, 9), (1_000_000, 5), (10_000_000, 1), (100_000_000, 1)];
+/// The longest run, unless another is asked for.
+pub(crate) const USUAL: u32 = 10_000_000;
 /// What the others are compared with.
 const BASE: u32 = 100_000;
 /// The bars: how much more than the base an event may take, and how much more memory a process.
@@ -50,8 +52,17 @@ struct Figures {
     journal: u64,
 }
 
-/// Measures with the journal and without, and prints it; whether every bar was held.
-pub(crate) fn run(all: bool) -> Result<bool> {
+/// The events of the longest run, as the command line has them.
+pub(crate) fn size(text: &str) -> std::result::Result<u32, String> {
+    let known = RUNS.iter().map(|(events, _)| *events).filter(|events| *events > BASE);
+    known
+        .clone()
+        .find(|events| events.to_string() == text)
+        .ok_or_else(|| format!("--to {text}: wanted one of {:?}", known.collect::<Vec<_>>()))
+}
+
+/// Measures runs of up to `most` events, with the journal and without, and prints it; whether every bar was held.
+pub(crate) fn run(most: u32) -> Result<bool> {
     let mut held = true;
     for journal in [true, false] {
         println!("\n{} journal", if journal { "with" } else { "without" });
@@ -61,7 +72,7 @@ pub(crate) fn run(all: bool) -> Result<bool> {
         println!("|---|---|---|---|---|---|---|");
         let mut rows = Vec::new();
         for (events, runs) in RUNS {
-            if events <= 10_000_000 || all {
+            if events <= most {
                 let figures = (0..runs).map(|_| one(events, journal)).collect::<Result<Vec<_>>>()?;
                 let row = median(&figures).ok_or("no run")?;
                 print(&row, runs);

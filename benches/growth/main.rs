@@ -5,10 +5,11 @@
 //! event is accounted for while a run goes on, and what has been checked is deleted, so that a run needs neither memory
 //! nor disk for its output.
 //!
-//! Format: `cargo bench --bench growth -- [--no-bars] [MODE]`, ended with 1 when a bar is missed or a run fails, with 2
+//! Format: `cargo bench --bench growth -- [--no-bars] [--program FILE] [MODE]`, ended with 1 when a bar is missed or a run fails, with 2
 //! when it is called wrongly. The modes:
 //!
-//! * none, or `--all`: [`growth`], up to 10^7 events, or up to 10^8, with the journal and without;
+//! * none, or `--to N`: [`growth`], up to 10^7 events, or up to 10^6 or 10^8, with the journal and
+//!   without;
 //! * `--soak TIME [--csv FILE] [--chart FILE]`: [`soak`], for a time such as `30m`;
 //! * `--start`: [`start`], from the start of the process to its first request.
 //!
@@ -19,9 +20,18 @@ mod chart;
 mod control;
 mod events;
 mod growth;
+#[path = "../shared/listener.rs"]
+mod listener;
+#[path = "../shared/messages.rs"]
+mod messages;
+#[path = "../shared/outcome.rs"]
+mod outcome;
 mod output;
 mod process;
-mod requests;
+#[path = "../shared/program.rs"]
+mod program;
+#[path = "../shared/request.rs"]
+mod request;
 mod server;
 mod soak;
 mod start;
@@ -35,11 +45,14 @@ use std::time::Duration;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
+const USAGE: &str = "usage: growth [--no-bars] [--program FILE]
+    [--to 1000000|10000000|100000000 | --start | --soak TIME [--csv FILE] [--chart FILE]]";
+
 /// What the command line asks for.
 #[derive(Default)]
 struct Options {
     no_bars: bool,
-    all: bool,
+    to: Option<u32>,
     start: bool,
     soak: Option<Duration>,
     csv: Option<PathBuf>,
@@ -50,27 +63,11 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let texts: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if let ["--hyper", port] = texts.as_slice() {
-        return status(start::speak(port).map(|()| true), true);
+        return outcome::code(start::speak(port).map(|()| true));
     }
     match options(&texts) {
-        Ok(options) => status(measure(&options), !options.no_bars),
-        Err(problem) => {
-            eprintln!(
-                "{problem}\nusage: growth [--no-bars] [--all | --start | --soak TIME [--csv FILE] [--chart FILE]]"
-            );
-            ExitCode::from(2)
-        }
-    }
-}
-
-fn status(outcome: Result<bool>, bars: bool) -> ExitCode {
-    match outcome {
-        Ok(held) if held || !bars => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("growth: {error}");
-            ExitCode::FAILURE
-        }
+        Ok(options) => outcome::code(measure(&options).map(|held| held || options.no_bars)),
+        Err(problem) => outcome::misuse(&problem, USAGE),
     }
 }
 
@@ -83,13 +80,21 @@ fn options(arguments: &[&str]) -> std::result::Result<Options, String> {
             // Cargo adds it to what the person typed.
             "--bench" => {}
             "--no-bars" => options.no_bars = true,
-            "--all" => options.all = true,
+            "--program" => program::choose(Some(value()?))?,
+            "--to" => options.to = Some(growth::size(value()?)?),
             "--start" => options.start = true,
             "--soak" => options.soak = Some(duration(value()?)?),
             "--csv" => options.csv = Some(PathBuf::from(value()?)),
             "--chart" => options.chart = Some(PathBuf::from(value()?)),
             other => return Err(format!("{other}: no such option")),
         }
+    }
+    let modes = [options.to.is_some(), options.start, options.soak.is_some()];
+    if modes.into_iter().filter(|wanted| *wanted).count() > 1 {
+        return Err("--to, --start, --soak: one of them at most".to_owned());
+    }
+    if options.soak.is_none() && (options.csv.is_some() || options.chart.is_some()) {
+        return Err("--csv, --chart: only with --soak".to_owned());
     }
     Ok(options)
 }
@@ -109,6 +114,6 @@ fn measure(options: &Options) -> Result<bool> {
     } else if options.start {
         start::run()
     } else {
-        growth::run(options.all)
+        growth::run(options.to.unwrap_or(growth::USUAL))
     }
 }

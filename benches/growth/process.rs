@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::Result;
+use crate::{Result, program};
 
 /// A running program; killed when it is dropped.
 pub(crate) struct Process {
@@ -16,9 +16,9 @@ pub(crate) struct Process {
     stderr: PathBuf,
 }
 
-/// The built program, without the environment of the caller: no proxy and no log level of theirs changes a figure.
+/// The measured program, without the environment of the caller: no proxy and no log level of theirs changes a figure.
 pub(crate) fn cometail(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cometail"));
+    let mut command = Command::new(program::path());
     command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
     command
 }

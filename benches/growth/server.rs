@@ -4,13 +4,14 @@
 //! response full of events, the first of them when [`Server::open`] was called. After the last one the poll is held.
 
 use std::io::{self, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::thread;
 use std::time::Instant;
 
-use crate::events::{CHANNEL, Row};
-use crate::requests::Requests;
+use crate::events::Row;
+use crate::listener::Listener;
+use crate::messages::{Messages, response_head};
+use crate::request::{Kind, Request};
 
 /// What a run sends; `total` is a multiple of `per_response`.
 #[derive(Clone, Copy)]
@@ -23,7 +24,7 @@ pub(crate) struct Plan {
 
 /// A listening server; dropped, it lets go of its threads.
 pub(crate) struct Server {
-    address: SocketAddr,
+    listener: Listener,
     shared: Arc<Shared>,
 }
 
@@ -46,18 +47,16 @@ struct State {
 
 impl Server {
     pub(crate) fn start(plan: Plan) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
         let row = Row::new(plan.per_response, b',');
         let state = State { connects: 0, open: false, stopped: false, row, sent: 0, arrived: 0, began: None };
         let shared = Arc::new(Shared { plan, state: Mutex::new(state), changed: Condvar::new() });
-        let accepting = Arc::clone(&shared);
-        thread::spawn(move || accept(&listener, &accepting));
-        Ok(Self { address, shared })
+        let serving = Arc::clone(&shared);
+        let listener = Listener::start(move |stream| serving.serve(stream))?;
+        Ok(Self { listener, shared })
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.address.port()
+        self.listener.port()
     }
 
     /// Whether the client waits in a poll.
@@ -87,19 +86,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.shared.lock().stopped = true;
         self.shared.changed.notify_all();
-        // Only a connection ends the wait in `accept`; where it fails, the listener is gone already.
-        drop(TcpStream::connect(self.address));
-    }
-}
-
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    while let Ok((stream, _)) = listener.accept() {
-        if shared.lock().stopped {
-            return;
-        }
-        let shared = Arc::clone(shared);
-        // A client that is killed breaks its connections; a run that breaks otherwise runs into its time limit.
-        thread::spawn(move || shared.serve(stream));
     }
 }
 
@@ -109,15 +95,15 @@ impl Shared {
     }
 
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        let mut requests = Requests::new(stream.try_clone()?);
-        while let Some(body) = requests.next_body()? {
-            let text = String::from_utf8_lossy(body);
-            let reply = reply(&text)?;
-            if text.contains("/meta/connect") {
-                self.answer_connect(&reply, &mut stream)?;
-            } else {
-                stream.write_all(&response(&[reply.as_bytes()]))?;
+        let mut messages = Messages::new(stream.try_clone()?);
+        while let Some((_, body)) = messages.next()? {
+            for request in Request::parse(body)? {
+                let reply = request.reply();
+                if request.kind == Kind::Connect {
+                    self.answer_connect(&reply, &mut stream)?;
+                } else {
+                    stream.write_all(&response(&[reply.as_bytes()]))?;
+                }
             }
         }
         Ok(())
@@ -145,31 +131,11 @@ impl Shared {
     }
 }
 
-/// The server's reply to the message of a request.
-fn reply(request: &str) -> io::Result<String> {
-    let id = || {
-        let (_, rest) = request.split_once(r#""id":"#)?;
-        rest.split([',', '}']).next().map(str::trim)
-    };
-    let id = id().unwrap_or("null");
-    let more = [
-        ("handshake", r#""clientId":"1a2b3c4d5e6f7g8h","version":"1.0","supportedConnectionTypes":["long-polling"],"ext":{"replay":true},"#.to_owned()),
-        ("subscribe", format!(r#""subscription":"{CHANNEL}","#)),
-        ("connect", r#""advice":{"reconnect":"retry","interval":0,"timeout":110000},"#.to_owned()),
-        ("disconnect", String::new()),
-    ];
-    let known = more.iter().find(|(name, _)| request.contains(&format!("/meta/{name}")));
-    let (name, more) = known.ok_or(io::ErrorKind::InvalidData)?;
-    Ok(format!(r#"{{"channel":"/meta/{name}","id":{id},{more}"successful":true}}"#))
-}
-
 /// A whole response with an array of these parts.
 fn response(parts: &[&[u8]]) -> Vec<u8> {
     let length = parts.iter().map(|part| part.len()).sum::<usize>() + 2;
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=UTF-8\r\nContent-Length: {length}\r\n\r\n["
-    );
-    let mut whole = head.into_bytes();
+    let mut whole = response_head(&format!("Content-Length: {length}\r\n")).into_bytes();
+    whole.push(b'[');
     for part in parts {
         whole.extend_from_slice(part);
     }

@@ -4,20 +4,20 @@
 //! at the latest behind the last one that it has.
 
 use std::io::{self, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::thread;
 
 use crate::Result;
-use crate::requests::Requests;
+use crate::listener::Listener;
+use crate::messages::Messages;
 use crate::trouble::number;
 
 /// One request of so many is answered with 503.
 const REFUSED: u64 = 97;
 
-/// A listening receiver; its threads end with the process.
+/// A listening receiver.
 pub(crate) struct Receiver {
-    address: SocketAddr,
+    listener: Listener,
     state: Arc<Mutex<State>>,
 }
 
@@ -33,21 +33,14 @@ struct State {
 
 impl Receiver {
     pub(crate) fn start() -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let (address, state) = (listener.local_addr()?, Arc::<Mutex<State>>::default());
+        let state = Arc::<Mutex<State>>::default();
         let shared = state.clone();
-        thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                let shared = shared.clone();
-                // A connection that the sender breaks is made again by it.
-                thread::spawn(move || serve(stream, &shared));
-            }
-        });
-        Ok(Self { address, state })
+        let listener = Listener::start(move |stream| serve(stream, &shared))?;
+        Ok(Self { listener, state })
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.address.port()
+        self.listener.port()
     }
 
     /// Whether requests are left without an answer.
@@ -67,8 +60,8 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 fn serve(mut stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
-    let mut requests = Requests::new(stream.try_clone()?);
-    while let Some(body) = requests.next_body()? {
+    let mut requests = Messages::new(stream.try_clone()?);
+    while let Some((_, body)) = requests.next()? {
         let mut state = lock(state);
         state.requests += 1;
         if state.away {

@@ -6,14 +6,19 @@
 //! the program is fifty times slower than the server, so every response is waited for and every thread is woken for
 //! it: the figure at one event a response has the whole of that in it.
 //!
-//! Format: `cargo bench --bench instructions [-- --repeat N] [--keep]`. It prints one line for each figure, holds them to
+//! Format: `cargo bench --bench instructions [-- --repeat N] [--keep] [--program FILE]`. It prints one line for each figure, holds them to
 //! `bounds.txt` beside this file, and ends with 1 when a bound is passed or a run fails, with 2 when it is called
-//! wrongly or valgrind is missing. `--repeat N` takes each figure N times and prints the least and the most, of which
+//! wrongly or valgrind is missing. The bounds are those of the release profile: as `cargo test --bench instructions --
+//! --program target/release/cometail` the bench needs no second optimised build. `--repeat N` takes each figure N times and prints the least and the most, of which
 //! the bound holds the least. `--keep` leaves callgrind's files in the target directory for `callgrind_annotate`.
 //!
 //! Operations: [`measure`] runs a case twice, [`server`] answers its polls.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench reports to the person who runs it")]
 
+#[path = "../shared/outcome.rs"]
+mod outcome;
+#[path = "../shared/program.rs"]
+mod program;
 mod server;
 
 use std::fs::{self, File};
@@ -27,6 +32,7 @@ use server::{EVENT_LEN, Server};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
+const USAGE: &str = "usage: instructions [--repeat 1..=100] [--keep] [--program FILE]";
 /// The longest that one run may take.
 const LIMIT: Duration = Duration::from_secs(120);
 /// How often a file or a process is looked at.
@@ -51,9 +57,11 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let Some(options) = options(std::env::args().skip(1)) else {
-        eprintln!("usage: instructions [--repeat 1..=100] [--keep]");
-        return ExitCode::from(2);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let texts: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let options = match options(&texts) {
+        Ok(options) => options,
+        Err(problem) => return outcome::misuse(&problem, USAGE),
     };
     if !has_valgrind() {
         eprintln!(
@@ -61,30 +69,27 @@ fn main() -> ExitCode {
         );
         return ExitCode::from(2);
     }
-    match run(options) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("instructions: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    outcome::code(run(options))
 }
 
-fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
+fn options(arguments: &[&str]) -> std::result::Result<Options, String> {
     let mut options = Options { repeat: 1, keep: false };
+    let mut arguments = arguments.iter().copied();
     while let Some(argument) = arguments.next() {
-        match argument.as_str() {
+        match argument {
             // Cargo adds it to what the person typed.
             "--bench" => {}
             "--keep" => options.keep = true,
             "--repeat" => {
-                options.repeat = arguments.next()?.parse().ok().filter(|many| (1..=100).contains(many))?;
+                let many = arguments.next().and_then(|text| text.parse().ok());
+                let many = many.filter(|many| (1..=100).contains(many));
+                options.repeat = many.ok_or("--repeat: wanted a number from 1 to 100")?;
             }
-            _ => return None,
+            "--program" => program::choose(arguments.next())?,
+            other => return Err(format!("{other}: no such option")),
         }
     }
-    Some(options)
+    Ok(options)
 }
 
 fn has_valgrind() -> bool {
@@ -178,7 +183,7 @@ fn start(folder: &Path, server: &Server, journal: bool, counted: &Path) -> Resul
     fs::write(&config, text)?;
     let mut command = Command::new("valgrind");
     command.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", counted.display()));
-    command.arg(env!("CARGO_BIN_EXE_cometail")).args(["run", "-c"]).arg(config);
+    command.arg(program::path()).args(["run", "-c"]).arg(config);
     // Without the environment of the caller no proxy and no log level of theirs changes the figures.
     command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command.stdin(Stdio::null()).stdout(Stdio::null());

@@ -71,11 +71,11 @@ fn run(port: &str, path: &Path, order: Order, shape: Shape) -> Result<()> {
         lines: Vec::new(),
     };
     stream.write_all(request.as_bytes())?;
-    while let Some(response) = responses.next()? {
+    while let Some((_, body)) = responses.next()? {
         if order == Order::PollFirst {
             stream.write_all(request.as_bytes())?;
         }
-        file.write_all(splitter.lines(response.body)?)?;
+        file.write_all(splitter.lines(body)?)?;
         if order == Order::WriteFirst {
             stream.write_all(request.as_bytes())?;
         }

@@ -22,11 +22,19 @@ mod client;
 mod events;
 mod figures;
 mod floor;
+#[path = "../shared/listener.rs"]
+mod listener;
 mod machine;
 mod measure;
+#[path = "../shared/messages.rs"]
 mod messages;
 mod options;
+#[path = "../shared/outcome.rs"]
+mod outcome;
+#[path = "../shared/program.rs"]
+mod program;
 mod receiver;
+#[path = "../shared/request.rs"]
 mod request;
 mod response;
 mod run;
@@ -48,25 +56,11 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let texts: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if let [FLOOR, rest @ ..] = texts.as_slice() {
-        return status(floor::main(rest).map(|()| true));
+        return outcome::code(floor::main(rest).map(|()| true));
     }
     match Options::read(&texts) {
-        Ok(options) => status(bench(&options)),
-        Err(problem) => {
-            eprintln!("{problem}\n{}", options::USAGE);
-            ExitCode::from(2)
-        }
-    }
-}
-
-fn status(outcome: Result<bool>) -> ExitCode {
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("throughput: {error}");
-            ExitCode::FAILURE
-        }
+        Ok(options) => outcome::code(bench(&options)),
+        Err(problem) => outcome::misuse(&problem, options::USAGE),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::events::{Form, Shape};
+use crate::program;
 use crate::side::{Foreign, Side};
 
 /// How the bench is called.
@@ -23,6 +24,7 @@ usage: throughput [OPTION...]
   --table text|md         how tables are printed
   --json FILE             write all figures to FILE
   --chart FILE            draw the chart in FILE, as SVG
+  --program FILE          measure this cometail in the place of the one that was built
   --no-bars               end with 0 whatever bar was missed";
 
 /// Events a response that are measured.
@@ -75,6 +77,7 @@ impl Options {
                 "--bench" => {}
                 "--no-bars" => wanted.no_bars = true,
                 "--matrix" => wanted.matrix = true,
+                "--program" => program::choose(arguments.next())?,
                 "--journal" => wanted.own.extend([Side::Memory, Side::Journal]),
                 _ => wanted.value(name, arguments.next())?,
             }

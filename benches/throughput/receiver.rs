@@ -3,14 +3,14 @@
 //! What it gets is kept as it came, for the check afterwards; only the events are counted at once.
 
 use std::io::{self, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use memchr::memmem;
 
 use crate::events;
+use crate::listener::Listener;
 use crate::messages::Messages;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -19,39 +19,27 @@ const KEPT_MAX: usize = 1 << 29;
 
 /// A listening receiver; dropped, it lets go of its threads.
 pub(crate) struct Receiver {
-    address: SocketAddr,
+    listener: Listener,
     shared: Arc<Shared>,
 }
 
 #[derive(Default)]
 struct Shared {
     seen: AtomicU32,
-    stopped: AtomicBool,
     /// The bodies, each with a line break after it.
     bodies: Mutex<Vec<u8>>,
 }
 
 impl Receiver {
     pub(crate) fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
         let shared = Arc::<Shared>::default();
-        let accepting = Arc::clone(&shared);
-        thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                if accepting.stopped.load(Ordering::Relaxed) {
-                    return;
-                }
-                let shared = Arc::clone(&accepting);
-                // A connection that breaks is the end of the run or makes it miss its time limit.
-                thread::spawn(move || shared.serve(stream));
-            }
-        });
-        Ok(Self { address, shared })
+        let serving = Arc::clone(&shared);
+        let listener = Listener::start(move |stream| serving.serve(stream))?;
+        Ok(Self { listener, shared })
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.address.port()
+        self.listener.port()
     }
 
     /// How many events have been taken.
@@ -65,20 +53,11 @@ impl Receiver {
     }
 }
 
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.shared.stopped.store(true, Ordering::Relaxed);
-        // Only a connection ends the wait for one; where it fails, the listener is gone already.
-        drop(TcpStream::connect(self.address));
-    }
-}
-
 impl Shared {
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
         let mut requests = Messages::new(stream.try_clone()?);
-        while let Some(request) = requests.next()? {
-            self.keep(request.body)?;
+        while let Some((_, body)) = requests.next()? {
+            self.keep(body)?;
             stream.write_all(ANSWER)?;
         }
         Ok(())

@@ -16,6 +16,7 @@ use flate2::write::DeflateEncoder;
 use memchr::memmem;
 
 use crate::events::{self, Form, Shape};
+use crate::messages::response_head;
 
 const DIGITS: usize = events::UNNUMBERED.len();
 /// Room for the head, which is written last: only then is the length of the body known.
@@ -211,7 +212,7 @@ impl Numbered {
         if self.form.shape == Shape::Chunked {
             chunks(tail.as_bytes(), &mut self.buffer);
             self.buffer.extend_from_slice(b"0\r\n\r\n");
-            return with_head(&mut self.buffer, &head_of("Transfer-Encoding: chunked\r\n"));
+            return with_head(&mut self.buffer, &response_head("Transfer-Encoding: chunked\r\n"));
         }
         self.buffer.extend_from_slice(tail.as_bytes());
         let head = head(self.buffer.len() - HEAD_ROOM, "");
@@ -221,11 +222,7 @@ impl Numbered {
 
 /// The head of a response; `more` is further header lines, each with its line end.
 pub(crate) fn head(length: usize, more: &str) -> String {
-    head_of(&format!("{more}Content-Length: {length}\r\n"))
-}
-
-fn head_of(lines: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=UTF-8\r\n{lines}\r\n")
+    response_head(&format!("{more}Content-Length: {length}\r\n"))
 }
 
 /// Puts `head` right before the body in `buffer`; where both stand.

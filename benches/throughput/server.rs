@@ -10,13 +10,14 @@
 //! several messages come in one request, each is answered at once, and a connect among them without events.
 
 use std::io::{self, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::events::{Form, Shape};
-use crate::messages::{Message, Messages};
+use crate::listener::Listener;
+use crate::messages::{Messages, header};
 use crate::request::{Kind, Request};
 use crate::response::{self, Load, Responses};
 
@@ -31,7 +32,7 @@ pub(crate) struct Plan {
 
 /// A listening server; dropped, it lets go of its threads.
 pub(crate) struct Server {
-    address: SocketAddr,
+    listener: Listener,
     shared: Arc<Shared>,
 }
 
@@ -73,8 +74,6 @@ struct State {
 impl Server {
     pub(crate) fn start(load: &mut Load, plan: Plan) -> io::Result<Self> {
         assert_eq!(plan.total % load.per_response, 0, "a run is made of full responses");
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
         let state = State {
             stage: Stage::New,
             unsubscribed: false,
@@ -90,13 +89,13 @@ impl Server {
         let (form, per_response) = (load.form, load.per_response);
         let shared =
             Arc::new(Shared { form, per_response, plan, state: Mutex::new(state), changed: Condvar::new() });
-        let accepting = Arc::clone(&shared);
-        thread::spawn(move || accept(&listener, &accepting));
-        Ok(Self { address, shared })
+        let serving = Arc::clone(&shared);
+        let listener = Listener::start(move |stream| serving.serve(stream))?;
+        Ok(Self { listener, shared })
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.address.port()
+        self.listener.port()
     }
 
     /// Whether the client waits in a poll for what it has subscribed to; an error where it cannot be measured.
@@ -129,19 +128,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.shared.lock().stopped = true;
         self.shared.changed.notify_all();
-        // Only a connection ends the wait in `accept`; where it fails, the listener is gone already.
-        drop(TcpStream::connect(self.address));
-    }
-}
-
-fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    while let Ok((stream, _)) = listener.accept() {
-        if shared.lock().stopped {
-            return;
-        }
-        let shared = Arc::clone(shared);
-        // A client that is killed breaks its connections; a run that breaks otherwise runs into its time limit.
-        thread::spawn(move || shared.serve(stream));
     }
 }
 
@@ -151,13 +137,12 @@ impl Shared {
     }
 
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
         let mut messages = Messages::new(stream.try_clone()?);
-        while let Some(message) = messages.next()? {
-            let requests = Request::parse(message.body)?;
-            self.look_at(&message, &requests);
+        while let Some((head, body)) = messages.next()? {
+            let requests = Request::parse(body)?;
+            self.look_at(head, &requests);
             match requests.as_slice() {
-                [Request { kind: Kind::Connect, id }] => self.answer_connect(id, &mut stream)?,
+                [connect] if connect.kind == Kind::Connect => self.answer_connect(connect, &mut stream)?,
                 several => stream.write_all(answer(several).as_bytes())?,
             }
         }
@@ -165,17 +150,20 @@ impl Shared {
     }
 
     /// Notes what the requests tell about the client.
-    fn look_at(&self, message: &Message<'_>, requests: &[Request]) {
+    fn look_at(&self, head: &[u8], requests: &[Request]) {
         let has = |kind| requests.iter().any(|request| request.kind == kind);
         if has(Kind::Handshake) || has(Kind::Subscribe) {
             self.lock().unsubscribed = !has(Kind::Subscribe);
         }
-        if self.form.shape == Shape::Gzip && has(Kind::Connect) && !message.says("accept-encoding", "gzip") {
+        let takes_gzip = || {
+            header(head, "accept-encoding").is_some_and(|value| value.to_ascii_lowercase().contains("gzip"))
+        };
+        if self.form.shape == Shape::Gzip && has(Kind::Connect) && !takes_gzip() {
             self.lock().refused = true;
         }
     }
 
-    fn answer_connect(&self, id: &str, stream: &mut TcpStream) -> io::Result<()> {
+    fn answer_connect(&self, connect: &Request, stream: &mut TcpStream) -> io::Result<()> {
         let arrived = Instant::now();
         let mut state = self.lock();
         if let Some(answered) = state.answered.take() {
@@ -184,8 +172,7 @@ impl Shared {
         if state.stage == Stage::New {
             state.stage = Stage::Greeted;
             drop(state);
-            let request = Request { kind: Kind::Connect, id: id.to_owned() };
-            return stream.write_all(answer(&[request]).as_bytes());
+            return stream.write_all(answer(std::slice::from_ref(connect)).as_bytes());
         }
         state.stage = Stage::Polling;
         let mut state = self
@@ -198,7 +185,7 @@ impl Shared {
         }
         let published = self.wait_until_due(opened, state.sent);
         state.published.push(published);
-        stream.write_all(state.responses.to(id))?;
+        stream.write_all(state.responses.to(&connect.id))?;
         state.answered = Some(Instant::now());
         state.sent += self.per_response;
         // The next response is prepared while the client is busy with this one.

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::events::{self, Shape};
 use crate::floor::Order;
-use crate::{FLOOR, Result};
+use crate::{FLOOR, Result, program};
 
 /// Which program is measured, in which way.
 #[derive(Clone, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Side {
             Self::Memory => run(start, "persist = false", &file_sink(start))?,
             Self::Journal => run(start, &state_dir(start), &file_sink(start))?,
             Self::Webhook(batch) => run(start, &state_dir(start), &webhook(start, *batch)?)?,
-            Self::Foreign(foreign) => program(foreign, start)?,
+            Self::Foreign(foreign) => public(foreign, start)?,
         };
         let kept = ["PATH", "HOME"].map(|name| (name, std::env::var_os(name)));
         command.env_clear().stdin(Stdio::null());
@@ -130,7 +130,7 @@ fn floor(start: &Start<'_>, order: Order) -> Result<Command> {
 }
 
 fn tail(start: &Start<'_>) -> Result<Command> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cometail"));
+    let mut command = Command::new(program::path());
     command.args(["tail", &start.url(), events::CHANNEL]).stdout(File::create(start.output())?);
     Ok(command)
 }
@@ -143,7 +143,7 @@ fn run(start: &Start<'_>, state: &str, sink: &str) -> Result<Command> {
     );
     let path = start.dir.join("cometail.toml");
     fs::write(&path, config)?;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cometail"));
+    let mut command = Command::new(program::path());
     command.args(["run", "-c"]).arg(path);
     Ok(command)
 }
@@ -161,7 +161,7 @@ fn webhook(start: &Start<'_>, batch: u32) -> Result<String> {
     Ok(format!(".webhook]\nurl = 'http://127.0.0.1:{port}/'\nbatch = {batch}\n"))
 }
 
-fn program(foreign: &Foreign, start: &Start<'_>) -> Result<Command> {
+fn public(foreign: &Foreign, start: &Start<'_>) -> Result<Command> {
     let mut words = foreign.command.split_whitespace();
     let mut command = Command::new(words.next().ok_or("a client without a command")?);
     command.args(words).args([&start.url(), events::CHANNEL]).arg(start.output());

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::Result;
 use crate::events::{self, Load};
-use crate::{Result, wire};
+use crate::messages::{Message, header};
 
 /// The book of one run. A connection writes into it before it answers, so that what is written later was sent later.
 pub(crate) struct Book {
@@ -38,15 +39,15 @@ impl Book {
     }
 
     /// Notes a request.
-    pub(crate) fn note(&self, request: &wire::Message<'_>) {
+    pub(crate) fn note(&self, (head, body): Message<'_>) {
         let now = Instant::now();
         let mut pages = self.lock();
         pages.first.get_or_insert(now);
-        if let (Some(id), Some(mut events)) = (request.header("webhook-id"), read(self.load, request.body)) {
+        if let (Some(id), Some(mut events)) = (header(head, "webhook-id"), read(self.load, body)) {
             pages.ids.push(id.to_owned());
             pages.events.append(&mut events);
         } else {
-            let head = String::from_utf8_lossy(request.head);
+            let head = String::from_utf8_lossy(head);
             pages.wrong.get_or_insert_with(|| format!("a request that is none of the run's: {head}"));
         }
         if pages.events.len() >= self.load.total as usize || pages.wrong.is_some() {

@@ -5,8 +5,8 @@
 //! the order of its channel; a figure counts as the median of its pairs. Linux only: processor time is read from
 //! `/proc`.
 //!
-//! Format: `cargo bench --bench webhook -- [--no-bars] [--signed] [--rounds N] [--only NAME]`. It prints the figures and
-//! ends with 1 when a bar is missed or a run fails, with 2 when it is called wrongly. With `--signed` cometail signs its
+//! Format: `cargo bench --bench webhook -- [--no-bars] [--signed] [--rounds N] [--only NAME]
+//! [--program FILE]`. It prints the figures and ends with 1 when a bar is missed or a run fails, with 2 when it is called wrongly. With `--signed` cometail signs its
 //! requests, the floor does not. The names are those in the first column.
 //!
 //! Operations: [`run`] measures one side once, [`report`] prints and holds the bars; [`source`], [`receiver`] and
@@ -17,11 +17,20 @@
 mod book;
 mod events;
 mod floor;
+#[path = "../shared/listener.rs"]
+mod listener;
+#[path = "../shared/messages.rs"]
+mod messages;
+#[path = "../shared/outcome.rs"]
+mod outcome;
+#[path = "../shared/program.rs"]
+mod program;
 mod receiver;
 mod report;
+#[path = "../shared/request.rs"]
+mod request;
 mod run;
 mod source;
-mod wire;
 
 use std::process::ExitCode;
 
@@ -69,25 +78,14 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let texts: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if let ["--floor", port, load @ ..] = texts.as_slice() {
-        return status(Load::parse(load).and_then(|load| floor::run(port, load)).map(|()| true));
+        return outcome::code(Load::parse(load).and_then(|load| floor::run(port, load)).map(|()| true));
     }
     match options(&texts) {
-        Ok(options) => status(measure(&options)),
+        Ok(options) => outcome::code(measure(&options)),
         Err(problem) => {
             let names = CASES.map(|case| case.name).join("|");
-            eprintln!("{problem}\nusage: webhook [--no-bars] [--signed] [--rounds 1..=100] [--only {names}]");
-            ExitCode::from(2)
-        }
-    }
-}
-
-fn status(outcome: Result<bool>) -> ExitCode {
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("webhook: {error}");
-            ExitCode::FAILURE
+            let usage = "usage: webhook [--no-bars] [--signed] [--rounds 1..=100] [--program FILE]";
+            outcome::misuse(&problem, &format!("{usage} [--only {names}]"))
         }
     }
 }
@@ -102,6 +100,7 @@ fn options(arguments: &[&str]) -> std::result::Result<Options, String> {
             "--no-bars" => options.bars = false,
             "--signed" => options.signed = true,
             "--rounds" => options.rounds = rounds(arguments.next().copied())?,
+            "--program" => program::choose(arguments.next().copied())?,
             "--only" => options.only = Some(case(arguments.next().copied())?),
             other => return Err(format!("{other}: no such option")),
         }

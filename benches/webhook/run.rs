@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::Result;
 use crate::book::Book;
 use crate::events::{self, Load};
-use crate::receiver::Receiver;
 use crate::source::Source;
+use crate::{Result, program, receiver};
 
 /// The longest that a run may take to begin, and from there to its end.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -60,7 +59,7 @@ struct Client {
 /// Measures one side once.
 pub(crate) fn measure(setting: Setting) -> Result<Figures> {
     let book = Arc::new(Book::new(setting.load));
-    let receiver = Receiver::start(&book)?;
+    let receiver = receiver::start(&book)?;
     let source = Source::start(setting.load)?;
     let mut client = Client::start(setting, receiver.port(), source.port())?;
     let measured = client.run(setting, &book, &source);
@@ -154,7 +153,7 @@ fn cometail(dir: &Path, setting: Setting, port: u16, source: u16, state: &str) -
     );
     let path = dir.join("cometail.toml");
     fs::write(&path, config)?;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cometail"));
+    let mut command = Command::new(program::path());
     command.args(["run", "-c"]).arg(path).env("HOOK_KEY", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
     Ok(command)
 }

@@ -5,21 +5,20 @@
 //! After the last event the poll is held for good.
 
 use std::io::{self, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
-
-use serde_json::{Value, json};
 
 use crate::events::{self, Load};
-use crate::wire::Messages;
+use crate::listener::Listener;
+use crate::messages::{Messages, response_head};
+use crate::request::{Kind, Request};
 
 /// Events in a response.
 const PER_RESPONSE: u32 = 1_000;
 
 /// A listening server; dropped, it lets go of its threads.
 pub(crate) struct Source {
-    address: SocketAddr,
+    listener: Listener,
     shared: Arc<Shared>,
 }
 
@@ -51,24 +50,14 @@ enum Gate {
 
 impl Source {
     pub(crate) fn start(load: Load) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let address = listener.local_addr()?;
         let shared = Arc::new(Shared { load, state: Mutex::default(), changed: Condvar::new() });
-        let accepting = Arc::clone(&shared);
-        thread::spawn(move || {
-            while let Ok((stream, _)) = listener.accept() {
-                if accepting.lock().gate == Gate::Gone {
-                    return;
-                }
-                let shared = Arc::clone(&accepting);
-                thread::spawn(move || shared.serve(stream));
-            }
-        });
-        Ok(Self { address, shared })
+        let serving = Arc::clone(&shared);
+        let listener = Listener::start(move |stream| serving.serve(stream))?;
+        Ok(Self { listener, shared })
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.address.port()
+        self.listener.port()
     }
 
     /// Whether the client waits in a poll.
@@ -87,8 +76,6 @@ impl Drop for Source {
     fn drop(&mut self) {
         self.shared.lock().gate = Gate::Gone;
         self.shared.changed.notify_all();
-        // Only a connection ends the wait in `accept`; where it fails, the listener is gone already.
-        drop(TcpStream::connect(self.address));
     }
 }
 
@@ -98,28 +85,24 @@ impl Shared {
     }
 
     fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        let mut requests = Messages::new(stream.try_clone()?);
-        while let Some(request) = requests.next_message()? {
-            let messages: Vec<Value> = serde_json::from_slice(request.body)?;
-            let Some(body) = self.answer(&messages) else { return Ok(()) };
-            let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=UTF-8\r\nContent-Length: {}\r\n\r\n",
-                body.len()
-            );
+        let mut messages = Messages::new(stream.try_clone()?);
+        while let Some((_, body)) = messages.next()? {
+            let requests = Request::parse(body)?;
+            let Some(body) = self.answer(&requests) else { return Ok(()) };
+            let head = response_head(&format!("Content-Length: {}\r\n", body.len()));
             stream.write_all(&[head.as_bytes(), &body].concat())?;
         }
         Ok(())
     }
 
     /// The body of a response; none where there is nothing more to say.
-    fn answer(&self, messages: &[Value]) -> Option<Vec<u8>> {
+    fn answer(&self, requests: &[Request]) -> Option<Vec<u8>> {
         let mut body = vec![b'['];
-        for message in messages {
-            if message["channel"] == "/meta/connect" {
+        for request in requests {
+            if request.kind == Kind::Connect {
                 self.append_events(&mut body)?;
             }
-            body.extend_from_slice(reply(message).to_string().as_bytes());
+            body.extend_from_slice(request.reply().as_bytes());
             body.push(b',');
         }
         body.pop();
@@ -151,22 +134,4 @@ impl Shared {
         state.sent = end;
         Some(())
     }
-}
-
-fn reply(message: &Value) -> Value {
-    let mut reply = json!({ "channel": message["channel"], "id": message["id"], "successful": true });
-    match message["channel"].as_str() {
-        Some("/meta/handshake") => {
-            reply["clientId"] = json!("1a2b3c4d5e6f7g8h");
-            reply["version"] = json!("1.0");
-            reply["supportedConnectionTypes"] = json!(["long-polling"]);
-            reply["ext"] = json!({ "replay": true });
-        }
-        Some("/meta/subscribe") => reply["subscription"] = message["subscription"].clone(),
-        Some("/meta/connect") => {
-            reply["advice"] = json!({ "reconnect": "retry", "interval": 0, "timeout": 110_000 });
-        }
-        _ => {}
-    }
-    reply
 }

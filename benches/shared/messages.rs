@@ -1,9 +1,9 @@
-//! HTTP/1.1 messages off a kept-alive connection, as both ends of the bench need them: a head, and a body
-//! as long as `Content-Length` says or in chunks. Nothing else of HTTP, since each end knows what the other sends.
+//! HTTP/1.1 messages off a kept-alive connection, as the ends of a bench need them: a head, and a body as long as
+//! `Content-Length` says or in chunks. Nothing else of HTTP, since each end knows what the other sends.
 
 use std::io::{self, Read};
 
-/// The longest message; both ends stay far below it.
+/// The longest message; every end stays far below it.
 const LEN_MAX: usize = 16 << 20;
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
@@ -17,12 +17,8 @@ pub(crate) struct Messages<R> {
     taken: usize,
 }
 
-/// One message, in the buffer that the next one will use.
-pub(crate) struct Message<'a> {
-    /// The request or status line and the headers.
-    pub(crate) head: &'a [u8],
-    pub(crate) body: &'a [u8],
-}
+/// One message, in the buffer that the next one will use: its request or status line with the headers, and its body.
+pub(crate) type Message<'a> = (&'a [u8], &'a [u8]);
 
 impl<R: Read> Messages<R> {
     pub(crate) fn new(stream: R) -> Self {
@@ -41,7 +37,7 @@ impl<R: Read> Messages<R> {
             None if is_chunked(&self.buffer[..head]) => self.read_chunks(head)?,
             None => return Err(invalid("a body of unknown length")),
         };
-        Ok(Some(Message { head: &self.buffer[..head], body: &self.buffer[head..end] }))
+        Ok(Some((&self.buffer[..head], &self.buffer[head..end])))
     }
 
     /// Reads until a head stands in the buffer; its length.
@@ -121,22 +117,21 @@ impl<R: Read> Messages<R> {
     }
 }
 
-impl Message<'_> {
-    /// Whether the header `name` says `word`, among others.
-    pub(crate) fn says(&self, name: &str, word: &str) -> bool {
-        value(self.head, name).is_some_and(|value| value.to_ascii_lowercase().contains(word))
-    }
+/// The head of a good response with these further header lines, each with its line end.
+pub(crate) fn response_head(lines: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Type: application/json;charset=UTF-8\r\n{lines}\r\n")
 }
 
 fn content_length(head: &[u8]) -> Option<usize> {
-    value(head, "content-length")?.parse().ok()
+    header(head, "content-length")?.parse().ok()
 }
 
 fn is_chunked(head: &[u8]) -> bool {
-    value(head, "transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
+    header(head, "transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked"))
 }
 
-fn value<'a>(head: &'a [u8], wanted: &str) -> Option<&'a str> {
+/// The value of a header, where the head has it.
+pub(crate) fn header<'a>(head: &'a [u8], wanted: &str) -> Option<&'a str> {
     let mut lines = std::str::from_utf8(head).ok()?.split("\r\n").filter_map(|line| line.split_once(':'));
     lines.find_map(|(name, value)| name.eq_ignore_ascii_case(wanted).then(|| value.trim()))
 }

@@ -5,8 +5,6 @@ use std::io;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::events;
-
 /// What a message wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -19,8 +17,9 @@ pub(crate) enum Kind {
 /// One message of a request.
 pub(crate) struct Request {
     pub(crate) kind: Kind,
-    /// The message's id as JSON.
+    /// The message's id, and what it subscribes to, as JSON.
     pub(crate) id: String,
+    subscription: String,
 }
 
 #[derive(Deserialize)]
@@ -28,6 +27,8 @@ struct Wire<'a> {
     channel: &'a str,
     #[serde(borrow)]
     id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    subscription: Option<&'a RawValue>,
 }
 
 impl Request {
@@ -49,19 +50,19 @@ impl Request {
             "/meta/disconnect" => Kind::Disconnect,
             other => return Err(io::Error::other(format!("a message on {other}"))),
         };
-        Ok(Self { kind, id: message.id.map_or("null", RawValue::get).to_owned() })
+        let json = |value: Option<&RawValue>| value.map_or("null", RawValue::get).to_owned();
+        Ok(Self { kind, id: json(message.id), subscription: json(message.subscription) })
     }
 
     /// The reply, which says that all is well.
     pub(crate) fn reply(&self) -> String {
-        let id = &self.id;
+        let Self { id, subscription, .. } = self;
         match self.kind {
             Kind::Handshake => format!(
                 r#"{{"channel":"/meta/handshake","id":{id},"clientId":"1a2b3c4d5e6f7g8h","version":"1.0","minimumVersion":"1.0","supportedConnectionTypes":["long-polling"],"ext":{{"replay":true}},"successful":true}}"#
             ),
             Kind::Subscribe => format!(
-                r#"{{"channel":"/meta/subscribe","id":{id},"subscription":"{}","successful":true}}"#,
-                events::CHANNEL
+                r#"{{"channel":"/meta/subscribe","id":{id},"subscription":{subscription},"successful":true}}"#
             ),
             Kind::Connect => format!(
                 r#"{{"channel":"/meta/connect","id":{id},"successful":true,"advice":{{"reconnect":"retry","interval":0,"timeout":110000}}}}"#

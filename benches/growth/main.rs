@@ -102,7 +102,8 @@ fn options(arguments: &[&str]) -> std::result::Result<Options, String> {
 /// A time such as `90s` or `30m`, a minute at least: a soak looks for growth from one third of it to the next.
 fn duration(text: &str) -> std::result::Result<Duration, String> {
     let wrong = || format!("{text}: wanted a time such as 90s or 30m, from 60s to 24h");
-    let unit = |(end, seconds): (char, u64)| Some(text.strip_suffix(end)?.parse::<u64>().ok()? * seconds);
+    let unit =
+        |(end, seconds): (char, u64)| text.strip_suffix(end)?.parse::<u64>().ok()?.checked_mul(seconds);
     let seconds = [('s', 1), ('m', 60), ('h', 3600)].into_iter().find_map(unit).ok_or_else(wrong)?;
     if (60..=86_400).contains(&seconds) { Ok(Duration::from_secs(seconds)) } else { Err(wrong()) }
 }

@@ -6,15 +6,16 @@
 //! greeted once, so that no budget of handshakes is touched, subscribed once and closed by a goodbye. Linux only: figures of a process are read from `/proc`.
 //!
 //! Format: `cargo bench --bench scale -- [--no-bars] [--only plain|tls] [--connections N] [--window SECONDS]
-//! [--program FILE]`. It prints the
-//! figures and ends with 1 when a bar is missed or a run fails, with 2 when it is called wrongly. The window of processor
-//! time is 60 s, and at least 30 s where the bars are held.
+//! [--program FILE]`. It prints the figures and ends with 1 when a bar is missed or a run fails, with 2 when it is called
+//! wrongly. The window of processor time is 60 s, and at least 30 s where the bars are held.
 //!
 //! Operations: [`measure`] runs one way, [`server`] is the end that the bench brings along, [`process`] the program.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench reports to the person who runs it")]
 
 mod check;
 mod process;
+#[path = "../shared/program.rs"]
+mod program;
 mod server;
 
 use std::process::ExitCode;
@@ -58,8 +59,6 @@ struct Options {
     connections: u32,
     window: Duration,
     bars: bool,
-    /// What is measured, where it is not the program that was built.
-    program: String,
 }
 
 /// The figures of one run.
@@ -84,7 +83,7 @@ fn main() -> ExitCode {
         Ok(options) => options,
         Err(problem) => {
             eprintln!(
-                "{problem}\nusage: scale [--no-bars] [--only plain|tls] [--connections N] [--window SECONDS]"
+                "{problem}\nusage: scale [--no-bars] [--only plain|tls] [--connections N] [--window SECONDS] [--program FILE]"
             );
             return ExitCode::from(2);
         }
@@ -100,13 +99,8 @@ fn main() -> ExitCode {
 }
 
 fn options(arguments: &[&str]) -> std::result::Result<Options, String> {
-    let mut options = Options {
-        ways: vec![Way::Plain, Way::Tls],
-        connections: 2_000,
-        window: MINUTE,
-        bars: true,
-        program: env!("CARGO_BIN_EXE_cometail").to_owned(),
-    };
+    let mut options =
+        Options { ways: vec![Way::Plain, Way::Tls], connections: 2_000, window: MINUTE, bars: true };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
         match *argument {
@@ -120,9 +114,7 @@ fn options(arguments: &[&str]) -> std::result::Result<Options, String> {
                     _ => return Err("--only: plain or tls".to_owned()),
                 }
             }
-            "--program" => {
-                (*arguments.next().ok_or("--program: wanted a file")?).clone_into(&mut options.program);
-            }
+            "--program" => program::choose(arguments.next().copied())?,
             "--connections" => options.connections = number(arguments.next(), 2, 9_000)?,
             "--window" => options.window = Duration::from_secs(number(arguments.next(), 1, 3_600)?.into()),
             other => return Err(format!("{other}: no such option")),
@@ -152,8 +144,8 @@ fn run(options: &Options) -> Result<bool> {
 }
 
 fn measure(way: Way, options: &Options) -> Result<Figures> {
-    let (one, _) = begin(way, 1, options)?.1.idle()?;
-    let (server, mut process) = begin(way, options.connections, options)?;
+    let (one, _) = begin(way, 1)?.1.idle()?;
+    let (server, mut process) = begin(way, options.connections)?;
     let measured = crowd(&server, &mut process, options, one);
     measured.map_err(|error| {
         let said = process.said();
@@ -163,9 +155,9 @@ fn measure(way: Way, options: &Options) -> Result<Figures> {
 }
 
 /// A server, and a program that connects to it so often.
-fn begin(way: Way, connections: u32, options: &Options) -> Result<(Server, Process)> {
+fn begin(way: Way, connections: u32) -> Result<(Server, Process)> {
     let server = Server::start(way == Way::Tls)?;
-    let mut process = Process::start(&server, connections, &options.program)?;
+    let mut process = Process::start(&server, connections)?;
     process.wait("all connections are in their polls", || server.seen().polling == connections)?;
     Ok((server, process))
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::{IDLE, LIMIT, LOOK, Result, Server};
+use crate::{IDLE, LIMIT, LOOK, Result, Server, program};
 
 /// The unit of processor time in `/proc/PID/stat`: `USER_HZ`, which is 100 a second on every Linux that Rust's
 /// standard library runs on.
@@ -25,7 +25,7 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts the program with so many connections to `server`.
-    pub(crate) fn start(server: &Server, connections: u32, program: &str) -> Result<Self> {
+    pub(crate) fn start(server: &Server, connections: u32) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("scale-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let ca = dir.path().join("ca.pem");
         if let Some(pem) = server.certificate() {
@@ -35,7 +35,7 @@ impl Process {
         fs::write(&config, settings(server, connections, &dir))?;
         // The limit that a service manager gives, whatever the bench itself has.
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", r#"ulimit -Sn 1024 && exec "$0" run -c "$1""#, program]);
+        command.args(["-c", r#"ulimit -Sn 1024 && exec "$0" run -c "$1""#]).arg(program::path());
         // Without the environment of the caller no proxy and no log level of theirs changes the figures.
         command.arg(config).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
         let started = Instant::now();

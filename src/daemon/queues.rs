@@ -7,7 +7,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::intake::Position;
 use super::outlet::Outlet;
@@ -105,3 +107,7 @@ impl Drop for Queues {
         self.has_room();
     }
 }
+
+#[cfg(test)]
+#[path = "queues_tests.rs"]
+mod tests;

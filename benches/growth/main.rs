@@ -20,19 +20,11 @@ mod chart;
 mod control;
 mod events;
 mod growth;
-#[path = "../shared/listener.rs"]
-mod listener;
-#[path = "../shared/messages.rs"]
-mod messages;
-#[path = "../shared/outcome.rs"]
-mod outcome;
 mod output;
 mod process;
-#[path = "../shared/program.rs"]
-mod program;
-#[path = "../shared/request.rs"]
-mod request;
 mod server;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod soak;
 mod start;
 mod summary;
@@ -42,6 +34,8 @@ mod webhook;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+
+use shared::{outcome, program};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

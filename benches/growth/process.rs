@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Result, program};
+use crate::Result;
+use crate::shared::program;
 
 /// A running program; killed when it is dropped.
 pub(crate) struct Process {

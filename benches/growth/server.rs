@@ -9,9 +9,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Instant;
 
 use crate::events::Row;
-use crate::listener::Listener;
-use crate::messages::{Messages, response_head};
-use crate::request::{Kind, Request};
+use crate::shared::listener::Listener;
+use crate::shared::messages::{Messages, response_head};
+use crate::shared::request::{Kind, Request};
 
 /// What a run sends; `total` is a multiple of `per_response`.
 #[derive(Clone, Copy)]

@@ -8,8 +8,8 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::Result;
-use crate::listener::Listener;
-use crate::messages::Messages;
+use crate::shared::listener::Listener;
+use crate::shared::messages::Messages;
 use crate::trouble::number;
 
 /// One request of so many is answered with 503.

@@ -6,11 +6,12 @@
 //! the program is fifty times slower than the server, so every response is waited for and every thread is woken for
 //! it: the figure at one event a response has the whole of that in it.
 //!
-//! Format: `cargo bench --bench instructions [-- --repeat N] [--keep] [--program FILE]`. It prints one line for each figure, holds them to
-//! `bounds.txt` beside this file, and ends with 1 when a bound is passed or a run fails, with 2 when it is called
-//! wrongly or valgrind is missing. The bounds are those of the release profile: as `cargo test --bench instructions --
-//! --program target/release/cometail` the bench needs no second optimised build. `--repeat N` takes each figure N times and prints the least and the most, of which
-//! the bound holds the least. `--keep` leaves callgrind's files in the target directory for `callgrind_annotate`.
+//! Format: `cargo bench --bench instructions [-- --repeat N] [--keep] [--program FILE]`. It prints one line for each
+//! figure, holds them to `bounds.txt` beside this file, and ends with 1 when a bound is passed or a run fails, with 2
+//! when it is called wrongly or valgrind is missing. `--repeat N` takes each figure N times and prints the least and the
+//! most, of which the bound holds the least. `--keep` leaves callgrind's files in the target directory for
+//! `callgrind_annotate`. The bounds are those of the release profile; where its program is built already,
+//! `cargo test --bench instructions -- --program target/release/cometail` needs no second optimised build.
 //!
 //! Operations: [`measure`] runs a case twice, [`server`] answers its polls.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench reports to the person who runs it")]

@@ -16,7 +16,7 @@ use flate2::{Decompress, FlushDecompress};
 
 use crate::Result;
 use crate::events::Shape;
-use crate::messages::Messages;
+use crate::shared::messages::Messages;
 
 const BODY: &str =
     r#"[{"channel":"/meta/connect","clientId":"1a2b3c4d5e6f7g8h","connectionType":"long-polling","id":"1"}]"#;

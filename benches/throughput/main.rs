@@ -22,23 +22,15 @@ mod client;
 mod events;
 mod figures;
 mod floor;
-#[path = "../shared/listener.rs"]
-mod listener;
 mod machine;
 mod measure;
-#[path = "../shared/messages.rs"]
-mod messages;
 mod options;
-#[path = "../shared/outcome.rs"]
-mod outcome;
-#[path = "../shared/program.rs"]
-mod program;
 mod receiver;
-#[path = "../shared/request.rs"]
-mod request;
 mod response;
 mod run;
 mod server;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod side;
 mod table;
 
@@ -46,6 +38,7 @@ use std::fs;
 use std::process::ExitCode;
 
 use options::Options;
+use shared::outcome;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

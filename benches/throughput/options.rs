@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::events::{Form, Shape};
-use crate::program;
+use crate::shared::program;
 use crate::side::{Foreign, Side};
 
 /// How the bench is called.

@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use memchr::memmem;
 
 use crate::events;
-use crate::listener::Listener;
-use crate::messages::Messages;
+use crate::shared::listener::Listener;
+use crate::shared::messages::Messages;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 /// The most that is kept of a run; a run that posts more than that fails.

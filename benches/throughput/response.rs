@@ -16,7 +16,7 @@ use flate2::write::DeflateEncoder;
 use memchr::memmem;
 
 use crate::events::{self, Form, Shape};
-use crate::messages::response_head;
+use crate::shared::messages::response_head;
 
 const DIGITS: usize = events::UNNUMBERED.len();
 /// Room for the head, which is written last: only then is the length of the body known.

@@ -16,10 +16,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::events::{Form, Shape};
-use crate::listener::Listener;
-use crate::messages::{Messages, header};
-use crate::request::{Kind, Request};
 use crate::response::{self, Load, Responses};
+use crate::shared::listener::Listener;
+use crate::shared::messages::{Messages, header};
+use crate::shared::request::{Kind, Request};
 
 /// How much of a load a run sends, and how fast.
 #[derive(Clone, Copy)]

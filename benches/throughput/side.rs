@@ -9,7 +9,8 @@ use std::rc::Rc;
 
 use crate::events::{self, Shape};
 use crate::floor::Order;
-use crate::{FLOOR, Result, program};
+use crate::shared::program;
+use crate::{FLOOR, Result};
 
 /// Which program is measured, in which way.
 #[derive(Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::Result;
 use crate::events::{self, Load};
-use crate::messages::{Message, header};
+use crate::shared::messages::{Message, header};
 
 /// The book of one run. A connection writes into it before it answers, so that what is written later was sent later.
 pub(crate) struct Book {

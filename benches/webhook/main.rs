@@ -5,9 +5,9 @@
 //! the order of its channel; a figure counts as the median of its pairs. Linux only: processor time is read from
 //! `/proc`.
 //!
-//! Format: `cargo bench --bench webhook -- [--no-bars] [--signed] [--rounds N] [--only NAME]
-//! [--program FILE]`. It prints the figures and ends with 1 when a bar is missed or a run fails, with 2 when it is called wrongly. With `--signed` cometail signs its
-//! requests, the floor does not. The names are those in the first column.
+//! Format: `cargo bench --bench webhook -- [--no-bars] [--signed] [--rounds N] [--only NAME] [--program FILE]`. It prints
+//! the figures and ends with 1 when a bar is missed or a run fails, with 2 when it is called wrongly. With `--signed`
+//! cometail signs its requests, the floor does not. The names are those in the first column.
 //!
 //! Operations: [`run`] measures one side once, [`report`] prints and holds the bars; [`source`], [`receiver`] and
 //! [`floor`] are the ends that the bench brings along. The executable starts itself again as the floor.
@@ -17,19 +17,11 @@
 mod book;
 mod events;
 mod floor;
-#[path = "../shared/listener.rs"]
-mod listener;
-#[path = "../shared/messages.rs"]
-mod messages;
-#[path = "../shared/outcome.rs"]
-mod outcome;
-#[path = "../shared/program.rs"]
-mod program;
 mod receiver;
 mod report;
-#[path = "../shared/request.rs"]
-mod request;
 mod run;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod source;
 
 use std::process::ExitCode;
@@ -37,6 +29,7 @@ use std::process::ExitCode;
 use events::Load;
 use report::Report;
 use run::{Setting, Side};
+use shared::{outcome, program};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

@@ -5,8 +5,8 @@ use std::net::TcpStream;
 use std::sync::Arc;
 
 use crate::book::Book;
-use crate::listener::Listener;
-use crate::messages::Messages;
+use crate::shared::listener::Listener;
+use crate::shared::messages::Messages;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 

@@ -11,14 +11,17 @@ use tempfile::TempDir;
 
 use crate::book::Book;
 use crate::events::{self, Load};
+use crate::shared::program;
 use crate::source::Source;
-use crate::{Result, program, receiver};
+use crate::{Result, receiver};
 
 /// The longest that a run may take to begin, and from there to its end.
 const LIMIT: Duration = Duration::from_secs(60);
 /// The unit of processor time in `/proc/PID/stat`: `USER_HZ`, which is 100 a second on every Linux that Rust's
 /// standard library runs on.
 const TICK: Duration = Duration::from_millis(10);
+/// What cometail signs its requests with.
+const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// Who posts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +80,7 @@ impl Client {
             }
         };
         // Without the environment of the caller no proxy and no log level of theirs changes the figures.
-        command.env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+        command.env_clear().env("HOOK_KEY", KEY).stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.stderr(File::create(dir.path().join("stderr"))?).spawn()?;
         Ok(Self { child, dir })
     }
@@ -154,6 +157,6 @@ fn cometail(dir: &Path, setting: Setting, port: u16, source: u16, state: &str) -
     let path = dir.join("cometail.toml");
     fs::write(&path, config)?;
     let mut command = Command::new(program::path());
-    command.args(["run", "-c"]).arg(path).env("HOOK_KEY", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    command.args(["run", "-c"]).arg(path);
     Ok(command)
 }

@@ -9,9 +9,9 @@ use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::events::{self, Load};
-use crate::listener::Listener;
-use crate::messages::{Messages, response_head};
-use crate::request::{Kind, Request};
+use crate::shared::listener::Listener;
+use crate::shared::messages::{Messages, response_head};
+use crate::shared::request::{Kind, Request};
 
 /// Events in a response.
 const PER_RESPONSE: u32 = 1_000;

@@ -1,14 +1,13 @@
 //! The body of a response, read to its end, inflated, and never larger than its caps.
 
-use std::io::{self, Write};
 use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::write::MultiGzDecoder;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
 
+use super::inflation::{Failure, Inflation};
 use super::spare;
 use super::trouble::Trouble;
 use crate::bayeux::border::FaultKind;
@@ -128,52 +127,31 @@ pub(super) fn own(piece: Bytes) -> Bytes {
 
 async fn gzip(frames: &mut Frames<'_>, announced: Option<usize>, max: usize) -> Result<Bytes, Trouble> {
     let expected = announced.unwrap_or_default().saturating_mul(USUAL_RATIO).min(RESERVED_MAX).min(max);
-    let mut decoder = MultiGzDecoder::new(Capped { inflated: spare::buffer(expected), max, full: false });
+    let mut inflation = Inflation::new(spare::buffer(expected), max);
     while let Some(frame) = frames.next().await? {
-        if let Err(error) = decoder.write_all(&frame) {
-            return Err(inflation(&error, decoder.get_ref(), frames.authority));
-        }
+        inflation.take(&frame).map_err(|failure| failure.trouble(max, frames.authority))?;
     }
     // Some servers announce gzip and then have nothing to say.
     if frames.seen == 0 {
         return Ok(Bytes::new());
     }
-    if let Err(error) = decoder.try_finish() {
-        return Err(inflation(&error, decoder.get_ref(), frames.authority));
-    }
-    Ok(spare::body(std::mem::take(&mut decoder.get_mut().inflated)))
+    inflation.finish().map(spare::body).map_err(|failure| failure.trouble(max, frames.authority))
 }
 
-fn inflation(error: &io::Error, into: &Capped, authority: &str) -> Trouble {
-    if into.full {
-        return too_large(authority, &format!("more than the {} bytes accepted after inflation", into.max));
+impl Failure {
+    fn trouble(self, max: usize, authority: &str) -> Trouble {
+        match self {
+            Self::Full => {
+                too_large(authority, &format!("more than the {max} bytes accepted after inflation"))
+            }
+            Self::Broken(error) => {
+                let what = format!("{authority}: the body is not the gzip that it claims to be: {error}");
+                Trouble::new(FaultKind::Malformed, what)
+            }
+        }
     }
-    let what = format!("{authority}: the body is not the gzip that it claims to be: {error}");
-    Trouble::new(FaultKind::Malformed, what)
 }
 
 fn too_large(authority: &str, what: &str) -> Trouble {
     Trouble::new(FaultKind::TooLarge, format!("{authority}: the body is too large: {what}"))
-}
-
-/// Takes inflated bytes up to a cap; the first byte over it stops the inflation.
-struct Capped {
-    inflated: Vec<u8>,
-    max: usize,
-    full: bool,
-}
-
-impl Write for Capped {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if bytes.len() > self.max - self.inflated.len() {
-            self.full = true;
-            return Err(io::Error::other("the cap is reached"));
-        }
-        self.inflated.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

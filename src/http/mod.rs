@@ -22,6 +22,7 @@ mod body;
 mod call;
 mod client;
 mod connect;
+mod inflation;
 mod jar;
 mod link;
 mod meanwhile;

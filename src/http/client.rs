@@ -18,7 +18,7 @@ use super::body::{self, Limits};
 use super::call::{self, Request, Route};
 use super::connect::{Shared, Stage};
 use super::jar::Jar;
-use super::link::{Call, Link};
+use super::link::{Call, Link, Sent};
 use super::proxy::Proxies;
 use super::response::{self, Answer, REDIRECTS_MAX, Response, Whole};
 use super::target::Target;
@@ -42,6 +42,8 @@ pub struct Client {
     /// The idle connection to the server of `route`.
     link: Option<Link>,
     pub(super) authorization: Option<HeaderValue>,
+    /// The cookies of the request under way.
+    cookie: Option<HeaderValue>,
     pub(super) stage: Stage,
     /// Whether a byte left on the present connection since the stage was `Waiting`.
     pub(super) wrote: Arc<AtomicBool>,
@@ -97,6 +99,7 @@ impl Client {
             route: None,
             link: None,
             authorization: None,
+            cookie: None,
             stage: Stage::default(),
             wrote: Arc::default(),
             wrote_before: false,
@@ -272,10 +275,16 @@ impl Client {
         self.route.as_ref().expect("every exchange begins with aim")
     }
 
-    fn call(&self, ask: &Ask<'_>) -> Result<Call, Trouble> {
-        let route = self.route();
-        let cookie = self.jar.as_ref().and_then(|jar| jar.header(&route.target.url));
-        route.call(&ask.method, ask.request, self.authorization.as_ref(), cookie)
+    fn call(&mut self, ask: &Ask<'_>) -> Result<Call, Trouble> {
+        let url = &self.route().target.url;
+        self.cookie = self.jar.as_ref().and_then(|jar| jar.header(url));
+        self.same_call(ask)
+    }
+
+    /// The request under way once more, whatever has become of the cookies since.
+    fn same_call(&self, ask: &Ask<'_>) -> Result<Call, Trouble> {
+        let (authorization, cookie) = (self.authorization.as_ref(), self.cookie.clone());
+        self.route().call(&ask.method, ask.request, authorization, cookie)
     }
 
     /// Sends `call` on the idle connection if it is still there, else on a new one.
@@ -284,8 +293,8 @@ impl Client {
             && link.is_usable().await
         {
             self.begin();
-            let mut lost = match link.send(call).await {
-                Ok(response) => return Ok((link, response)),
+            let mut lost = match link.send_or_hold(call).await {
+                Ok(sent) => return self.answered(link, sent, ask).await,
                 Err(lost) => lost,
             };
             let back = lost.take_message();
@@ -297,10 +306,29 @@ impl Client {
         // Boxed, so that the future of the common case, a kept-alive connection, stays small.
         let mut link = Box::pin(self.connect()).await?;
         self.begin();
-        match link.send(call).await {
-            Ok(response) => Ok((link, response)),
+        match link.send_or_hold(call).await {
+            Ok(sent) => self.answered(link, sent, ask).await,
             Err(lost) => Err(self.no_response(lost.error())),
         }
+    }
+
+    /// Waits for the response to a request that is held, and lets hyper have the connection again for it.
+    async fn answered(
+        &self,
+        link: Link,
+        sent: Sent,
+        ask: &Ask<'_>,
+    ) -> Result<(Link, Head<Incoming>), Trouble> {
+        let stream = match sent {
+            Sent::Response(response) => return Ok((link, response)),
+            Sent::Held(stream) => stream,
+        };
+        drop(link);
+        stream.heard().await;
+        let call = self.same_call(ask)?;
+        let mut link = Link::resume(stream, &self.route().target.authority).await?;
+        let response = link.send(call).await.map_err(|lost| self.no_response(lost.error()))?;
+        Ok((link, response))
     }
 
     /// From here on every byte written is one of the request.

@@ -1,8 +1,12 @@
 //! One connection to a server: hyper's connection in a task of its own, which ends with the link.
+//!
+//! hyper keeps two buffers of 8 KiB and a task for as long as a response is awaited. Where that takes more than a
+//! second, as it does for a poll that brings nothing, its connection is given up and the stream alone is kept
+//! ([`super::held`]); when something comes, a new one makes the same request on it, of which no byte goes out again.
 
 use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -16,7 +20,9 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
+use super::held::{Duplex, Handle, Stream};
 use super::trouble::Trouble;
 
 /// A request as it goes out.
@@ -31,29 +37,49 @@ const FRESH: Duration = Duration::from_millis(1);
 /// How long the rest of an exchange (a request still being written under an early response) may take before the
 /// connection is given up rather than waited for.
 const SETTLE: Duration = Duration::from_millis(100);
+/// After this long without a byte of its response a request is held without hyper's connection. A server that is busy
+/// answers sooner, so that the price of a new one, some microseconds, is paid only where there is time.
+const HELD_AFTER: Duration = Duration::from_secs(1);
 
 /// A connection, either idle or with one request on it.
 pub(super) struct Link {
     sender: SendRequest<Full<Bytes>>,
+    /// The stream below, while hyper has not closed it.
+    stream: Weak<Stream>,
     task: AbortHandle,
     last_used: Instant,
 }
 
+/// What became of a request that was sent.
+pub(super) enum Sent {
+    /// Its response has begun.
+    Response(Response<Incoming>),
+    /// Nothing has come of its response: the link is of no further use, and this is what is left of it.
+    Held(Arc<Stream>),
+}
+
 impl Link {
     /// Speaks HTTP/1.1 over `stream`, on the present runtime.
-    pub(super) async fn new<S>(stream: S, authority: &str) -> Result<Self, Trouble>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    pub(super) async fn new(stream: impl Duplex + 'static, authority: &str) -> Result<Self, Trouble> {
+        let stream = Stream::new(stream);
+        Self::over(stream.handle(), Arc::downgrade(&stream), authority).await
+    }
+
+    /// Speaks HTTP/1.1 again over a stream that was held. The next request must be the one that it was held with.
+    pub(super) async fn resume(stream: Arc<Stream>, authority: &str) -> Result<Self, Trouble> {
+        Self::over(stream.resume(), Arc::downgrade(&stream), authority).await
+    }
+
+    async fn over(handle: Handle, stream: Weak<Stream>, authority: &str) -> Result<Self, Trouble> {
         let (sender, connection) = Builder::new()
             .max_buf_size(READ_BUFFER_MAX)
             .max_headers(HEADERS_MAX)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(handle))
             .await
             .map_err(|error| Trouble::of_connection(&error, authority, "no connection"))?;
         // The connection's error, if any, comes out of the request or of the body as well.
         let task = tokio::spawn(connection.with_upgrades()).abort_handle();
-        Ok(Self { sender, task, last_used: Instant::now() })
+        Ok(Self { sender, stream, task, last_used: Instant::now() })
     }
 
     /// Whether the connection can carry another request.
@@ -62,12 +88,27 @@ impl Link {
             // Lets the runtime see what happened to the socket meanwhile.
             tokio::task::yield_now().await;
         }
-        matches!(tokio::time::timeout(SETTLE, self.sender.ready()).await, Ok(Ok(())))
+        matches!(timeout(SETTLE, self.sender.ready()).await, Ok(Ok(())))
     }
 
     /// Sends a request; the request comes back if none of it was written.
     pub(super) async fn send(&mut self, call: Call) -> Result<Response<Incoming>, TrySendError<Call>> {
         self.sender.try_send_request(call).await
+    }
+
+    /// Like [`Link::send`], but waits for the response with the stream alone when it is long in coming.
+    pub(super) async fn send_or_hold(&mut self, call: Call) -> Result<Sent, TrySendError<Call>> {
+        if let Some(stream) = self.stream.upgrade() {
+            stream.begin();
+        }
+        let mut response = pin!(self.sender.try_send_request(call));
+        if let Ok(response) = timeout(HELD_AFTER, &mut response).await {
+            return response.map(Sent::Response);
+        }
+        match self.stream.upgrade().filter(|stream| stream.hold()) {
+            Some(stream) => Ok(Sent::Held(stream)),
+            None => response.await.map(Sent::Response),
+        }
     }
 
     /// Marks the end of an exchange.

@@ -22,6 +22,7 @@ mod body;
 mod call;
 mod client;
 mod connect;
+mod held;
 mod inflation;
 mod jar;
 mod link;

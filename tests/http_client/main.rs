@@ -4,6 +4,7 @@
 mod bodies;
 mod connections;
 mod cookies;
+mod held;
 mod methods;
 mod proxies;
 mod redirects;

@@ -20,6 +20,13 @@ pub(crate) struct Seen {
     requests: Mutex<Vec<String>>,
 }
 
+impl Seen {
+    /// A connection has been closed; [`Server::wait_closed`] waits for it.
+    pub(crate) fn close(&self) {
+        self.closed.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 /// A server on a port of its own.
 pub(crate) struct Server {
     pub(crate) port: u16,
@@ -72,13 +79,13 @@ impl Server {
                 request(&mut stream, &seen).await;
                 stream.write_all(&response).await.unwrap();
                 drop(stream);
-                seen.closed.fetch_add(1, Ordering::SeqCst);
+                seen.close();
             }
         })
         .await
     }
 
-    /// Waits until [`Server::closing_after`] has closed so many connections.
+    /// Waits until so many connections have been closed.
     pub(crate) async fn wait_closed(&self, connections: usize) {
         let seen = &self.seen.closed;
         until("the connection is closed", || seen.load(Ordering::SeqCst) >= connections).await;

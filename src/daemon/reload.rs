@@ -86,7 +86,7 @@ pub(super) struct Reload {
     source: Option<Source>,
     fixed: Fixed,
     /// What is running, to know what is new.
-    present: (Vec<config::Connection>, Vec<sinks::Config>),
+    present: (Vec<Arc<config::Connection>>, Vec<sinks::Config>),
     library: Option<Library>,
     /// What else it was read from.
     files: Vec<PathBuf>,
@@ -105,14 +105,20 @@ pub(super) struct Reload {
 }
 
 impl Reload {
-    /// For a daemon that runs with `config`, read from `source`. Must be called on a tokio runtime.
-    pub(super) fn new(source: Option<Source>, config: Config, library: Option<Library>) -> Self {
+    /// For a daemon that runs `connections` and with the rest of `config`, read from `source`. Must be called on a tokio
+    /// runtime.
+    pub(super) fn new(
+        source: Option<Source>,
+        config: Config,
+        connections: Vec<Arc<config::Connection>>,
+        library: Option<Library>,
+    ) -> Self {
         let newer = source.as_ref().and_then(|_| watched(&config.files));
         let stale = newer.is_some();
         Self {
             source,
             fixed: Fixed::of(&config),
-            present: (config.connections, config.sinks),
+            present: (connections, config.sinks),
             library,
             files: config.files,
             newer,
@@ -210,7 +216,8 @@ impl Reload {
             tracing::warn!("{warning}");
         }
         self.source = Some(plan.source.clone());
-        self.present = (plan.config.connections.clone(), plan.config.sinks.clone());
+        let connections = plan.config.connections.iter().cloned().map(Arc::new).collect();
+        self.present = (connections, plan.config.sinks.clone());
         if self.files != plan.config.files {
             self.newer = watched(&plan.config.files);
             self.stale = self.newer.is_some();
@@ -288,14 +295,14 @@ fn lines(problems: &config::Problems) -> Vec<String> {
 fn read(
     source: Source,
     state_dir: Option<&Path>,
-    (connections, known): &(Vec<config::Connection>, Vec<sinks::Config>),
+    (connections, known): &(Vec<Arc<config::Connection>>, Vec<sinks::Config>),
     library: Option<&Library>,
 ) -> Result<Plan, Vec<String>> {
     let environment = |name: &str| std::env::var_os(name);
     let resolved = source.resolve_within(&environment, state_dir);
     let (config, warnings) = resolved.map_err(|problems| lines(&problems))?;
     let mut problems = Vec::new();
-    let connections: HashMap<_, _> = connections.iter().map(|one| (&one.name, one)).collect();
+    let connections: HashMap<_, _> = connections.iter().map(|one| (&one.name, &**one)).collect();
     for one in config.connections.iter().filter(|one| connections.get(&one.name) != Some(one)) {
         let made = http::Client::new(&one.http).map(drop);
         problems.extend(made.err().map(|error| format!("connection {}: {error}", one.name)));

@@ -55,12 +55,14 @@ impl From<StoreError> for StartError {
 }
 
 /// Opens the journal, starts every sink and every connection. Must be called on a tokio runtime.
-pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
+pub fn start(mut config: Config, options: Options) -> Result<Daemon, StartError> {
     let hangup = hangup(&options)?;
     files::raise_limit(config.connections.len());
     let store = config.state_dir.as_deref().map(Store::open).transpose()?;
     let mut opened = open_journal(store.as_ref(), config.journal.clone(), &config.sinks)?;
     let channels = channels_of(&config.connections);
+    // One copy for whoever has to know it.
+    let connections: Vec<_> = std::mem::take(&mut config.connections).into_iter().map(Arc::new).collect();
     let supply = match &opened {
         Some(opened) => Supply::Journal(opened.library(), channels.iter().cloned().collect()),
         None => Supply::Memory,
@@ -77,10 +79,10 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
         one_shot: options.one_shot,
     };
     let memories = opened.as_mut().map(Opened::take_memories).unwrap_or_default();
-    let (prepared, memories) = prepare_all(&config.connections, &means, memories)?;
+    let (prepared, memories) = prepare_all(&connections, &means, memories)?;
     means.journal = opened.map(|opened| opened.start(outlet.clone(), &channels)).transpose()?;
     let (means, library) = (Arc::new(means), library_of(&supply));
-    let lines = launch(&config.connections, prepared, &means, memories);
+    let lines = launch(&connections, prepared, &means, memories);
     if let Some(journal) = &means.journal {
         tokio::spawn(journal.clone().tell_losses());
     }
@@ -88,7 +90,7 @@ pub fn start(config: Config, options: Options) -> Result<Daemon, StartError> {
     let fleet = Fleet::new(lines, posts, options.one_shot);
     let (grace, admin) = (config.grace, config.admin.clone());
     let manager = Manager::of_environment(config.ready_after);
-    let reload = Reload::new(options.source, config, library);
+    let reload = Reload::new(options.source, config, connections, library);
     let sources = Sources {
         started: SystemTime::now(),
         connections: fleet.roll.clone(),
@@ -129,7 +131,7 @@ type Memories = HashMap<Arc<str>, Memory>;
 
 /// Every connection, and what is known of those that are not configured.
 fn prepare_all(
-    configs: &[config::Connection],
+    configs: &[Arc<config::Connection>],
     means: &Means,
     mut memories: Memories,
 ) -> Result<(Vec<Prepared>, Memories), StartError> {
@@ -137,7 +139,7 @@ fn prepare_all(
     for one in configs {
         let status = Arc::new(Mutex::new(status::Connection::new(&one.name, "")));
         let mut past = Past { memory: memories.remove(&one.name).unwrap_or_default(), away: None };
-        match prepare(one.clone(), means, &status, &mut past) {
+        match prepare(config::Connection::clone(one), means, &status, &mut past) {
             Ok(connection) => prepared.push((status, connection)),
             Err(problem) => problems.push(problem),
         }
@@ -150,7 +152,7 @@ fn prepare_all(
 }
 
 fn launch(
-    configs: &[config::Connection],
+    configs: &[Arc<config::Connection>],
     prepared: Vec<Prepared>,
     means: &Arc<Means>,
     memories: Memories,
@@ -158,7 +160,7 @@ fn launch(
     let mut lines = Lines::new(Arc::clone(means), memories);
     for (wanted, (status, (commands, mut connection))) in configs.iter().zip(prepared) {
         connection.intake = means.intake();
-        lines.launch(Arc::new(wanted.clone()), status, (commands, connection));
+        lines.launch(Arc::clone(wanted), status, (commands, connection));
     }
     lines
 }

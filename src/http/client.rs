@@ -17,6 +17,7 @@ use super::Config;
 use super::body::{self, Limits};
 use super::call::{self, Request, Route};
 use super::connect::{Shared, Stage};
+use super::held::Stream;
 use super::jar::Jar;
 use super::link::{Call, Link, Sent};
 use super::proxy::Proxies;
@@ -38,7 +39,7 @@ pub struct Client {
     /// Whose requests they are, in the capture.
     pub(super) name: Option<Arc<str>>,
     /// The way to the last URL.
-    pub(super) route: Option<Route>,
+    pub(super) route: Option<Box<Route>>,
     /// The idle connection to the server of `route`.
     link: Option<Link>,
     pub(super) authorization: Option<HeaderValue>,
@@ -226,7 +227,7 @@ impl Client {
         if self.wire.as_ref().is_some_and(|wire| wire.is_on()) {
             self.draft = Some(Box::new(Draft::new(self.name.clone(), url, &call, request.body.clone())));
         }
-        let (link, response) = self.carry(call, ask).await?;
+        let (link, response) = self.response(call, ask).await?;
         let (head, body) = response.into_parts();
         self.stage = Stage::Reading;
         self.check_proxy(head.status)?;
@@ -267,7 +268,7 @@ impl Client {
             self.link = None;
         }
         let via = self.shared.proxies.via(&target)?;
-        self.route = Some(Route::new(target, via)?);
+        self.route = Some(Box::new(Route::new(target, via)?));
         Ok(())
     }
 
@@ -287,14 +288,25 @@ impl Client {
         self.route().call(&ask.method, ask.request, authorization, cookie)
     }
 
+    /// Sends `call` and waits for its response. A poll may be held for as long as a server likes: what is needed before
+    /// and after that is boxed, so that it does not take memory meanwhile.
+    async fn response(&mut self, call: Call, ask: &Ask<'_>) -> Result<(Link, Head<Incoming>), Trouble> {
+        let stream = match Box::pin(self.carry(call, ask)).await? {
+            (link, Sent::Response(response)) => return Ok((link, response)),
+            (_, Sent::Held(stream)) => stream,
+        };
+        stream.heard().await;
+        Box::pin(self.resume(stream, ask)).await
+    }
+
     /// Sends `call` on the idle connection if it is still there, else on a new one.
-    async fn carry(&mut self, mut call: Call, ask: &Ask<'_>) -> Result<(Link, Head<Incoming>), Trouble> {
+    async fn carry(&mut self, mut call: Call, ask: &Ask<'_>) -> Result<(Link, Sent), Trouble> {
         if let Some(mut link) = self.link.take()
             && link.is_usable().await
         {
             self.begin();
             let mut lost = match link.send_or_hold(call).await {
-                Ok(sent) => return self.answered(link, sent, ask).await,
+                Ok(sent) => return Ok((link, sent)),
                 Err(lost) => lost,
             };
             let back = lost.take_message();
@@ -307,24 +319,17 @@ impl Client {
         let mut link = Box::pin(self.connect()).await?;
         self.begin();
         match link.send_or_hold(call).await {
-            Ok(sent) => self.answered(link, sent, ask).await,
+            Ok(sent) => Ok((link, sent)),
             Err(lost) => Err(self.no_response(lost.error())),
         }
     }
 
-    /// Waits for the response to a request that is held, and lets hyper have the connection again for it.
-    async fn answered(
+    /// Lets HTTP be spoken again over a stream that was held, for the response to its request.
+    async fn resume(
         &self,
-        link: Link,
-        sent: Sent,
+        stream: Arc<Stream>,
         ask: &Ask<'_>,
     ) -> Result<(Link, Head<Incoming>), Trouble> {
-        let stream = match sent {
-            Sent::Response(response) => return Ok((link, response)),
-            Sent::Held(stream) => stream,
-        };
-        drop(link);
-        stream.heard().await;
         let call = self.same_call(ask)?;
         let mut link = Link::resume(stream, &self.route().target.authority).await?;
         let response = link.send(call).await.map_err(|lost| self.no_response(lost.error()))?;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tower_service::Service;
 use url::Host;
 
@@ -27,6 +28,13 @@ use crate::bayeux::border::FaultKind;
 const KEEPALIVE: Duration = Duration::from_secs(30);
 /// Between the questions of a silent socket; the third without an answer ends the connection.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+/// From one new connection of the process to the next: a thousand connections that begin at the same instant, at a start
+/// or when a server is back, would want their buffers at the same instant, and what is taken for them is not given back.
+const APART: Duration = Duration::from_millis(1);
+/// Connections that began in so long a time do not make the next wait.
+const AT_ONCE: Duration = Duration::from_millis(50);
+/// The longest that a connection waits for others.
+const APART_MAX: Duration = Duration::from_secs(2);
 /// The most addresses of a host that are tried and named.
 const ADDRESSES_MAX: usize = 8;
 
@@ -86,6 +94,7 @@ impl Shared {
         wrote: &Arc<AtomicBool>,
         stage: &mut Stage,
     ) -> Result<Link, Trouble> {
+        turn().await;
         let connected = Box::pin(self.connect_all(target, via, wrote, stage));
         match tokio::time::timeout(self.connect_timeout, connected).await {
             Ok(result) => result,
@@ -147,6 +156,28 @@ impl Shared {
     }
 }
 
+/// Waits until a new connection may begin.
+async fn turn() {
+    static NEXT: Mutex<Option<Instant>> = Mutex::new(None);
+    let now = Instant::now();
+    let at = {
+        // Nothing is left half done when a holder of the lock panics.
+        let mut next = NEXT.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = place(*next, now);
+        *next = Some(at + APART);
+        at
+    };
+    if at > now {
+        tokio::time::sleep_until(at).await;
+    }
+}
+
+/// When a connection begins that is wanted `now`; not in the future where few began of late.
+fn place(next: Option<Instant>, now: Instant) -> Instant {
+    let least = now.checked_sub(AT_ONCE).unwrap_or(now);
+    next.map_or(least, |next| next.clamp(least, now + APART_MAX))
+}
+
 async fn resolve(host: &str) -> Result<Vec<SocketAddr>, Trouble> {
     // An address needs no resolver, which would take a thread.
     if let Ok(address) = host.parse::<IpAddr>() {
@@ -196,5 +227,27 @@ impl Service<Name> for Resolved {
 
     fn call(&mut self, _: Name) -> Self::Future {
         std::future::ready(Ok(self.0.clone().into_iter()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_connections_begin_at_once_and_many_a_millisecond_apart() {
+        let now = Instant::now();
+        let mut next = None;
+        let places: Vec<_> = (0..3_000)
+            .map(|_| {
+                let at = place(next, now);
+                next = Some(at + APART);
+                at
+            })
+            .collect();
+        assert_eq!(places.iter().filter(|at| **at <= now).count(), 51);
+        assert_eq!(places[151], now + Duration::from_millis(101));
+        assert_eq!(places[2_999], now + APART_MAX, "nobody waits for longer");
+        assert!(place(next, now + Duration::from_secs(60)) <= now + Duration::from_secs(60));
     }
 }

@@ -80,7 +80,7 @@ impl Client {
         self.stage = Stage::default();
         let target = Target::new(url)?;
         let via = self.shared.proxies.via(&target)?.map(|via| Via { tunnel: true, ..via });
-        self.route = Some(Route::new(target, via)?);
+        self.route = Some(Box::new(Route::new(target, via)?));
         let key = generate_key();
         let call = self.upgrade_call(&key)?;
         if self.wire.is_some() {

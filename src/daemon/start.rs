@@ -61,8 +61,8 @@ pub fn start(mut config: Config, options: Options) -> Result<Daemon, StartError>
     let store = config.state_dir.as_deref().map(Store::open).transpose()?;
     let mut opened = open_journal(store.as_ref(), config.journal.clone(), &config.sinks)?;
     let channels = channels_of(&config.connections);
-    // One copy for whoever has to know it.
-    let connections: Vec<_> = std::mem::take(&mut config.connections).into_iter().map(Arc::new).collect();
+    // One copy of each for whoever has to know it; a list of pointers is otherwise made in the place of theirs, and as large.
+    let connections = std::mem::take(&mut config.connections).into_iter().map(Arc::new).collect::<Box<[_]>>();
     let supply = match &opened {
         Some(opened) => Supply::Journal(opened.library(), channels.iter().cloned().collect()),
         None => Supply::Memory,
@@ -90,7 +90,7 @@ pub fn start(mut config: Config, options: Options) -> Result<Daemon, StartError>
     let fleet = Fleet::new(lines, posts, options.one_shot);
     let (grace, admin) = (config.grace, config.admin.clone());
     let manager = Manager::of_environment(config.ready_after);
-    let reload = Reload::new(options.source, config, connections, library);
+    let reload = Reload::new(options.source, config, connections.into_vec(), library);
     let sources = Sources {
         started: SystemTime::now(),
         connections: fleet.roll.clone(),

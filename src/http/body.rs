@@ -56,7 +56,8 @@ pub(super) async fn read(
     let mut frames = Frames { body, seen: 0, max, authority };
     match encoding {
         Encoding::Identity => plain(&mut frames, announced).await,
-        Encoding::Gzip => gzip(&mut frames, announced, limits.inflated).await,
+        // Boxed, so that what a decoder takes is not set aside in every exchange.
+        Encoding::Gzip => Box::pin(gzip(&mut frames, announced, limits.inflated)).await,
     }
 }
 

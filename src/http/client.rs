@@ -241,7 +241,7 @@ impl Client {
                 body
             }
             Wanted::Nothing(deadline) => {
-                if body::skip(body, deadline).await {
+                if Box::pin(body::skip(body, deadline)).await {
                     self.keep(link);
                 }
                 Bytes::new()
@@ -325,11 +325,7 @@ impl Client {
     }
 
     /// Lets HTTP be spoken again over a stream that was held, for the response to its request.
-    async fn resume(
-        &self,
-        stream: Arc<Stream>,
-        ask: &Ask<'_>,
-    ) -> Result<(Link, Head<Incoming>), Trouble> {
+    async fn resume(&self, stream: Arc<Stream>, ask: &Ask<'_>) -> Result<(Link, Head<Incoming>), Trouble> {
         let call = self.same_call(ask)?;
         let mut link = Link::resume(stream, &self.route().target.authority).await?;
         let response = link.send(call).await.map_err(|lost| self.no_response(lost.error()))?;

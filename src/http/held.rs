@@ -228,11 +228,7 @@ impl AsyncRead for Handle {
 }
 
 impl AsyncWrite for Handle {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.with(|inner| inner.poll_write(context, &[IoSlice::new(bytes)]))
     }
 
@@ -256,3 +252,7 @@ impl AsyncWrite for Handle {
         self.with(|inner| Pin::new(&mut inner.stream).poll_shutdown(context))
     }
 }
+
+#[cfg(test)]
+#[path = "held_tests.rs"]
+mod tests;

@@ -18,8 +18,8 @@ use crate::support::{
 };
 use crate::tls::Authority;
 
-/// Longer than the second after which a client keeps the socket alone.
-const HELD: Duration = Duration::from_millis(1400);
+/// Several times as long as the time after which a client keeps the socket alone.
+const HELD: Duration = Duration::from_millis(400);
 /// Between two pieces of a response.
 const PAUSE: Duration = Duration::from_millis(30);
 
@@ -164,7 +164,7 @@ async fn cookies_that_change_meanwhile_are_those_of_the_next_request() {
         }
     })
     .await;
-    let mut poll = client().with_jar(Arc::new(Jar::default()));
+    let mut poll = client().with_jar(Arc::new(Jar::new()));
     let mut side = poll.lane();
     let (url, other) = (server.url("/"), server.url("/side"));
     post(&mut side, &other).await.unwrap();

@@ -26,6 +26,7 @@ mod flight;
 mod holder;
 mod intake;
 mod journal;
+mod keeper;
 mod line;
 mod meter;
 mod newer;

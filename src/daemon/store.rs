@@ -13,21 +13,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::Semaphore;
 use url::Url;
 
 use super::holder::LOCK;
 #[cfg(test)]
 use super::holder::{is_running, process};
+pub(super) use super::keeper::Keeper;
 use crate::bayeux::contract::Snapshot;
 use crate::http::Jar;
 use crate::secret::Secret;
 
 /// The version of a session file that this program writes and reads.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// The largest session file that is read, in bytes.
 const FILE_MAX: u64 = 4 << 20;
@@ -101,14 +101,6 @@ pub(super) struct Kept {
     pub(super) url: Option<Url>,
 }
 
-#[derive(Serialize)]
-struct Written<'a> {
-    version: u32,
-    url: &'a Url,
-    session: Option<&'a Snapshot>,
-    cookies: &'a RawValue,
-}
-
 #[derive(Deserialize)]
 struct Read<'a> {
     version: u32,
@@ -167,10 +159,8 @@ impl Store {
         session: Option<Snapshot>,
         jar: Arc<Jar>,
     ) -> Keeper {
-        let (latest, receiver) = watch::channel(None);
-        let path = self.session_path(connection);
-        let task = tokio::spawn(keep(connection.clone(), path, Arc::clone(&self.writers), receiver));
-        Keeper { url: url.clone(), session, jar, latest, task }
+        let (connection, path) = (connection.clone(), self.session_path(connection));
+        Keeper::new(connection, path, url.clone(), session, jar, self.writers.clone())
     }
 
     /// Where the status is written.
@@ -190,81 +180,6 @@ impl Store {
 
     fn session_path(&self, connection: &str) -> PathBuf {
         self.dir.join(format!("{connection}.session.json"))
-    }
-}
-
-type Latest = watch::Receiver<Option<Arc<Secret<String>>>>;
-
-/// Keeps the session and the cookies of one connection.
-pub(super) struct Keeper {
-    url: Url,
-    session: Option<Snapshot>,
-    jar: Arc<Jar>,
-    latest: watch::Sender<Option<Arc<Secret<String>>>>,
-    task: JoinHandle<()>,
-}
-
-impl Keeper {
-    /// The session changed.
-    pub(super) fn session(&mut self, session: Option<Snapshot>) {
-        self.session = session;
-        self.write();
-    }
-
-    /// The server is at another address from now on, where no session is known.
-    pub(super) fn move_to(&mut self, url: &Url) {
-        self.url = url.clone();
-        self.session = None;
-        self.write();
-    }
-
-    /// A response came; its cookies may have changed.
-    pub(super) fn cookies(&mut self) {
-        if self.jar.changed() {
-            self.write();
-        }
-    }
-
-    fn write(&self) {
-        let cookies = self.jar.to_json();
-        let Ok(cookies) = serde_json::from_str::<&RawValue>(cookies.expose()) else {
-            tracing::error!("cookies are not kept: the jar's JSON is not valid");
-            return;
-        };
-        let written = Written { version: VERSION, url: &self.url, session: self.session.as_ref(), cookies };
-        match serde_json::to_string(&written) {
-            Ok(text) => drop(self.latest.send_replace(Some(Arc::new(Secret::new(text))))),
-            Err(error) => tracing::error!(%error, "session is not kept"),
-        }
-    }
-
-    /// Waits until the latest state is on disk.
-    pub(super) async fn finish(self) {
-        drop(self.latest);
-        if let Err(error) = self.task.await {
-            tracing::error!(%error, "session may not be kept");
-        }
-    }
-}
-
-async fn keep(connection: Arc<str>, path: PathBuf, writers: Arc<Semaphore>, mut latest: Latest) {
-    let mut failing = false;
-    while latest.changed().await.is_ok() {
-        let place = writers.acquire().await;
-        let Some(text) = latest.borrow_and_update().clone() else { continue };
-        let target = path.clone();
-        let write = move || replace(&target, |file| file.write_all(text.expose().as_bytes()));
-        let written = tokio::task::spawn_blocking(write).await;
-        drop(place);
-        let result = written.map_err(io::Error::other).and_then(|result| result);
-        match &result {
-            Ok(()) if failing => tracing::info!(%connection, "the session is kept again"),
-            Err(error) if !failing => {
-                tracing::error!(%connection, path = %path.display(), %error, "the session is not kept; a restart will need a handshake");
-            }
-            _ => {}
-        }
-        failing = result.is_err();
     }
 }
 

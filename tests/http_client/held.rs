@@ -170,7 +170,7 @@ async fn cookies_that_change_meanwhile_are_those_of_the_next_request() {
     post(&mut side, &other).await.unwrap();
     let meanwhile = async {
         until("the poll is open", || server.requests().len() == 2).await;
-        tokio::time::sleep(HELD - PAUSE * 4).await;
+        tokio::time::sleep(HELD / 2).await;
         post(&mut side, &server.url("/side/2")).await.unwrap();
     };
     let (polled, ()) = tokio::join!(post(&mut poll, &url), meanwhile);

@@ -223,11 +223,7 @@ impl Client {
         self.stage = Stage::default();
         self.aim(url)?;
         self.authorization = call::authorization(self.authorization.take(), request.authorization)?;
-        let call = self.call(ask)?;
-        if self.wire.as_ref().is_some_and(|wire| wire.is_on()) {
-            self.draft = Some(Box::new(Draft::new(self.name.clone(), url, &call, request.body.clone())));
-        }
-        let (link, response) = self.response(call, ask).await?;
+        let (link, response) = self.response(url, ask).await?;
         let (head, body) = response.into_parts();
         self.stage = Stage::Reading;
         self.check_proxy(head.status)?;
@@ -288,10 +284,10 @@ impl Client {
         self.route().call(&ask.method, ask.request, authorization, cookie)
     }
 
-    /// Sends `call` and waits for its response. A poll may be held for as long as a server likes: what is needed before
+    /// Sends a request and waits for its response. A poll may be held for as long as a server likes: what is needed before
     /// and after that is boxed, so that it does not take memory meanwhile.
-    async fn response(&mut self, call: Call, ask: &Ask<'_>) -> Result<(Link, Head<Incoming>), Trouble> {
-        let stream = match Box::pin(self.carry(call, ask)).await? {
+    async fn response(&mut self, url: &Url, ask: &Ask<'_>) -> Result<(Link, Head<Incoming>), Trouble> {
+        let stream = match Box::pin(self.carry(url, ask)).await? {
             (link, Sent::Response(response)) => return Ok((link, response)),
             (_, Sent::Held(stream)) => stream,
         };
@@ -299,8 +295,12 @@ impl Client {
         Box::pin(self.resume(stream, ask)).await
     }
 
-    /// Sends `call` on the idle connection if it is still there, else on a new one.
-    async fn carry(&mut self, mut call: Call, ask: &Ask<'_>) -> Result<(Link, Sent), Trouble> {
+    /// Sends a request on the idle connection if it is still there, else on a new one.
+    async fn carry(&mut self, url: &Url, ask: &Ask<'_>) -> Result<(Link, Sent), Trouble> {
+        let mut call = self.call(ask)?;
+        if self.wire.as_ref().is_some_and(|wire| wire.is_on()) {
+            self.draft = Some(Box::new(Draft::new(self.name.clone(), url, &call, ask.request.body.clone())));
+        }
         if let Some(mut link) = self.link.take()
             && link.is_usable().await
         {

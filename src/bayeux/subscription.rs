@@ -142,7 +142,8 @@ pub(super) struct Subscriptions {
 
 impl Subscriptions {
     pub(super) fn new(wanted: &[Wanted], positions: &[(Channel, ReplayId)]) -> Self {
-        let mut all = Self { list: Vec::new(), positions: positions.iter().cloned().collect() };
+        let list = Vec::with_capacity(wanted.len());
+        let mut all = Self { list, positions: positions.iter().cloned().collect() };
         for one in wanted {
             all.add(one.clone());
         }

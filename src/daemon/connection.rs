@@ -40,7 +40,7 @@ const LOOK: Duration = Duration::from_micros(50);
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Wants one more channel.
-    Subscribe(Wanted),
+    Subscribe(Box<Wanted>),
     /// No longer wants a channel.
     Unsubscribe(Channel),
     /// End without giving anything up: what the journal does not take yet is waited for.
@@ -282,7 +282,7 @@ impl Connection {
             // Whoever asks for an end is heard even while a server keeps the session busy.
             biased;
             command = self.commands.recv() => match command {
-                Some(Command::Subscribe(wanted)) => Some(Input::Subscribe(wanted)),
+                Some(Command::Subscribe(wanted)) => Some(Input::Subscribe(*wanted)),
                 Some(Command::Unsubscribe(channel)) => Some(Input::Unsubscribe(channel)),
                 Some(Command::Retire { disconnect }) => {
                     self.retiring = Some(disconnect);

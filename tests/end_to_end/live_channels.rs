@@ -91,7 +91,7 @@ async fn channels_come_and_go_while_a_poll_is_held() {
     assert_eq!((&before["connects"], &before["subscribes"]), (&json!(2), &json!(1)), "a probe and the poll");
 
     let wanted = Wanted { channel: Channel::parse(B).unwrap(), replay: ReplayId::NEW };
-    running.tell(Command::Subscribe(wanted)).await;
+    running.tell(Command::Subscribe(Box::new(wanted))).await;
     let more = running.polled(&[A, B]).await;
     assert_eq!((&more["connects"], &more["subscribes"]), (&json!(2), &json!(2)), "the poll is the same one");
     running.publish(B, 0).await;

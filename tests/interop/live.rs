@@ -30,7 +30,8 @@ async fn channels_come_and_go_on_cometd_for_java_while_a_poll_is_held() {
 
     server.wait_for_poll();
     let polls = server.ask("polls");
-    tell(Command::Subscribe(Wanted { channel: Channel::parse(MORE).unwrap(), replay: ReplayId::NEW })).await;
+    let wanted = Wanted { channel: Channel::parse(MORE).unwrap(), replay: ReplayId::NEW };
+    tell(Command::Subscribe(Box::new(wanted))).await;
     server.wait_for(&format!("subscribed {MORE}"));
     server.wait_for_poll();
     assert_eq!(server.ask("polls"), polls, "the poll is the same one");

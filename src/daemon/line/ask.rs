@@ -24,7 +24,7 @@ impl Line {
     ) -> Result<(), Refusal> {
         self.why_over().map_or(Ok(()), |why| Err(Refusal::Impossible(why)))?;
         let command = match wanted.clone() {
-            Some(wanted) => Command::Subscribe(wanted),
+            Some(wanted) => Command::Subscribe(Box::new(wanted)),
             None => Command::Unsubscribe(channel.clone()),
         };
         if !self.asked.has_room(channel) || !self.tell(command) {

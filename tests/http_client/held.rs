@@ -18,7 +18,8 @@ use crate::support::{
 };
 use crate::tls::Authority;
 
-/// Several times as long as the time after which a client keeps the socket alone.
+/// How long servers here say nothing, which is what is tested and nothing that could be waited for: several times as long
+/// as the time after which a client keeps the socket alone.
 const HELD: Duration = Duration::from_millis(400);
 /// Between two pieces of a response.
 const PAUSE: Duration = Duration::from_millis(30);
@@ -170,6 +171,7 @@ async fn cookies_that_change_meanwhile_are_those_of_the_next_request() {
     post(&mut side, &other).await.unwrap();
     let meanwhile = async {
         until("the poll is open", || server.requests().len() == 2).await;
+        // By then the client keeps the socket alone, which nothing shows from outside; the server still says nothing.
         tokio::time::sleep(HELD / 2).await;
         post(&mut side, &server.url("/side/2")).await.unwrap();
     };

@@ -107,7 +107,7 @@ impl Config {
             recheck: None,
             ack: true,
             websocket: false,
-            connect_early: 8 << 10,
+            connect_early: 2 << 10,
             one_shot: false,
         }
     }

@@ -29,12 +29,9 @@ use crate::event::{Batch, Channel, Gap};
 use crate::journal::Kind;
 use crate::status;
 
-/// Two outcomes closer together than this are dense traffic.
+/// Two outcomes closer together than this are dense traffic, under which the next one is looked for as long: to sleep and
+/// be woken costs about as much as a nearby server takes to answer, and more than it on a virtual machine.
 const DENSE: Duration = Duration::from_micros(150);
-
-/// How long the next outcome is looked for under dense traffic. To sleep and be woken costs about as much as a
-/// nearby server takes to answer, and that much more than it on a virtual machine.
-const LOOK: Duration = Duration::from_micros(50);
 
 /// What a person can ask of a connection while it runs.
 #[derive(Clone, Debug)]
@@ -257,7 +254,7 @@ impl Connection {
     /// Under dense traffic, looks for the next outcome for a short while before it sleeps.
     async fn outcome_soon(&mut self) -> Option<Input> {
         let begun = Instant::now();
-        while self.dense && self.commands.is_empty() && begun.elapsed() < LOOK {
+        while self.dense && self.commands.is_empty() && begun.elapsed() < DENSE {
             if let Some(landed) = self.flights.next_now().await {
                 return Some(self.on_landed(landed));
             }

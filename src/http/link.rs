@@ -6,8 +6,8 @@
 
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 
 use super::held::{Duplex, Handle, Stream};
 use super::trouble::Trouble;
@@ -40,6 +40,13 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// After this long without a byte of its response a request is held without hyper's connection. What comes more often
 /// than this never pays for a new one, which costs some microseconds.
 const HELD_AFTER: Duration = Duration::from_millis(50);
+/// While few requests wait so, that is put off to the end of a step of this length (a part of a second), so that all of
+/// them wake the process once. Many together take too much memory for that.
+const HELD_STEP: Duration = Duration::from_millis(200);
+const FEW: usize = 32;
+
+/// How many requests wait for a response or to be held.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
 
 /// A connection, either idle or with one request on it.
 pub(super) struct Link {
@@ -102,9 +109,11 @@ impl Link {
             stream.begin();
         }
         let mut response = pin!(self.sender.try_send_request(call));
-        if let Ok(response) = timeout(HELD_AFTER, &mut response).await {
+        let waiting = Waiting::begin();
+        if let Ok(response) = timeout_at(waiting.until(), &mut response).await {
             return response.map(Sent::Response);
         }
+        drop(waiting);
         match self.stream.upgrade().filter(|stream| stream.hold()) {
             Some(stream) => Ok(Sent::Held(stream)),
             None => response.await.map(Sent::Response),
@@ -114,6 +123,35 @@ impl Link {
     /// Marks the end of an exchange.
     pub(super) fn rest(&mut self) {
         self.last_used = Instant::now();
+    }
+}
+
+/// A request that waits for its response or to be held.
+struct Waiting {
+    others: usize,
+}
+
+impl Waiting {
+    fn begin() -> Self {
+        Self { others: WAITING.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// When it is held, by the runtime's clock.
+    fn until(&self) -> tokio::time::Instant {
+        static BEGINNING: OnceLock<tokio::time::Instant> = OnceLock::new();
+        let wanted = tokio::time::Instant::now() + HELD_AFTER;
+        if self.others >= FEW {
+            return wanted;
+        }
+        let since = wanted.duration_since(*BEGINNING.get_or_init(|| wanted));
+        let over = since.subsec_nanos() % HELD_STEP.subsec_nanos();
+        wanted + HELD_STEP.saturating_sub(Duration::from_nanos(over.into()))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        WAITING.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -41,8 +41,8 @@ impl Default for Config {
             segment_bytes: 64 << 20,
             keep: Duration::ZERO,
             max_age: None,
-            tail_bytes: 16 << 20,
-            queue_bytes: 16 << 20,
+            tail_bytes: 8 << 20,
+            queue_bytes: 8 << 20,
         }
     }
 }

@@ -328,7 +328,11 @@ fn cursor(library: &Library, name: &str) -> io::Result<Cursor> {
 }
 
 fn spawn(shared: &Arc<Shared>, worker: Worker) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    if worker.target.speaks() {
+        builder.enable_io();
+    }
+    let runtime = builder.enable_time().build()?;
     let name = format!("sink-{}", shared.meter.name().replace('\0', ""));
     let gone = Gone(Arc::clone(shared));
     std::thread::Builder::new().name(name).spawn(move || {

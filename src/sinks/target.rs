@@ -93,6 +93,11 @@ impl Target {
         }
     }
 
+    /// Whether it delivers over sockets. What does not sleeps on less than a socket's readiness, and wakes faster.
+    pub(super) const fn speaks(&self) -> bool {
+        matches!(self, Self::Webhook(_))
+    }
+
     /// What a request holds and how long it waits to be full, where it does.
     pub(super) fn gathers(&self) -> Option<(webhook::Batch, Duration)> {
         match self {

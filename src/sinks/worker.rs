@@ -48,7 +48,7 @@ pub(super) struct Worker {
     /// None where the queue in memory is the supply.
     tape: Option<Tape>,
     intake: Intake,
-    target: Target,
+    pub(super) target: Target,
     park: Option<Park>,
     refusals: Refusals,
     pub(super) backoff: Backoff,

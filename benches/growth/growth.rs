@@ -1,7 +1,7 @@
 //! Time, processor time and memory for an event, from 10^4 events in a run to 10^8.
 //!
 //! A run is a new process with one connection and one file sink, 100 events of 300 bytes in a response. Its files are
-//! rotated at 16 MiB. The journal has segments of 1 MiB and may take 32 MiB, so that it is cut more than 28,000 times in
+//! rotated at 2 MiB. The journal has segments of 1 MiB and may take 32 MiB, so that it is cut more than 28,000 times in
 //! the longest run and its length cannot be what makes a later event dearer.
 
 use std::fs;
@@ -165,7 +165,7 @@ url = "http://127.0.0.1:{port}/cometd/61.0"
 channels = ["{CHANNEL}"]
 [sink.out.file]
 path = '{}'
-max_size = "16MiB"
+max_size = "2MiB"
 "#,
         dir.path().join("out").join(NAME).display(),
     );

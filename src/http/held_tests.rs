@@ -1,9 +1,12 @@
 //! A stream that is held, between a link and a server that decides about every byte. The clock is virtual.
 
+use std::time::Duration;
+
 use http_body_util::Full;
 use hyper::Response;
 use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::time::Instant;
 
 use super::super::link::{Call, Link, Sent};
 use super::super::trouble::chain;
@@ -56,7 +59,7 @@ async fn another_request_than_the_one_that_is_held_is_refused() {
         let (stream, mut far, _) = held("[1]").await;
         far.write_all(OK).await.unwrap();
         stream.heard().await;
-        let response = tokio::time::timeout(std::time::Duration::from_secs(60), again(stream, other)).await;
+        let response = tokio::time::timeout(Duration::from_secs(60), again(stream, other)).await;
         // One that is shorter leaves bytes that never come, which the deadline of its exchange ends.
         let refused = response.map_or(other == "[]", |(_, response)| response.is_err());
         assert!(refused, "{other}");
@@ -88,14 +91,38 @@ async fn who_spoke_over_a_stream_before_sees_nothing_of_it_any_more() {
     assert!(stream.hold());
     far.write_all(b"answer").await.unwrap();
     stream.heard().await;
-    let nothing = tokio::time::timeout(std::time::Duration::from_secs(1), old.read_u8()).await;
+    let nothing = tokio::time::timeout(Duration::from_secs(1), old.read_u8()).await;
     assert!(nothing.is_err());
     let mut new = stream.resume();
-    let early = tokio::time::timeout(std::time::Duration::from_secs(1), new.read_u8()).await;
+    let early = tokio::time::timeout(Duration::from_secs(1), new.read_u8()).await;
     assert!(early.is_err(), "not before the question is asked again");
     new.write_all(b"question").await.unwrap();
     let mut answer = [0; 6];
     new.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"answer");
     assert!(!stream.hold(), "it has been answered");
+}
+
+/// How long after `begun` a request is held that is sent so many milliseconds after it.
+async fn held_after(begun: Instant, sent_after: u64) -> Duration {
+    tokio::time::sleep_until(begun + Duration::from_millis(sent_after)).await;
+    held("[1]").await;
+    begun.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_requests_are_held_together_and_many_as_soon_as_may_be() {
+    held("[1]").await;
+    let step = Instant::now();
+    let (one, other) = tokio::join!(held_after(step, 10), held_after(step, 100));
+    let apart = other.abs_diff(one);
+    assert!(apart <= Duration::from_millis(2), "a step ends for both: {one:?}, {other:?}");
+    assert!(other >= Duration::from_millis(150), "neither before its time: {other:?}");
+
+    let (begun, mut many) = (Instant::now(), tokio::task::JoinSet::new());
+    for _ in 0..100 {
+        many.spawn(held_after(begun, 0));
+    }
+    let soon = many.join_all().await.into_iter().filter(|after| *after < Duration::from_millis(60)).count();
+    assert!(soon >= 60, "{soon} of 100");
 }

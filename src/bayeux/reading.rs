@@ -132,7 +132,7 @@ impl Session {
         let batch = Batch::new(connection, self.now.wall, decoded.body.clone(), events);
         self.unnumbered = self.unnumbered.saturating_add(batch.unnumbered());
         for (channel, replay) in batch.positions() {
-            self.subscriptions.deliver(channel, replay);
+            self.subscriptions.deliver(channel, replay, self.now.wall);
         }
         self.put(Output::Deliver(batch));
         true

@@ -163,7 +163,7 @@ impl Session {
             Input::Credentials(credentials) => self.on_credentials(credentials),
             Input::Time => self.on_time(),
             Input::Committed(channel, replay) => {
-                self.subscriptions.commit(&channel, replay, now.wall);
+                self.subscriptions.commit(&channel, replay);
                 self.go_on_when_settled();
             }
             Input::Subscribe(wanted) => {
@@ -200,6 +200,12 @@ impl Session {
     /// Whether the session has ended.
     pub fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
+    }
+
+    /// Whether it goes on when positions are committed, so that a commit is to come at once. At any other time it is
+    /// enough that one comes before the next input.
+    pub fn awaits_commits(&self) -> bool {
+        matches!(self.state, State::Resting { reason: UNSETTLED, .. })
     }
 
     /// Each wanted channel and what the server said of it.

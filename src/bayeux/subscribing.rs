@@ -199,7 +199,7 @@ impl Session {
             return;
         };
         one.gap = None;
-        let (asked, since) = (one.asks_for(), one.last_moved().unwrap_or(self.heard));
+        let (asked, since) = (one.asks_for(), one.last_handed().unwrap_or(self.heard));
         // A server that refuses even the fallback must not be asked in a circle.
         let then = then.filter(|then| asked != *then);
         match then {

@@ -41,8 +41,8 @@ pub(super) struct Subscription {
     uncommitted: Option<ReplayId>,
     /// An event that could not be read, and the one that was handed on last before it.
     passed: Option<(ReplayId, ReplayId)>,
-    /// When the position last moved.
-    moved: Option<SystemTime>,
+    /// When events of it were last handed on.
+    handed: Option<SystemTime>,
     /// Where a check begins for events that the server sent to nobody.
     recheck: Option<ReplayId>,
     /// Whether a response that may have held events of it was lost: no event is taken before it has been
@@ -62,14 +62,13 @@ impl Subscription {
         self.recheck.or(self.position).unwrap_or(self.start)
     }
 
-    /// When the last event of it was committed.
-    pub(super) const fn last_moved(&self) -> Option<SystemTime> {
-        self.moved
+    /// When events of it were last handed on.
+    pub(super) const fn last_handed(&self) -> Option<SystemTime> {
+        self.handed
     }
 
     /// Moves the position, and past what could not be read behind it.
-    fn commit(&mut self, replay: ReplayId, now: SystemTime) {
-        self.moved = Some(now);
+    fn commit(&mut self, replay: ReplayId) {
         self.uncommitted.take_if(|last| *last == replay);
         self.position = match self.passed.take_if(|(after, _)| *after <= replay) {
             Some((_, passed)) if passed > replay => Some(passed),
@@ -166,7 +165,7 @@ impl Subscriptions {
                 position,
                 uncommitted: None,
                 passed: None,
-                moved: None,
+                handed: None,
                 recheck: None,
                 suspect: false,
                 dropped: false,
@@ -297,16 +296,16 @@ impl Subscriptions {
     }
 
     /// Moves the position of the subscription that an event of `channel` came through.
-    pub(super) fn commit(&mut self, channel: &Channel, replay: ReplayId, now: SystemTime) {
+    pub(super) fn commit(&mut self, channel: &Channel, replay: ReplayId) {
         for one in self.list.iter_mut().filter(|one| one.is_source_of(channel)) {
-            one.commit(replay, now);
+            one.commit(replay);
         }
     }
 
     /// Events up to this one were handed on; a commit of it will follow.
-    pub(super) fn deliver(&mut self, channel: &Channel, replay: ReplayId) {
+    pub(super) fn deliver(&mut self, channel: &Channel, replay: ReplayId, now: SystemTime) {
         for one in self.list.iter_mut().filter(|one| one.is_source_of(channel)) {
-            one.uncommitted = Some(replay);
+            (one.uncommitted, one.handed) = (Some(replay), Some(now));
         }
     }
 

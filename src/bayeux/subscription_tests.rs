@@ -20,9 +20,8 @@ fn a_thousand_channels_fit_few_requests_and_each_fits_the_limit() {
 #[test]
 fn a_position_replaces_the_start_and_survives_a_lost_session() {
     let mut all = Subscriptions::new(&[wanted("/topic/A"), wanted("/topic/B?x='1'")], &[]);
-    let now = SystemTime::UNIX_EPOCH;
-    all.commit(&Channel::parse("/topic/A").unwrap(), ReplayId(7), now);
-    all.commit(&Channel::parse("/topic/B").unwrap(), ReplayId(9), now);
+    all.commit(&Channel::parse("/topic/A").unwrap(), ReplayId(7));
+    all.commit(&Channel::parse("/topic/B").unwrap(), ReplayId(9));
     all.all_pending(SystemTime::UNIX_EPOCH, "");
     let body = all.request(Instant::now(), "c", true, false, 10, &mut 0).unwrap();
     assert!(body.contains(r#""replay":{"/topic/A":7}"#), "{body}");

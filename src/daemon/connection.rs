@@ -102,8 +102,6 @@ impl Connection {
         self.give(Input::Start);
         let (mut why, mut left) = (Closed::Requested, None);
         loop {
-            let committed = self.intake.take_committed();
-            self.commit(committed);
             let wait = self.settle(&mut why).await;
             if self.session.is_closed() && !wait.held {
                 break;
@@ -121,7 +119,10 @@ impl Connection {
                     continue;
                 }
             }
-            match self.next_input(wait).await {
+            let input = self.next_input(wait).await;
+            let committed = self.intake.take_committed();
+            self.commit(committed);
+            match input {
                 Some(close @ Input::Close { .. }) => self.close(close, &mut why),
                 Some(input) => self.give(input),
                 None => {}
@@ -289,7 +290,8 @@ impl Connection {
                 // Nobody is left to ask for anything.
                 None => Some(Input::Close { disconnect: true }),
             },
-            () = self.intake.changed(self.unsent.is_some()) => None,
+            // What becomes durable wakes nobody who can hear of it with the next input.
+            () = self.intake.changed(self.unsent.is_some(), self.session.awaits_commits()) => None,
             renewed = self.token.renewed(), if !held => self.on_renewed(renewed),
             landed = self.flights.next(), if !held => Some(self.on_landed(landed)),
             () = time, if !held => Some(Input::Time),

@@ -148,12 +148,12 @@ impl Intake {
         }
     }
 
-    /// Waits for news of the journal that matter: `unsent` when an exchange waits for them. Dropping the future loses
-    /// nothing.
-    pub(super) async fn changed(&mut self, unsent: bool) {
+    /// Waits for news of the journal that matter: `unsent` when an exchange waits for them, `unsettled` when the session
+    /// waits for commits. Dropping the future loses nothing.
+    pub(super) async fn changed(&mut self, unsent: bool, unsettled: bool) {
         match self {
             Self::Memory(queues) => queues.changed().await,
-            Self::Journal(desk) => desk.changed(unsent).await,
+            Self::Journal(desk) => desk.changed(unsent, unsettled).await,
         }
     }
 }
@@ -248,9 +248,10 @@ impl Desk {
         last.into_iter().collect()
     }
 
-    async fn changed(&mut self, unsent: bool) {
+    async fn changed(&mut self, unsent: bool, unsettled: bool) {
         let waits = unsent || !self.held.is_empty();
-        let (room, durable, commits) = (&mut self.room, &mut self.durable, !self.pending.is_empty());
+        let commits = unsettled && !self.pending.is_empty();
+        let (room, durable) = (&mut self.room, &mut self.durable);
         let seen = tokio::select! {
             seen = room.changed(), if waits => seen,
             seen = durable.changed(), if commits => seen,

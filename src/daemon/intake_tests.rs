@@ -33,7 +33,7 @@ fn small(dir: &Path) -> (Intake, Arc<Appender>, Cursor) {
 async fn until(intake: &mut Intake, what: &str, mut holds: impl FnMut(&mut Intake) -> bool) {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
     while !holds(intake) {
-        let news = tokio::time::timeout_at(deadline, intake.changed(true)).await;
+        let news = tokio::time::timeout_at(deadline, intake.changed(true, true)).await;
         assert!(news.is_ok(), "not in time: {what}");
     }
 }
@@ -51,6 +51,19 @@ async fn a_position_is_committed_when_its_event_is_durable() {
     .await;
     assert_eq!(committed, [(Channel::as_sent("/topic/A"), ReplayId(7))]);
     assert_eq!(*appender.durable().borrow(), 1);
+}
+
+#[tokio::test]
+async fn what_becomes_durable_wakes_only_who_waits_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut intake, appender, _cursor) = small(dir.path());
+    intake.take(&batch(Some(7)), Kind::Events);
+    let mut durable = appender.durable();
+    tokio::time::timeout(Duration::from_secs(20), durable.wait_for(|end| *end == 1)).await.unwrap().unwrap();
+    let news = tokio::time::timeout(Duration::ZERO, intake.changed(false, false)).await;
+    assert!(news.is_err(), "nobody waits for it");
+    tokio::time::timeout(Duration::from_secs(20), intake.changed(false, true)).await.unwrap();
+    assert_eq!(intake.take_committed(), [(Channel::as_sent("/topic/A"), ReplayId(7))]);
 }
 
 #[tokio::test]

@@ -55,10 +55,33 @@ fn a_subscription_waits_for_what_it_would_ask_for_again() {
     let mut bench = Bench::live(&["/topic/A"]);
     bench.commits = false;
     bench.reply(&json!([event("/topic/A", 5), event("/topic/A", 6), connect_reply()]));
+    assert!(!bench.session.awaits_commits(), "a poll waits for none");
     lose_poll(&mut bench);
     assert_eq!((bench.open.len(), bench.session.state()), (0, "resting"));
+    assert!(bench.session.awaits_commits());
     commit(&mut bench, 6);
+    assert!(!bench.session.awaits_commits());
     assert_eq!(bench.asked()[0]["ext"]["replay"], json!({"/topic/A": 6}));
+}
+
+#[test]
+fn a_position_that_is_lost_is_a_gap_since_the_last_event_however_late_its_commit() {
+    let mut bench = Bench::live(&["/topic/A"]);
+    bench.commits = false;
+    let last = bench.now.wall;
+    bench.reply(&json!([event("/topic/A", 5), connect_reply()]));
+    bench.now.wall += Duration::from_mins(1);
+    commit(&mut bench, 5);
+    bench.unknown_client();
+    bench.pass_wait();
+    bench.handshake("c2");
+    let error = "400::The replayId {5} you provided was invalid.";
+    bench.reply(&json!([{"channel": "/meta/subscribe", "subscription": "/topic/A", "successful": false, "error": error}]));
+    let since = bench.notices().find_map(|notice| match notice {
+        Notice::Gap { since, .. } => Some(*since),
+        _ => None,
+    });
+    assert_eq!(since, Some(last));
 }
 
 #[test]

@@ -10,7 +10,7 @@
 //!
 //! Operations: [`Session::connect_early`] on an outcome, [`Session::catch_up`] before anything else happens.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::border::{ExchangeId, Reply};
 use super::contract::Output;
@@ -22,6 +22,11 @@ use super::state::{Client, State};
 /// How many bytes from the end of a body on its last message is looked for, and at how many places.
 const CLOSING_MAX: usize = 1024;
 const CLOSING_LOOKS: usize = 8;
+
+/// A response that comes sooner than this after its connect is one of dense traffic, of which an event waits for others
+/// in any case: this share of the size is enough.
+const DENSE: Duration = Duration::from_micros(500);
+const DENSE_SHARE: usize = 8;
 
 /// A response that is still to be read, and the session as it was before the connect that went out meanwhile.
 #[derive(Debug)]
@@ -65,7 +70,9 @@ impl Session {
         let again = client.replay && client.ack.is_none() && self.unnumbered == 0;
         let settled = client.proven && !self.sockets.way.is_socket();
         let calm = self.reported_live && self.interval.is_zero() && self.quick_polls == 0;
-        let fit = reply.status == 200 && reply.body.len() >= self.config.connect_early;
+        let waited = self.now.mono.saturating_duration_since(self.poll_sent);
+        let least = self.config.connect_early / if waited < DENSE { DENSE_SHARE } else { 1 };
+        let fit = reply.status == 200 && reply.body.len() >= least;
         let asked = *open == exchange && !self.subscriptions.any_suspect();
         (again && settled && calm && fit && asked).then(|| client.clone())
     }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::bench::{Bench, config, event};
@@ -31,6 +33,28 @@ fn the_next_connect_goes_out_before_the_events() {
     bench.reply(&json!([event("/topic/A", 5), event("/topic/A", 6), success(&bench)]));
     let lens: Vec<_> = bench.batches().iter().map(|batch| batch.len()).collect();
     assert_eq!(lens, [1, 1], "a repeat is known as before");
+}
+
+#[test]
+fn under_dense_traffic_an_eighth_of_the_length_is_enough() {
+    let body = |bench: &Bench, events: i64| {
+        let mut all: Vec<_> = (101..=100 + events).map(|number| event("/topic/A", number)).collect();
+        all.push(success(bench));
+        Value::from(all)
+    };
+    let connect_early = 8 * body(&live(), 2).to_string().len();
+    for (waited, events, early) in [(499, 2, true), (500, 2, false), (499, 1, false), (500, 30, true)] {
+        let mut bench = Bench::new(Config { connect_early, ..config(&["/topic/A"]) }, None);
+        bench.handshake("c1");
+        bench.accept_subscriptions();
+        bench.connected();
+        bench.reply(&json!([event("/topic/A", 100), success(&bench)]));
+        bench.heard.clear();
+        bench.now.mono += Duration::from_micros(waited);
+        bench.reply(&body(&bench, events));
+        assert_eq!(matches!(bench.heard[0], Output::Send(_)), early, "{events} after {waited} us");
+        assert_eq!(bench.heard.len(), 2);
+    }
 }
 
 #[test]

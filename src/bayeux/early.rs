@@ -50,7 +50,9 @@ impl Session {
         let Some(mut client) = self.ready_for_more(exchange, &reply) else {
             return Some(reply);
         };
-        let Some(meta) = closing_meta(&reply.body).filter(|meta| meta.is_plain_success(self.asked)) else {
+        let id = self.asked.to_string();
+        let meta = if may_end_with(&reply.body, &id) { closing_meta(&reply.body) } else { None };
+        let Some(meta) = meta.filter(|meta| meta.is_plain_success(&id)) else {
             return Some(reply);
         };
         let (asked, poll_sent) = (self.asked, self.poll_sent);
@@ -101,11 +103,17 @@ impl Session {
 
 impl Meta {
     /// Whether it says that the connect of this id succeeded, and nothing besides.
-    fn is_plain_success(&self, asked: u64) -> bool {
-        let of_connect = self.kind == Kind::Connect && self.id.as_deref() == Some(asked.to_string().as_str());
+    fn is_plain_success(&self, id: &str) -> bool {
+        let of_connect = self.kind == Kind::Connect && self.id.as_deref() == Some(id);
         let advises = self.advice.is_some() || self.ack.is_some() || self.error.is_some();
         of_connect && self.successful == Some(true) && !advises
     }
+}
+
+/// Whether this id stands near the end of a body, without which it need not be parsed.
+fn may_end_with(body: &[u8], id: &str) -> bool {
+    let tail = body.get(body.len().saturating_sub(CLOSING_MAX)..).unwrap_or_default();
+    memchr::memmem::find(tail, format!("\"{id}\"").as_bytes()).is_some()
 }
 
 /// The reply of the protocol that a body ends with, if it does, found from the end.

@@ -1,4 +1,4 @@
-//! The next connect before the events of a long response: the server prepares the next response while this one is read.
+//! The next connect before the events of a response: the server prepares the next response while this one is read.
 //!
 //! Constraints
 //! - Only in a session whose server sends its events again, by their replay ids: any other is asked for more when what it

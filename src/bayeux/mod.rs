@@ -84,8 +84,9 @@ pub struct Config {
     /// Whether a session goes over a websocket where the server offers it.
     pub websocket: bool,
     /// The least length of a body, in bytes, for which the next connect may be sent before the events in it are handed on:
-    /// what takes longer to read than a request takes to go out; an eighth of it where the response came within half a
-    /// millisecond of its connect. Only a server that sends its events again is asked so.
+    /// what takes longer to read than a request takes to go out. An eighth of it where the response came within half a
+    /// millisecond of its connect: there the next one is what every event waits for. Only a server that sends its events
+    /// again is asked so.
     pub connect_early: usize,
     /// Whether it serves a command that a person watches: a server that is none ends it.
     pub one_shot: bool,

@@ -202,10 +202,10 @@ impl Session {
         matches!(self.state, State::Closed)
     }
 
-    /// Whether it goes on when positions are committed, so that a commit is to come at once. At any other time it is
-    /// enough that one comes before the next input.
+    /// Whether it goes on when positions are committed, because a channel is to be asked for from one, so that a commit
+    /// is to come at once. At any other time it is enough that one comes before the next input.
     pub fn awaits_commits(&self) -> bool {
-        matches!(self.state, State::Resting { reason: UNSETTLED, .. })
+        self.subscriptions.any_unsettled(self.now.mono)
     }
 
     /// Each wanted channel and what the server said of it.
@@ -220,9 +220,10 @@ impl Session {
             State::Handshaking { .. } => (None, "for the reply to a handshake"),
             State::Subscribing { .. } => (None, "for the reply to a subscription"),
             // What is due waits for the end of the probe, and for the side lane.
-            State::Polling { client, .. } if client.proven && self.side.is_none() => {
-                (self.subscriptions.next_due().into_iter().chain(self.recheck_at).min(), "for events")
-            }
+            State::Polling { client, .. } if client.proven && self.side.is_none() => (
+                self.subscriptions.next_due(self.now.mono).into_iter().chain(self.recheck_at).min(),
+                "for events",
+            ),
             State::Polling { .. } => (None, "for events"),
             State::Resting { until, reason, .. } => (Some(*until), reason),
             State::Closing { until, .. } => (Some(*until), "for the server's goodbye"),

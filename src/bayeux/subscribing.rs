@@ -198,8 +198,8 @@ impl Session {
         let Some(one) = self.subscriptions.find(channel.as_str()) else {
             return;
         };
-        one.gap = None;
-        let (asked, since) = (one.asks_for(), one.last_handed().unwrap_or(self.heard));
+        let lost = one.gap.take().map(|(since, _)| since);
+        let (asked, since) = (one.asks_for(), one.last_handed().or(lost).unwrap_or(self.heard));
         // A server that refuses even the fallback must not be asked in a circle.
         let then = then.filter(|then| asked != *then);
         match then {

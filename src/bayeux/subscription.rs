@@ -349,10 +349,10 @@ impl Subscriptions {
         self.list.iter().any(|one| one.is_due(now) && !one.suspect && one.is_settled())
     }
 
-    /// When the next refused channel is asked for again beside an open poll.
-    pub(super) fn next_due(&self) -> Option<Instant> {
+    /// When the next refused channel is asked for again beside an open poll. One that is due waits for a commit.
+    pub(super) fn next_due(&self, now: Instant) -> Option<Instant> {
         let times = self.list.iter().filter_map(|one| match one.standing {
-            Standing::Refused(_, at) if !one.suspect => at,
+            Standing::Refused(_, at) if !one.suspect => at.filter(|at| *at > now || one.is_settled()),
             _ => None,
         });
         times.min()

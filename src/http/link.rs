@@ -37,7 +37,7 @@ const FRESH: Duration = Duration::from_millis(1);
 /// How long the rest of an exchange (a request still being written under an early response) may take before the
 /// connection is given up rather than waited for.
 const SETTLE: Duration = Duration::from_millis(100);
-/// After this long without a byte of its response a request is held without hyper's connection. What comes more often
+/// After this long at the earliest without a byte of its response a request is held without hyper's connection. What comes more often
 /// than this never pays for a new one, which costs some microseconds.
 const HELD_AFTER: Duration = Duration::from_millis(50);
 /// While few requests wait so, that is put off to the end of a step of this length (a part of a second), so that all of

@@ -19,8 +19,8 @@ use crate::support::{
 use crate::tls::Authority;
 
 /// How long servers here say nothing, which is what is tested and nothing that could be waited for: several times as long
-/// as the time after which a client keeps the socket alone.
-const HELD: Duration = Duration::from_millis(400);
+/// as the time after which a client keeps the socket alone, which is a quarter of a second at most.
+const HELD: Duration = Duration::from_secs(1);
 /// Between two pieces of a response.
 const PAUSE: Duration = Duration::from_millis(30);
 

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -73,15 +73,49 @@ fn a_position_that_is_lost_is_a_gap_since_the_last_event_however_late_its_commit
     bench.now.wall += Duration::from_mins(1);
     commit(&mut bench, 5);
     bench.unknown_client();
+    assert_eq!(gap_of_a_lost_position(&mut bench), last);
+}
+
+#[test]
+fn a_position_that_is_lost_without_any_event_is_a_gap_since_the_session_was() {
+    let mut bench = Bench::live(&["/topic/A"]);
+    commit(&mut bench, 5);
+    bench.now.wall += Duration::from_mins(1);
+    bench.unknown_client();
+    let lost = bench.now.wall;
+    bench.now.wall += Duration::from_mins(1);
+    assert_eq!(gap_of_a_lost_position(&mut bench), lost);
+}
+
+/// The begin of the gap, after the session was lost, when the server knows the position no more.
+fn gap_of_a_lost_position(bench: &mut Bench) -> SystemTime {
     bench.pass_wait();
     bench.handshake("c2");
     let error = "400::The replayId {5} you provided was invalid.";
     bench.reply(&json!([{"channel": "/meta/subscribe", "subscription": "/topic/A", "successful": false, "error": error}]));
-    let since = bench.notices().find_map(|notice| match notice {
+    let mut gaps = bench.notices().filter_map(|notice| match notice {
         Notice::Gap { since, .. } => Some(*since),
         _ => None,
     });
-    assert_eq!(since, Some(last));
+    gaps.next().unwrap()
+}
+
+#[test]
+fn a_check_waits_for_what_it_would_ask_for_and_is_sent_with_its_commit() {
+    let checked = Config { recheck: Some(Duration::from_mins(5)), ..config(&["/topic/A"]) };
+    let mut bench = Bench::new(checked, None);
+    bench.handshake("c1");
+    bench.accept_subscriptions();
+    bench.connected();
+    bench.commits = false;
+    bench.pass(Duration::from_secs(299));
+    bench.reply(&json!([event("/topic/A", 5), connect_reply()]));
+    bench.pass(Duration::from_secs(1));
+    assert!(bench.session.awaits_commits());
+    assert_eq!(bench.open.len(), 1, "the poll alone");
+    commit(&mut bench, 5);
+    assert!(!bench.session.awaits_commits());
+    assert_eq!((bench.open.len(), bench.channel_asked().as_str()), (2, "/meta/subscribe"));
 }
 
 #[test]

@@ -57,12 +57,7 @@ impl Output {
     /// Opens the oldest file where none is open; where the open one is, once it has been rotated.
     fn rotated(&mut self) -> Result<Option<PathBuf>> {
         if self.file.is_none() {
-            let oldest = self.names()?.into_iter().next().unwrap_or_else(|| OsString::from(NAME));
-            self.file = match File::open(self.dir.join(oldest)) {
-                Ok(file) => Some(file),
-                Err(error) if error.kind() == ErrorKind::NotFound => None,
-                Err(error) => return Err(error.into()),
-            };
+            self.file = self.oldest()?;
         }
         let Some(file) = &self.file else { return Ok(None) };
         let open = file.metadata()?;
@@ -72,6 +67,23 @@ impl Output {
         }
         let oldest = self.names()?.into_iter().next().map(|name| self.dir.join(name));
         Ok(oldest.filter(|path| fs::metadata(path).is_ok_and(is_open)))
+    }
+
+    /// Opens the oldest file, if there is any.
+    fn oldest(&self) -> Result<Option<File>> {
+        loop {
+            let rotated = self.names()?.into_iter().next();
+            let is_rotated = rotated.is_some();
+            let file = match File::open(self.dir.join(rotated.unwrap_or_else(|| OsString::from(NAME)))) {
+                Ok(file) => Some(file),
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                Err(error) => return Err(error.into()),
+            };
+            // The one before may have been rotated between the look and the opening of what took its place.
+            if is_rotated || self.names()?.is_empty() {
+                return Ok(file);
+            }
+        }
     }
 
     /// The rotated files, oldest first.

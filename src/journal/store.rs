@@ -24,6 +24,10 @@ use crate::event::Batch;
 const BUFFER_KEPT: usize = 1 << 20;
 /// How many bytes may wait to be made durable; an append that finds more makes them so itself.
 const UNSYNCED_MAX: usize = 64 << 20;
+/// With so many bytes that wait to be made durable a sync is due, whenever the last one was.
+const UNSYNCED_MANY: usize = 8 << 20;
+/// How many bytes of a full segment may wait to be made durable when it is ended, since appends wait for that.
+const SEAL_MOST: u64 = 4 << 20;
 
 /// The journal of one directory, open for writing.
 #[derive(Debug)]
@@ -217,6 +221,12 @@ impl Journal {
         Some(SyncJob { file, number, len: active.len, upto: self.shared.next() })
     }
 
+    /// Whether a sync is due however short ago the last one was: much waits for it, or the end of a segment does.
+    pub(super) fn is_sync_pressing(&self) -> bool {
+        let is_full = |active: &Active| active.len >= self.config.segment_bytes;
+        self.unsynced_bytes >= UNSYNCED_MANY || self.active.as_ref().is_some_and(is_full)
+    }
+
     /// Takes the outcome of a sync. A segment that could not be synced is not written any more: what was not
     /// durable in it is written to a new one.
     pub fn finish_sync(&mut self, job: &SyncJob, outcome: io::Result<()>) -> Result<(), Trouble> {
@@ -270,10 +280,7 @@ impl Journal {
     /// Writes records that have `size` bytes together, at least one.
     fn write(&mut self, records: &[Record], size: u64) -> Result<(), Trouble> {
         self.rewrite()?;
-        let full = |active: &Active| {
-            !active.is_empty() && active.len.saturating_add(size) > self.config.segment_bytes
-        };
-        if self.active.as_ref().is_some_and(full) {
+        if self.is_over(size) {
             self.seal()?;
         }
         let durable = self.known_durable();
@@ -300,6 +307,15 @@ impl Journal {
             }
             Err(trouble) => self.take_back(active, trouble),
         }
+    }
+
+    /// Whether the segment that is written is to be ended before `size` more bytes are appended. While much of it is
+    /// not durable it may become larger by a quarter.
+    fn is_over(&self, size: u64) -> bool {
+        let Some(active) = self.active.as_ref().filter(|active| !active.is_empty()) else { return false };
+        let (len, full) = (active.len.saturating_add(size), self.config.segment_bytes);
+        let may_wait = self.config.sync != SyncPolicy::Never && len <= full.saturating_add(full / 4);
+        len > full && !(may_wait && active.len.saturating_sub(active.durable_len) > SEAL_MOST)
     }
 
     /// Cuts off what a failed write left. Where not even that is possible the segment is left.

@@ -20,7 +20,8 @@ pub struct Config {
     pub max_bytes: u64,
     /// What happens then.
     pub when_full: WhenFull,
-    /// The size at which a segment is ended, in bytes; at most half of `max_bytes` is of use.
+    /// The size at which a segment is ended, in bytes; at most half of `max_bytes` is of use. One that has much to sync may
+    /// become larger by a quarter, since appends wait for its last sync.
     pub segment_bytes: u64,
     /// How long segments stay after every cursor has passed them, as long as there is room; the last one always does.
     pub keep: Duration,
@@ -50,7 +51,7 @@ impl Default for Config {
 /// When what was appended is made durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncPolicy {
-    /// At most this long after it was appended, together with everything of that time.
+    /// At most this long after it was appended, together with everything of that time; sooner when 8 MiB wait.
     Interval(Duration),
     /// At once.
     Always,

@@ -287,7 +287,8 @@ impl<F: FnMut(Progress<'_>)> Worker<F> {
             return;
         };
         let now = Instant::now();
-        if *self.sync_at.get_or_insert(now + wait) <= now && self.jobs.try_send(job).is_ok() {
+        let is_due = *self.sync_at.get_or_insert(now + wait) <= now || self.journal.is_sync_pressing();
+        if is_due && self.jobs.try_send(job).is_ok() {
             (self.syncing, self.sync_at) = (true, None);
         }
     }

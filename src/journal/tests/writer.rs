@@ -53,6 +53,60 @@ fn every_policy_makes_what_was_taken_durable_in_the_order_of_its_numbers() {
     }
 }
 
+/// A batch of one event that has a mebibyte.
+fn bulk(number: i64) -> Arc<Batch> {
+    let (body, mut builder) = (Bytes::from(vec![b'x'; 1 << 20]), BatchBuilder::default());
+    builder.push("/topic/0", 0, body.len(), Some(ReplayId(number))).unwrap();
+    Arc::new(Batch::new(Arc::from("acme"), SystemTime::UNIX_EPOCH, body, builder))
+}
+
+#[test]
+fn much_that_waits_for_a_sync_is_synced_before_its_time() {
+    let disk = FaultyDisk::default();
+    let sync = SyncPolicy::Interval(Duration::from_secs(3_600));
+    let config = Config { sync, segment_bytes: 64 << 20, max_bytes: 1 << 30, ..Config::default() };
+    let (writer, told) = start(&disk, config);
+    for number in 0..8 {
+        while writer.append(bulk(number), Kind::Events) == Err(Refused::Busy) {
+            std::thread::yield_now();
+        }
+    }
+    until(&told, |(_, durable, _)| *durable == 8);
+    disk.lose_power(|_| false, false);
+    disk.revive();
+    assert_eq!(open(&disk, small()).next_sequence(), 8);
+}
+
+#[test]
+fn a_full_segment_waits_for_its_syncs_before_it_ends_and_becomes_larger_by_a_quarter_at_most() {
+    let disk = FaultyDisk::default();
+    let sync = SyncPolicy::Interval(Duration::from_secs(3_600));
+    let full = 16 << 20;
+    let mut journal =
+        open(&disk, Config { sync, segment_bytes: full, max_bytes: 1 << 30, ..Config::default() });
+    let mut next = 0;
+    let mut append = |journal: &mut Journal, batches: i64| {
+        for _ in 0..batches {
+            journal.append(&bulk(next), Kind::Events).unwrap();
+            next += 1;
+        }
+        disk.names().len()
+    };
+    assert_eq!(append(&mut journal, 19), 1, "nothing is durable, so that its end would hold up what comes");
+    assert!(journal.is_sync_pressing() && journal.durable() == 0);
+    assert_eq!(append(&mut journal, 1), 2, "no larger than 20 MiB");
+    assert_eq!(journal.durable(), 19, "the one before is durable whole");
+    assert_eq!(append(&mut journal, 14), 2);
+    let job = journal.begin_sync().unwrap();
+    let outcome = job.run();
+    journal.finish_sync(&job, outcome).unwrap();
+    assert!(!journal.is_sync_pressing());
+    assert_eq!(append(&mut journal, 1), 3, "little is left to be made durable");
+    assert_eq!(journal.durable(), 34);
+    let lengths: Vec<_> = disk.files().into_iter().map(|(_, bytes)| bytes.len() as u64).collect();
+    assert!(lengths.iter().all(|length| *length <= full / 4 * 5), "{lengths:?}");
+}
+
 #[test]
 fn a_full_disk_fills_the_queue_and_no_more_and_everything_goes_on_by_itself() {
     let disk = FaultyDisk::default();

@@ -2,7 +2,9 @@
 //!
 //! A run is a new process with one connection and one file sink, 100 events of 300 bytes in a response. Its files are
 //! rotated at 2 MiB. The journal has segments of 1 MiB and may take 32 MiB, so that it is cut more than 28,000 times in
-//! the longest run and its length cannot be what makes a later event dearer.
+//! the longest run and its length cannot be what makes a later event dearer. The bench itself, its server and the reader
+//! of the files, has the last processor, and the program the others: left to the scheduler, runs of a tenth of a second
+//! mostly have server and session side by side on one processor, and longer ones do not, which is half as fast.
 
 use std::fs;
 use std::path::Path;
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::Result;
+use crate::apart::Apart;
 use crate::events::{CHANNEL, Check};
 use crate::output::{NAME, Output};
 use crate::process::{Process, cometail, size_of};
@@ -143,9 +146,13 @@ fn median(runs: &[Figures]) -> Option<Figures> {
 fn one(events: u32, journal: bool) -> Result<Figures> {
     let dir = tempfile::Builder::new().prefix("growth-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let ahead = if journal { u32::MAX } else { AHEAD };
+    let apart = Apart::new()?;
+    apart.to_last()?;
     let server = Server::start(Plan { per_response: PER_RESPONSE, total: events, ahead })?;
     let config = configure(&dir, server.port(), journal)?;
+    apart.to_others()?;
     let mut process = Process::start(cometail(&["run", "-c", &config]), dir.path(), "stderr")?;
+    apart.to_last()?;
     let figures =
         wait_for_poll(&server, &mut process).and_then(|()| watch(events, &server, &mut process, dir.path()));
     figures.map_err(|error| format!("{events} events: {error}\nits stderr:\n{}", process.said()).into())

@@ -16,6 +16,8 @@
 //! Operations: each mode's `run`. The executable starts itself again as the client that [`start`] compares with.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench reports to the person who runs it")]
 
+#[path = "../shared/apart.rs"]
+mod apart;
 mod chart;
 mod control;
 mod events;

@@ -14,6 +14,8 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench reports to the person who runs it")]
 #![expect(clippy::indexing_slicing, reason = "where the bench itself is wrong, it stops")]
 
+#[path = "../shared/apart.rs"]
+mod apart;
 mod arrivals;
 mod bars;
 mod chart;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::Result;
+use crate::apart::Apart;
 use crate::client::Client;
 use crate::response::Load;
 use crate::server::{Plan, Server};
@@ -76,9 +77,11 @@ pub(crate) fn trial(side: &Side, load: &mut Load, total: u32) -> Result<Duration
 /// Measures the latency of `side` for single events, without the first `untimed` ones: from the moment of publishing to
 /// the line in the file.
 pub(crate) fn latency(side: &Side, load: &mut Load, plan: Plan, untimed: usize) -> Result<Vec<Duration>> {
+    let apart = Apart::new()?;
+    apart.to_others()?;
     run(side, load, plan, |server, client| {
         server.open();
-        let arrived = arrivals(client, plan.total)?;
+        let arrived = arrivals(client, plan.total, &apart)?;
         let published = server.published();
         let times = arrived.iter().zip(&published).map(|(end, start)| end.duration_since(*start));
         Ok(times.skip(untimed).collect())
@@ -151,11 +154,12 @@ fn wait_for(client: &mut Client, count: u32) -> Result<Seen> {
     }
 }
 
-/// When each of `total` events was first seen. A thread of its own looks for them with the least of all claims to a
-/// processor: otherwise what is measured would wait for the one that measures.
-fn arrivals(client: &mut Client, total: u32) -> Result<Vec<Instant>> {
+/// When each of `total` events was first seen. A thread of its own looks for them, apart and with the least of all claims
+/// to a processor: otherwise what is measured would wait for the one that measures.
+fn arrivals(client: &mut Client, total: u32, apart: &Apart) -> Result<Vec<Instant>> {
     let looked = thread::scope(|scope| {
         let looking = scope.spawn(|| {
+            apart.to_last().map_err(|error| error.to_string())?;
             rustix::process::setpriority_process(None, LEAST).map_err(|error| error.to_string())?;
             look_for(client, total).map_err(|error| error.to_string())
         });

@@ -4,7 +4,7 @@
 //! rotated at 2 MiB. The journal has segments of 1 MiB and may take 32 MiB, so that it is cut more than 28,000 times in
 //! the longest run and its length cannot be what makes a later event dearer. The bench itself, its server and the reader
 //! of the files, has the last processor, and the program the others: left to the scheduler, runs of a tenth of a second
-//! mostly have server and session side by side on one processor, and longer ones do not, which is half as fast.
+//! mostly have server and session side by side on one processor, and longer ones do not and take half as long again.
 
 use std::fs;
 use std::path::Path;

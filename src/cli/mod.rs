@@ -243,6 +243,10 @@ fn on_screen(mut connection: config::Connection, format: Format, pretty: bool, l
     }
 }
 
+/// How long a thread for blocking work is kept while it has nothing to do. Some comes each second, and goes round among
+/// those that wait: with the runtime's own ten seconds, up to ten of them would stay for good after one busy moment.
+const BLOCKING_KEPT: Duration = Duration::from_secs(2);
+
 /// Runs a daemon to its end on a runtime of one thread: sinks have threads of their own.
 fn run_daemon(config: Config, options: Options, warnings: &[String]) -> u8 {
     let _logs = match telemetry::start(&config.log) {
@@ -252,7 +256,8 @@ fn run_daemon(config: Config, options: Options, warnings: &[String]) -> u8 {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = match builder.enable_all().thread_keep_alive(BLOCKING_KEPT).build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(IO, &error),
     };

@@ -61,6 +61,27 @@ fn a_hard_limit_of_open_files_that_is_too_low_is_told() {
     assert_eq!(daemon.stop().code, Some(0));
 }
 
+/// How many threads of the process do blocking work, or wait for some.
+#[cfg(target_os = "linux")]
+fn blocking_threads(daemon: &Cometail) -> usize {
+    let threads = std::fs::read_dir(format!("/proc/{}/task", daemon.id())).unwrap();
+    let names = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.starts_with("tokio")).count()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn threads_of_a_busy_moment_do_not_stay() {
+    let (emulator, place) = (Emulator::start(), Place::new());
+    let config = many(&emulator, 20) + "[sink.console.stdout]\n";
+    let daemon = place.run(&config);
+    emulator.wait_sessions(20);
+    // A status each second keeps one or two of them busy; those that wrote the twenty sessions have nothing to do.
+    wait("a status", || place.status().is_some());
+    wait("the threads that wrote the sessions to go", || blocking_threads(&daemon) <= 2);
+    assert_eq!(daemon.stop().code, Some(0));
+}
+
 /// The bodies of the requests that subscribe, as they went over the wire.
 fn subscriptions(relay: &Relay) -> Vec<String> {
     let text = relay.seen();
